@@ -1,0 +1,34 @@
+"""base: the encoder every recipe starts from, bootstrapped or pretrained, in `models/base`."""
+
+import logging
+
+from stages.shared import errors, models, params, tables
+from stages.shared.collection import CORPUS
+
+log = logging.getLogger("base")
+
+
+def main() -> None:
+    base, languages, seed = params.read("base", "languages", "seed")
+    # torch takes seconds to import: not before the params are known to be right.
+    from stages.base import pretrained, static
+    from stages.shared import training
+
+    name = None
+    if base.name == "static":
+        if base.pooling or base.max_length or base.prompts:
+            raise errors.UserError("base.pooling, base.prompts and base.max_length do not apply to base.name static: write null")
+        file = CORPUS / "passages.parquet"
+        name = training.fingerprint("static", base.static, languages, seed, file)
+        model = static.bootstrap(tables.read(file, tables.PASSAGES), languages, base.static, seed, name)
+    else:
+        model = pretrained.load(base)
+    with tables.replacing(models.BASE) as draft:
+        training.save(model, draft)
+    if name:
+        training.forget(name)
+    log.info(f"models/base: {base.name}, {model.get_embedding_dimension()} dimensions, prompts {model.prompts or 'none'}")
+
+
+if __name__ == "__main__":
+    errors.run(main)

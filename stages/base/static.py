@@ -1,0 +1,124 @@
+"""The static base: an embedding table over a Unigram tokenizer, bootstrapped from the collection's own documents.
+
+It sees the documents of all splits, in all languages, and no query: the setting is a retriever for a collection whose
+documents are known and whose questions are not. Texts that say the same are pulled together (InfoNCE, both ways): titles
+with their texts, translations of titles, sentences and texts, and, within a language, two crops of one text.
+"""
+
+from __future__ import annotations
+
+import io
+import random
+import re
+from itertools import product
+
+import polars as pl
+import sentencepiece
+import torch
+from datasets import Dataset
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+
+from stages.shared import seeds, training
+from stages.shared.params import Static
+
+SENTENCE_END = re.compile(r"(?<=[.!?。！？])\s+")
+# Of the pairs within a language, the share that are two crops of the text (the others: title and text).
+CROPS = 0.7
+
+
+def bootstrap(passages: pl.DataFrame, languages: list[str], static: Static, seed: int, fingerprint: str) -> SentenceTransformer:
+    """Train tokenizer and table on `passages` (tables.PASSAGES)."""
+    torch.manual_seed(seed)
+    texts = [*passages["title"].unique(maintain_order=True), *passages["text"]]
+    tokenizer = train_tokenizer(texts, static.vocabulary)
+    table = torch.randn(tokenizer.get_vocab_size(), static.dimension) * 0.1
+    model = SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=table)], device="cpu")
+    rows = Dataset.from_list(pairs(passages, languages, static.steps * static.batch_size, seed))
+    training.fit(
+        model,
+        rows,
+        training.InfoNCE(model, static.temperature, symmetric=True),
+        fingerprint,
+        seed=seed,
+        steps=static.steps,
+        batch_size=static.batch_size,
+        learning_rate=static.learning_rate,
+        warmup=0.02,
+    )
+    return model
+
+
+def train_tokenizer(texts: list[str], vocabulary: int) -> Tokenizer:
+    """A Unigram tokenizer (Kudo 2018) over NFKC, lower-cased text.
+
+    Trained by sentencepiece: `tokenizers`' own Unigram trainer gives other pieces in each process.
+    """
+    normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+    trained = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=map(normalizer.normalize_str, texts),
+        model_writer=trained,
+        model_type="unigram",
+        vocab_size=vocabulary,
+        hard_vocab_limit=False,
+        normalization_rule_name="identity",
+        max_sentence_length=2**20,
+        num_threads=1,
+        unk_id=0,
+        bos_id=-1,
+        eos_id=-1,
+        minloglevel=2,
+    )
+    pieces = sentencepiece.SentencePieceProcessor(model_proto=trained.getvalue())
+    vocab = [(pieces.id_to_piece(i), pieces.get_score(i)) for i in range(pieces.get_piece_size())]
+    tokenizer = Tokenizer(models.Unigram(vocab, unk_id=0))
+    tokenizer.normalizer = normalizer
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    return tokenizer
+
+
+def pairs(passages: pl.DataFrame, languages: list[str], count: int, seed: int) -> list[dict]:
+    """`count` rows {query, positive, label}: passages and language pairs in turn, in a shuffled order of passages."""
+    documents = [
+        {row["lang"]: (row["title"], row["text"]) for row in rows.iter_rows(named=True)}
+        for _, rows in passages.group_by("passage", maintain_order=True)
+    ]
+    directions = list(product(languages, repeat=2))
+    rng = random.Random(seeds.number(seed, "bootstrap"))
+    rows: list[dict] = []
+    order = list(range(len(documents)))
+    while len(rows) < count:
+        rng.shuffle(order)
+        for number, (left, right) in product(order, directions):
+            query, positive = _pair(documents[number], left, right, rng)
+            rows.append({"query": query, "positive": positive, "label": [number]})
+    # Cut to size only after mixing, or the last passages would go short of directions.
+    rng.shuffle(rows)
+    return rows[:count]
+
+
+def _pair(document: dict[str, tuple[str, str]], left: str, right: str, rng: random.Random) -> tuple[str, str]:
+    (title, text), (other_title, other_text) = document[left], document[right]
+    draw = rng.random()
+    if left == right:
+        if draw < CROPS or not title:
+            return _crop(text, rng), _crop(text, rng)
+        return title, text
+    if draw < 0.5 and title and other_title:
+        return (title, other_title) if draw < 0.25 else (title, other_text)
+    sentences, others = SENTENCE_END.split(text), SENTENCE_END.split(other_text)
+    if draw < 0.75 and len(sentences) == len(others):
+        at = rng.randrange(len(sentences))
+        return sentences[at], others[at]
+    return text, other_text
+
+
+def _crop(text: str, rng: random.Random) -> str:
+    """A run of words, a tenth to a half of the text."""
+    words = text.split()
+    longest = max(3, len(words) // 2)
+    length = min(len(words), rng.randint(max(2, min(longest, len(words) // 10)), longest))
+    begin = rng.randrange(len(words) - length + 1)
+    return " ".join(words[begin : begin + length])

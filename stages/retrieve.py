@@ -1,0 +1,112 @@
+"""retrieve: rank each benchmark's passages for each of its tasks with one model.
+
+Each text is encoded once and serves every benchmark and task. A run keeps the best `retrieve.depth` ranks, as TREC does;
+beside it stand the exact ranks of the relevant passages in the pooled tasks, however deep, since language bias is a
+difference of ranks.
+"""
+
+import logging
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from stages.shared import encoder, errors, models, params, search, tables
+from stages.shared.errors import UserError
+from stages.shared.languages import POOL, tasks
+
+log = logging.getLogger("retrieve")
+BENCHMARKS = Path("data/benchmarks")
+OUT = Path("data/runs")
+FOLDERS = {"base": lambda name: models.BASE, "trained": models.TRAINED.joinpath, "merged": models.MERGED.joinpath}
+
+
+def main() -> None:
+    kind, name = sys.argv[1:]
+    if kind not in FOLDERS:
+        raise UserError(f"{kind!r} is no kind of model: write {', '.join(FOLDERS)}")
+    settings, benchmarks, trusted = params.read("retrieve", "benchmarks", "base.trust_remote_code")
+    model = encoder.load(FOLDERS[kind](name), settings.batch_size, trusted)
+    found = {
+        benchmark: {
+            "passages": tables.read(BENCHMARKS / benchmark / "passages.parquet", tables.BENCHMARK_PASSAGES),
+            "queries": tables.read(BENCHMARKS / benchmark / "queries.parquet", tables.QUERIES),
+            "qrels": tables.read(BENCHMARKS / benchmark / "qrels.parquet", tables.QRELS),
+        }
+        for benchmark in benchmarks
+    }
+    passage_texts = [t["passages"].select(tables.passage_text())["text"] for t in found.values()]
+    # Sorted by id for the tie rule, see `search`.
+    passage_vectors = _encode(model, [p.to_list() for p in passage_texts], "passage")
+    query_vectors = _encode(model, [t["queries"]["text"].to_list() for t in found.values()], "query")
+    with tables.replacing(OUT / name) as draft:
+        for at, (benchmark, t) in enumerate(found.items()):
+            run, relevant = rank(
+                t["passages"], passage_vectors[at], t["queries"], query_vectors[at], t["qrels"], settings.depth
+            )
+            tables.write(run, draft / f"{benchmark}.run.parquet", tables.RUN)
+            tables.write(relevant, draft / f"{benchmark}.relevant.parquet", tables.RUN)
+            log.info(f"{name} on {benchmark}: {run['task'].n_unique()} tasks, {run.height:,} ranks")
+
+
+def _encode(model: encoder.Encoder, lists: list[list[str]], role: encoder.Role) -> list[np.ndarray]:
+    """Encode the lists as one, equal texts once, and give each list's vectors."""
+    vectors = encoder.encode_distinct(model, [text for texts in lists for text in texts], role)
+    return np.split(vectors, np.cumsum([len(texts) for texts in lists])[:-1])
+
+
+def rank(
+    passages: pl.DataFrame,
+    passage_vectors: np.ndarray,
+    queries: pl.DataFrame,
+    query_vectors: np.ndarray,
+    qrels: pl.DataFrame,
+    depth: int,
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The run of all tasks, and the ranks of the relevant passages in the pooled ones (both tables.RUN)."""
+    corpus_languages = passages["lang"].unique().sort().to_list()
+    # `passages` are sorted by (passage, lang): so is each selection, and a document's id with them.
+    passages, queries = passages.with_row_index("row"), queries.with_row_index("row")
+    runs, relevant = [], []
+    for task in tasks(queries["lang"].unique().sort().to_list(), corpus_languages):
+        asked = queries.filter(lang=task.query)
+        searched = passages if task.corpus == POOL else passages.filter(lang=task.corpus)
+        left, right = query_vectors[asked["row"].to_numpy()], passage_vectors[searched["row"].to_numpy()]
+        scores, rows = search.top_k(left, right, depth)
+        runs.append(
+            pl.DataFrame(
+                {
+                    "query": asked["query"].gather(np.repeat(np.arange(len(rows)), rows.shape[1])),
+                    "passage": searched["passage"].gather(rows.reshape(-1)),
+                    "lang": searched["lang"].gather(rows.reshape(-1)),
+                    "rank": np.tile(np.arange(1, rows.shape[1] + 1, dtype=np.uint32), len(rows)),
+                    "score": scores.reshape(-1),
+                }
+            ).select(pl.lit(task.name).alias("task"), pl.all())
+        )
+        if task.corpus == POOL:
+            relevant.append(_relevant_ranks(task.name, asked, searched, left, right, qrels))
+    empty = pl.DataFrame(schema=tables.RUN)
+    return (
+        pl.concat(runs).select(*tables.RUN),
+        pl.concat([empty, *relevant]).sort("task", "query", "rank"),
+    )
+
+
+def _relevant_ranks(
+    task: str, asked: pl.DataFrame, searched: pl.DataFrame, left: np.ndarray, right: np.ndarray, qrels: pl.DataFrame
+) -> pl.DataFrame:
+    pairs = (
+        qrels.filter(pl.col("relevance") > 0)
+        .join(asked.select("query").with_row_index("query_row"), on="query")
+        .join(searched.select("passage", "lang").with_row_index("passage_row"), on=["passage", "lang"])
+    )
+    found, scored = search.ranks(left, right, pairs["query_row"].to_numpy(), pairs["passage_row"].to_numpy())
+    return pairs.select(
+        "query", "passage", "lang", task=pl.lit(task), rank=pl.Series(found), score=pl.Series(scored)
+    ).select(*tables.RUN)
+
+
+if __name__ == "__main__":
+    errors.run(main)

@@ -1,0 +1,133 @@
+"""score: every run's metrics, as trec_eval computes them, and language bias.
+
+A judged query that a run lacks counts as 0: pytrec_eval leaves it out, which would raise the mean.
+"""
+
+import logging
+from pathlib import Path
+
+import polars as pl
+import pytrec_eval
+
+from stages.shared import errors, params, tables
+from stages.shared.languages import GROUPS, POOL, task_groups, tasks
+
+log = logging.getLogger("score")
+RUNS = Path("data/runs")
+BENCHMARKS = Path("data/benchmarks")
+OUT = Path("data/scores")
+METRICS = Path("metrics/models")
+BIAS = "language_bias"
+# trec_eval's names.
+MEASURES = {"ndcg": "ndcg_cut", "map": "map_cut", "recall": "recall"}
+
+
+def main() -> None:
+    settings, languages, benchmarks, recipes, merges = params.read(
+        "score", "languages", "benchmarks", "recipes", "merges"
+    )
+    names = ["base", *recipes, *merges]
+    for stale in sorted({f.name for f in RUNS.iterdir()} - set(names)):
+        log.warning(f"data/runs/{stale} is of no model in params.yaml and left out: `python -m stages.tidy` removes it")
+    judged = {
+        name: (
+            tables.read(BENCHMARKS / name / "queries.parquet", tables.QUERIES),
+            tables.read(BENCHMARKS / name / "qrels.parquet", tables.QRELS),
+        )
+        for name in benchmarks
+    }
+    with tables.replacing(OUT) as scores, tables.replacing(METRICS) as metrics:
+        for model in names:
+            parts = []
+            for name, (queries, qrels) in judged.items():
+                run = tables.read(RUNS / model / f"{name}.run.parquet", tables.RUN)
+                relevant = tables.read(RUNS / model / f"{name}.relevant.parquet", tables.RUN)
+                values = pl.concat([per_query(run, queries, qrels, settings.metrics), bias(relevant)])
+                parts.append(values.select(pl.lit(name).alias("benchmark"), pl.all()))
+            table = pl.concat(parts)
+            tables.write(table.select(*tables.QUERY_SCORES), scores / f"{model}.parquet", tables.QUERY_SCORES)
+            tables.write_json(summary(table, task_groups(languages)), metrics / f"{model}.json")
+    log.info(f"{len(names)} models on {', '.join(benchmarks)}: {', '.join(settings.metrics)}")
+
+
+def per_query(run: pl.DataFrame, queries: pl.DataFrame, qrels: pl.DataFrame, metrics: list[str]) -> pl.DataFrame:
+    """Each judged query's value of each metric in each task (columns task, query, metric, value)."""
+    rows = []
+    for task in tasks(queries["lang"].unique().sort().to_list(), qrels["lang"].unique().sort().to_list()):
+        relevant = qrels if task.corpus == POOL else qrels.filter(lang=task.corpus)
+        relevant = relevant.join(queries.filter(lang=task.query), on="query", how="semi")
+        own = run.filter(task=task.name).join(relevant, on="query", how="semi")
+        for query, values in evaluate(own, relevant, metrics).items():
+            rows += [(task.name, query, metric, value) for metric, value in values.items()]
+    fields = {name: tables.QUERY_SCORES[name] for name in ("task", "query", "metric", "value")}
+    return pl.DataFrame(rows, schema=fields, orient="row")
+
+
+def evaluate(run: pl.DataFrame, qrels: pl.DataFrame, metrics: list[str]) -> dict[str, dict[str, float]]:
+    """trec_eval's values for one task's run: {query: {metric: value}}, with 0 for judged queries not in the run.
+
+    `mrr@K` is the reciprocal rank, and 0 if it is below 1 / K.
+    """
+    judged = _nested(qrels, pl.col("relevance"))
+    ranked = _nested(run, pl.col("score"))
+    split = [metric.split("@") for metric in metrics]
+    measures = {f"{MEASURES[kind]}.{k}" for kind, k in split if kind in MEASURES} | {"recip_rank"}
+    found = pytrec_eval.RelevanceEvaluator(judged, measures).evaluate(ranked)
+    values: dict[str, dict[str, float]] = {}
+    for query in sorted(judged):
+        own = found.get(query, {})
+        values[query] = {}
+        for metric, (kind, k) in zip(metrics, split, strict=True):
+            if kind == "mrr":
+                reciprocal = own.get("recip_rank", 0.0)
+                values[query][metric] = reciprocal if reciprocal * int(k) >= 1 - 1e-9 else 0.0
+            else:
+                values[query][metric] = own.get(f"{MEASURES[kind]}_{k}", 0.0)
+    return values
+
+
+def _nested(table: pl.DataFrame, value: pl.Expr) -> dict[str, dict]:
+    # A document of a pool is a passage in a language.
+    documents = table.select("query", document=pl.col("passage") + "." + pl.col("lang"), value=value)
+    grouped = documents.group_by("query", maintain_order=True).agg("document", "value")
+    return {query: dict(zip(names, values, strict=True)) for query, names, values in grouped.iter_rows()}
+
+
+def bias(relevant: pl.DataFrame) -> pl.DataFrame:
+    """Language bias of each query (arXiv 2408.10536, section 4): worst minus best rank of its relevant passages in the
+    pool of all languages, 0 at best. Queries whose relevant passages are in one language only have none."""
+    return (
+        relevant.group_by("task", "query")
+        .agg((pl.col("rank").max() - pl.col("rank").min()).cast(pl.Float64).alias("value"), pl.col("lang").n_unique())
+        .filter(pl.col("lang") > 1)
+        .select("task", "query", pl.lit(BIAS).alias("metric"), "value")
+        .sort("task", "query")
+    )
+
+
+def summary(values: pl.DataFrame, groups: dict[str, str]) -> dict:
+    """{benchmark: {task or group: {metric: mean}, language_bias: mean}}: over queries, then over tasks.
+
+    `groups` gives each task's group, mono, cross or multi.
+    """
+    means = values.group_by("benchmark", "task", "metric", maintain_order=True).agg(pl.col("value").mean())
+    tree: dict = {}
+    for benchmark, task, metric, value in means.iter_rows():
+        tree.setdefault(benchmark, {}).setdefault(task, {})[metric] = value
+    for by_task in tree.values():
+        gaps = [row.pop(BIAS) for row in by_task.values() if BIAS in row]
+        members: dict[str, list[dict]] = {}
+        for name, row in by_task.items():
+            members.setdefault(groups[name], []).append(row)
+        for group in (g for g in GROUPS if g in members):
+            rows = members[group]
+            by_task[group] = {metric: sum(r[metric] for r in rows) / len(rows) for metric in rows[0]}
+        for name in list(by_task):
+            by_task[name] = {metric: round(value, 5) for metric, value in by_task[name].items()}
+        if gaps:
+            by_task[BIAS] = round(sum(gaps) / len(gaps), 2)
+    return tree
+
+
+if __name__ == "__main__":
+    errors.run(main)

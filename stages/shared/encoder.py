@@ -1,0 +1,97 @@
+"""Texts to unit vectors, with a model folder as sentence-transformers saves it.
+
+Models of one StaticEmbedding need no torch: their vectors are means of table rows, computed here with NumPy from
+the same files, which saves the seconds that importing sentence-transformers takes in every stage. Everything else
+is a `SentenceTransformer`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from stages.shared.errors import UserError
+
+Role = Literal["query", "passage"]
+# sentence-transformers looks for a passage's prompt under this name.
+PROMPT_NAMES: dict[Role, str] = {"query": "query", "passage": "document"}
+
+log = logging.getLogger(__name__)
+
+
+class Encoder(Protocol):
+    def encode(self, texts: list[str], role: Role) -> np.ndarray:
+        """Unit vectors of `texts`, float32, shape [len(texts), dimension]; the role chooses the prompt."""
+
+
+def load(folder: str | Path, batch_size: int, trust_remote_code: bool = False) -> Encoder:
+    """The encoder in `folder`; raises `UserError` if there is none."""
+    folder = Path(folder)
+    if not (folder / "modules.json").is_file():
+        raise UserError(f"{folder} holds no model (modules.json is missing): run `dvc repro`")
+    modules = [m["type"].rsplit(".", 1)[-1] for m in json.loads((folder / "modules.json").read_text())]
+    if modules in (["StaticEmbedding"], ["StaticEmbedding", "Normalize"]):
+        return StaticEncoder(folder, batch_size)
+    return TransformerEncoder(folder, batch_size, trust_remote_code)
+
+
+def encode_distinct(encoder: Encoder, texts: list[str], role: Role) -> np.ndarray:
+    """Like `encoder.encode`, with equal texts encoded once."""
+    distinct = {text: i for i, text in enumerate(dict.fromkeys(texts))}
+    vectors = encoder.encode(list(distinct), role)
+    return vectors if len(distinct) == len(texts) else vectors[[distinct[t] for t in texts]]
+
+
+class StaticEncoder:
+    """Mean of the tokens' rows, as `sentence_transformers`' StaticEmbedding computes it; no tokens give zeros."""
+
+    def __init__(self, folder: Path, batch_size: int) -> None:
+        from safetensors.numpy import load_file
+        from tokenizers import Tokenizer
+
+        inner = folder / json.loads((folder / "modules.json").read_text())[0]["path"]
+        self.tokenizer = Tokenizer.from_file(str(inner / "tokenizer.json"))
+        self.tokenizer.no_padding()
+        self.table = load_file(inner / "model.safetensors")["embedding.weight"].astype(np.float32)
+        config = folder / "config_sentence_transformers.json"
+        self.prompts = json.loads(config.read_text()).get("prompts", {}) if config.is_file() else {}
+        self.batch_size = batch_size
+
+    def encode(self, texts: list[str], role: Role) -> np.ndarray:
+        prompt = self.prompts.get(PROMPT_NAMES[role]) or ""
+        vectors = np.zeros((len(texts), self.table.shape[1]), np.float32)
+        for begin in range(0, len(texts), self.batch_size):
+            batch = [prompt + text for text in texts[begin : begin + self.batch_size]]
+            ids = [e.ids for e in self.tokenizer.encode_batch_fast(batch, add_special_tokens=False)]
+            filled = [i for i, row in enumerate(ids) if row]
+            if not filled:
+                continue
+            lengths = np.array([len(ids[i]) for i in filled])
+            rows = self.table[np.concatenate([ids[i] for i in filled])]
+            sums = np.add.reduceat(rows, np.concatenate([[0], lengths[:-1].cumsum()]), axis=0)
+            vectors[begin + np.array(filled)] = sums / lengths[:, None]
+        return normalized(vectors)
+
+
+class TransformerEncoder:
+    def __init__(self, folder: Path, batch_size: int, trust_remote_code: bool) -> None:
+        from sentence_transformers import SentenceTransformer
+
+        self.model = SentenceTransformer(str(folder), local_files_only=True, trust_remote_code=trust_remote_code)
+        self.batch_size = batch_size
+
+    def encode(self, texts: list[str], role: Role) -> np.ndarray:
+        encode: Any = self.model.encode_query if role == "query" else self.model.encode_document
+        vectors = encode(texts, batch_size=self.batch_size, convert_to_tensor=True, show_progress_bar=len(texts) > 5000)
+        # bf16 has no NumPy type, and scores in half precision would tie (sentence-transformers#3892).
+        return normalized(vectors.float().cpu().numpy())
+
+
+def normalized(vectors: np.ndarray) -> np.ndarray:
+    """Rows scaled to length 1 (float32); zero rows stay."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.ascontiguousarray(vectors / np.where(lengths > 0, lengths, 1), dtype=np.float32)

@@ -1,0 +1,24 @@
+"""Bad input: one clear sentence, exit code 1, no traceback."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+
+
+class UserError(Exception):
+    """Something the user can mend; the message is one sentence that names the place and the mend."""
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a stage's `main`, turning a `UserError` into its sentence and exit code 1."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    if not sys.stderr.isatty():
+        os.environ.setdefault("TQDM_MININTERVAL", "5")  # a log file needs no bar a tenth of a second
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("error: interrupted; run the same command again to go on")

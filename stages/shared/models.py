@@ -1,0 +1,17 @@
+"""Where models are: `base`, what recipes train and what merges compute each have their folder.
+
+Trained and merged models are apart because a DVC stage cannot list as many dependencies as a merge has parts: a merge
+depends on the folder of all that is trained.
+"""
+
+from pathlib import Path
+
+MODELS = Path("models")
+BASE = MODELS / "base"
+TRAINED = MODELS / "trained"
+MERGED = MODELS / "merged"
+
+
+def source(name: str) -> Path:
+    """The folder of `base` or of a recipe's model."""
+    return BASE if name == "base" else TRAINED / name

@@ -1,0 +1,398 @@
+"""`params.yaml`, typed: every key a study can set, and what it may be.
+
+A stage calls `read` with the keys it declares in `dvc.yaml` and gets those values only. The whole file is
+validated each time, so that a mistake anywhere stops the first stage that runs.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    model_validator,
+)
+
+from stages.shared import yaml12
+from stages.shared.errors import UserError
+from stages.shared.languages import composition, is_language
+
+PARAMS = Path("params.yaml")
+BASE = "base"
+
+
+def _language(tag: str) -> str:
+    if not is_language(tag):
+        raise ValueError(f"{tag!r} is no language tag: write a BCP-47 code such as en, ko or hi-Latn")
+    return tag
+
+
+def _model_name(name: str) -> str:
+    # Names become file, stage and override names (DVC's `-S`), so only what all three take.
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
+        raise ValueError(f"{name!r} is no name: use letters, digits, - and _, beginning with a letter")
+    return name
+
+
+Language = Annotated[StrictStr, AfterValidator(_language)]
+Name = Annotated[StrictStr, AfterValidator(_model_name)]
+Count = Annotated[StrictInt, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+SPLITS = ("train", "dev", "test")
+
+
+class Group(BaseModel):
+    """A group of keys: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class Columns(Group):
+    id: StrictStr
+    text: StrictStr
+    title: StrictStr | None = None
+    stratum: StrictStr | None = None
+
+
+class Split(Group):
+    train: Share
+    dev: Share
+    test: Share
+
+    @model_validator(mode="after")
+    def _whole(self) -> Split:
+        if abs(self.train + self.dev + self.test - 1) > 1e-9:
+            raise ValueError("train, dev and test must add up to 1")
+        return self
+
+
+class Corpus(Group):
+    source: Literal["jsonl", "beir"]
+    path: StrictStr
+    columns: Columns | None
+    queries: Literal["none", "held-out-lead", "source"]
+    limit: Count | None
+    split: Split
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Corpus:
+        if (self.source == "jsonl") != (self.columns is not None):
+            raise ValueError("columns belong to the source jsonl, and only to it (for beir write null)")
+        if self.queries == "source" and self.source != "beir":
+            raise ValueError("queries: source needs a source that has queries (beir)")
+        return self
+
+
+class Llm(Group):
+    provider: Literal["recorded"]
+    model: StrictStr
+    recorded: StrictStr
+
+
+class Synthesize(Group):
+    queries_per_passage: Annotated[StrictInt, Field(ge=0)]
+    prompt: StrictStr
+    max_query_chars: Count
+
+
+class Static(Group):
+    vocabulary: Count
+    dimension: Count
+    steps: Count
+    batch_size: Count
+    learning_rate: Positive
+    temperature: Positive
+
+
+class Prompts(Group):
+    query: StrictStr
+    passage: StrictStr
+
+
+class Base(Group):
+    name: StrictStr
+    revision: StrictStr | None
+    pooling: Literal["cls", "mean", "lasttoken", "max"] | None
+    prompts: Prompts | None
+    max_length: Count | None
+    dtype: Literal["float32", "bfloat16", "float16"]
+    trust_remote_code: StrictBool
+    static: Static
+
+    @model_validator(mode="after")
+    def _pinned(self) -> Base:
+        if self.trust_remote_code and not Path(self.name).exists() and not self.revision:
+            raise ValueError("trust_remote_code runs the model's own code: pin its revision (a commit) as well")
+        return self
+
+
+class Candidates(Group):
+    depth: Count
+    batch_size: Count
+
+
+class Negatives(Group):
+    k: Count
+    direction: StrictStr
+    rank_min: Count
+    rank_max: Count
+    absolute_margin: float | None
+    relative_margin: float | None
+    min_score: float | None
+    max_score: float | None
+    pick: Literal["random", "top"]
+
+    @model_validator(mode="after")
+    def _window(self) -> Negatives:
+        if self.rank_max - self.rank_min + 1 < self.k:
+            raise ValueError(f"the window rank_min..rank_max must hold at least k = {self.k} ranks")
+        return self
+
+
+class Recipe(Group):
+    compositions: Annotated[list[StrictStr], Field(min_length=1)]
+    negatives: StrictStr
+
+
+class Train(Group):
+    steps: Count
+    batch_size: Count
+    mini_batch_size: Count | None
+    learning_rate: Positive
+    warmup: Share
+    weight_decay: Annotated[float, Field(ge=0)]
+    temperature: Positive
+    precision: Literal["fp32", "bf16", "fp16"]
+    gradient_checkpointing: StrictBool
+    max_length: Count | None
+    log_every: Count
+    checkpoint_every: Count
+
+
+class Merge(Group):
+    method: Literal["linear"]
+    weights: Annotated[dict[Name, float], Field(min_length=2)]
+
+    @model_validator(mode="after")
+    def _weighted(self) -> Merge:
+        if abs(sum(self.weights.values())) < 1e-9:
+            raise ValueError("the weights add up to 0, so there is nothing to average")
+        return self
+
+
+class Benchmark(Group):
+    source: Literal["held-out", "beir"]
+    path: StrictStr
+    split: Literal["dev", "test"] | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Benchmark:
+        if (self.source == "held-out") != (self.split is not None):
+            raise ValueError("split (dev or test) belongs to the source held-out, and only to it")
+        return self
+
+
+class Retrieve(Group):
+    depth: Count
+    batch_size: Count
+
+
+METRIC = re.compile(r"(ndcg|mrr|map|recall)@([1-9]\d*)")
+
+
+def _metric(name: str) -> str:
+    if not METRIC.fullmatch(name):
+        raise ValueError(f"{name!r} is no metric: write ndcg@K, mrr@K, map@K or recall@K")
+    return name
+
+
+Metric = Annotated[StrictStr, AfterValidator(_metric)]
+
+
+class Score(Group):
+    metrics: Annotated[list[Metric], Field(min_length=1)]
+
+
+class Compare(Group):
+    metric: Metric
+    select_on: Name
+    confidence: Annotated[float, Field(gt=0.5, lt=1)]
+    resamples: Count
+    correction: Literal["holm", "bonferroni"]
+
+
+class Report(Group):
+    title: StrictStr
+
+
+class Params(Group):
+    seed: Annotated[StrictInt, Field(ge=0, lt=2**32)]
+    languages: Annotated[list[Language], Field(min_length=1)]
+    corpus: Corpus
+    llm: Llm
+    synthesize: Synthesize
+    base: Base
+    candidates: Candidates
+    negatives: Annotated[dict[Name, Negatives], Field(min_length=1)]
+    recipes: Annotated[dict[Name, Recipe], Field(min_length=1)]
+    train: Train
+    merges: dict[Name, Merge]
+    benchmarks: Annotated[dict[Name, Benchmark], Field(min_length=1)]
+    retrieve: Retrieve
+    score: Score
+    compare: Compare
+    report: Report
+
+
+def read(*keys: str) -> Any:
+    """The values of `keys` (`seed`, `train`, `merges.<name>`) in `params.yaml`, one value alone or a tuple.
+
+    Raises `UserError`, one sentence a mistake, if the file cannot be read, a key is unknown or missing, a value
+    has the wrong type, or names contradict each other.
+    """
+    values: list[Any] = []
+    params = load()
+    for key in keys:
+        value: Any = params
+        for part in key.split("."):
+            try:
+                value = value[part] if isinstance(value, dict) else getattr(value, part)
+            except (KeyError, AttributeError):
+                raise UserError(f"{PARAMS} has no {key}{_meant(part, value)}") from None
+        values.append(value)
+    return values[0] if len(values) == 1 else tuple(values)
+
+
+def load(path: Path = PARAMS) -> Params:
+    """Read and validate the whole file; raises `UserError`."""
+    try:
+        tree = yaml12.load(path)
+    except OSError:
+        raise UserError(f"{path} is missing here: run from the repository's root") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is not UTF-8: save it as UTF-8") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise UserError(f"{path}{line} is not YAML: {getattr(error, 'problem', error)}") from None
+    return validate(tree, path)
+
+
+def validate(tree: Any, path: Path = PARAMS) -> Params:
+    """`tree` as typed params; raises `UserError` naming each key that is wrong and its mend."""
+    try:
+        params = Params.model_validate(tree)
+    except ValidationError as error:
+        raise UserError("\n".join(_sentence(e, path) for e in error.errors())) from None
+    mistakes = list(_contradictions(params))
+    if mistakes:
+        raise UserError("\n".join(f"{path}: {mistake}" for mistake in mistakes))
+    return params
+
+
+def _contradictions(params: Params) -> Any:
+    """What no single key shows: names that nothing makes, and names that are made twice."""
+    languages = params.languages
+    if len(set(languages)) < len(languages):
+        yield "languages names one twice: name each once"
+    for name, strategy in params.negatives.items():
+        pairs = [f"{q}-{c}" for q in languages for c in languages]
+        if strategy.direction not in ("each", *pairs):
+            yield (
+                f"negatives.{name}.direction is {strategy.direction!r}: "
+                f"write each, or a query and a corpus language ({', '.join(pairs)})"
+            )
+        if strategy.rank_max > params.candidates.depth:
+            yield (
+                f"negatives.{name}.rank_max is {strategy.rank_max}, but candidates.depth ranks only "
+                f"{params.candidates.depth}: raise candidates.depth or lower rank_max"
+            )
+    for name, recipe in params.recipes.items():
+        if name == BASE or name in params.merges:
+            yield f"recipes.{name} has the name of another model: rename it"
+        if recipe.negatives not in params.negatives:
+            yield (
+                f"recipes.{name}.negatives is {recipe.negatives!r}, which no strategy makes: "
+                f"name one of {', '.join(params.negatives)}"
+            )
+        for spelling in recipe.compositions:
+            try:
+                composition(spelling, languages)
+            except UserError as error:
+                yield f"recipes.{name}.compositions: {error}"
+    if len({params.negatives[r.negatives].k for r in params.recipes.values() if r.negatives in params.negatives}) > 1:
+        yield "the recipes' negatives differ in k, so their losses would not compare: give them one k"
+    models = {BASE, *params.recipes}
+    for name, merge in params.merges.items():
+        if name == BASE:
+            yield f"merges.{name} has the name of the base: rename it"
+        for part in merge.weights:
+            if part not in models:
+                yield (
+                    f"merges.{name}.weights names {part!r}, which no recipe makes{_meant(part, models)}: "
+                    f"add recipes.{part} or name one of {', '.join(sorted(models))}"
+                )
+    chosen = params.compare.select_on
+    if chosen not in params.benchmarks:
+        yield f"compare.select_on is {chosen!r}: name one of the benchmarks ({', '.join(params.benchmarks)})"
+    elif params.benchmarks[chosen].split == "test":
+        yield f"compare.select_on is {chosen!r}, a test split: choose models on a dev split"
+    if params.compare.metric not in params.score.metrics:
+        yield f"compare.metric is {params.compare.metric!r}: name one of score.metrics, or add it there"
+    deepest = max(int(m.split("@")[1]) for m in params.score.metrics)
+    if deepest > params.retrieve.depth:
+        yield (
+            f"score.metrics looks at rank {deepest}, but retrieve.depth is {params.retrieve.depth}: "
+            f"raise retrieve.depth to {deepest}"
+        )
+
+
+def _sentence(error: Any, path: Path) -> str:
+    # Pydantic marks a mapping's keys with a pseudo-part "[key]".
+    parts = [str(p) for p in error["loc"] if p != "[key]"]
+    key = ".".join(parts)
+    kind, given = error["type"], error.get("input")
+    if kind == "extra_forbidden":
+        return f"{path}: unknown key {key}{_meant(parts[-1], _siblings(parts[:-1]))}: rename or remove it"
+    if kind == "missing":
+        return f"{path}: {key} is missing: add it"
+    if kind in ("model_type", "model_attributes_type", "dict_type"):
+        return f"{path}: {key or 'the file'} must hold a group of keys, but is {given!r}"
+    message = error["msg"].removeprefix("Value error, ")
+    if kind == "value_error":
+        return f"{path}: {key + ': ' if key else ''}{message}"
+    return f"{path}: {key} is {given!r}: {message[0].lower()}{message[1:]}"
+
+
+def _siblings(parts: list[str]) -> list[str]:
+    """The keys that the group at `parts` knows."""
+    group: Any = Params
+    for part in parts:
+        if isinstance(group, type) and issubclass(group, BaseModel):
+            field = group.model_fields.get(part)
+            group = field.annotation if field else None
+        else:  # a mapping of names: its values' type
+            group = get_args(group)[-1] if get_args(group) else None
+        # Of `X | None` only X has keys.
+        options = [o for o in get_args(group) if o is not type(None)]
+        if type(None) in get_args(group):
+            group = options[0]
+    return list(group.model_fields) if isinstance(group, type) and issubclass(group, BaseModel) else []
+
+
+def _meant(word: str, group: Any) -> str:
+    names = list(group.model_fields) if isinstance(group, BaseModel) else list(group) if group else []
+    close = difflib.get_close_matches(word, names, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""

@@ -1,0 +1,45 @@
+"""Exact search by inner product, and exact ranks.
+
+Ties are broken by the higher row number; a corpus sorted by id is thus ranked as trec_eval ranks it, ties by
+descending id.
+"""
+
+from __future__ import annotations
+
+import faiss
+import numpy as np
+
+# Queries scored at once when counting ranks: at 1M passages a block takes 256 MB.
+BLOCK = 64
+
+
+def top_k(queries: np.ndarray, corpus: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Scores (float32) and row numbers (int64) of each query's k best passages, best first, shape [queries, k].
+
+    Fewer than k passages give as many columns as there are passages.
+    """
+    k = min(k, len(corpus))
+    scores, rows = faiss.knn(queries, corpus, k, metric=faiss.METRIC_INNER_PRODUCT)
+    order = np.lexsort((-rows, -scores), axis=1)
+    return np.take_along_axis(scores, order, 1), np.take_along_axis(rows, order, 1)
+
+
+def ranks(
+    queries: np.ndarray, corpus: np.ndarray, query_rows: np.ndarray, corpus_rows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The rank (1 = best) and score of passage `corpus_rows[i]` for query `query_rows[i]`, in the whole corpus."""
+    found = np.zeros(len(query_rows), np.uint32)
+    scored = np.zeros(len(query_rows), np.float32)
+    order = np.argsort(query_rows, kind="stable")
+    numbers = np.arange(len(corpus))
+    for begin in range(0, len(queries), BLOCK):
+        pairs = order[(query_rows[order] >= begin) & (query_rows[order] < begin + BLOCK)]
+        if not len(pairs):
+            continue
+        block = queries[begin : begin + BLOCK] @ corpus.T
+        for pair in pairs:
+            row = block[query_rows[pair] - begin]
+            score = row[corpus_rows[pair]]
+            ahead = np.count_nonzero(row > score) + np.count_nonzero((row == score) & (numbers > corpus_rows[pair]))
+            found[pair], scored[pair] = ahead + 1, score
+    return found, scored

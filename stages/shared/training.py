@@ -1,0 +1,203 @@
+"""Contrastive training of a sentence-transformers model: the loss, and a trainer that a kill cannot set back.
+
+The loss is InfoNCE (van den Oord et al. 2018) over a batch's positives and negatives, with one addition: a text of the
+query's own parallel group, its translation included, is never its negative. Batches need no sampling against
+duplicates then, in one language or across languages.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from sentence_transformers import (
+    SentenceTransformer,
+    SentenceTransformerTrainer,
+    SentenceTransformerTrainingArguments,
+)
+from sentence_transformers.base.losses.gradcache import CachedLossMixin
+from sentence_transformers.base.losses.merged_forward import embed_columns
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers.trainer_callback import ProgressCallback
+
+from stages.shared.encoder import PROMPT_NAMES
+from stages.shared.errors import UserError
+
+log = logging.getLogger(__name__)
+
+# DVC deletes a stage's outputs before each run, and runs queued experiments in temporary checkouts: what a killed
+# stage goes on from is kept beside the main checkout's .dvc.
+STATE = Path(os.environ.get("DVC_ROOT") or Path.cwd()) / ".state"
+
+
+class InfoNCE(CachedLossMixin, nn.Module):
+    """-log softmax of the positive's cosine / temperature, among all positives and negatives of the batch.
+
+    Args:
+        temperature: divides the cosines.
+        symmetric: average with the loss of each positive among the queries.
+        mini_batch_size: texts encoded at once; gradients are then cached (GradCache, Gao et al. 2021), the same
+            loss in less memory.
+    """
+
+    mini_batch_num_tokens = None
+    show_progress_bar = False
+
+    def __init__(
+        self,
+        model: SentenceTransformer,
+        temperature: float,
+        symmetric: bool = False,
+        mini_batch_size: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.temperature = temperature
+        self.symmetric = symmetric
+        self.mini_batch_size = mini_batch_size
+
+    def forward(self, sentence_features: Any, labels: Tensor) -> Tensor:
+        if self.mini_batch_size:
+            return self.forward_cached(sentence_features, labels)
+        return self.from_embeddings(embed_columns(self.model, sentence_features), labels)
+
+    def calculate_loss(
+        self, reps: list[list[Tensor]], labels: Tensor | None = None, *, with_backward: bool = False
+    ) -> Tensor:
+        assert labels is not None
+        loss = self.from_embeddings([torch.cat(column) for column in reps], labels)
+        if with_backward:
+            loss.backward()
+            loss = loss.detach()
+        return loss
+
+    def from_embeddings(self, columns: list[Tensor], groups: Tensor) -> Tensor:
+        """Columns: query, positive, negatives, each [batch, dimension]; `groups`: the parallel group of the positive
+        and of each negative, [batch, 1 + negatives]."""
+        unit = [F.normalize(column.float(), dim=-1) for column in columns]
+        queries, documents = unit[0], torch.cat(unit[1:])
+        own = groups[:, 0]
+        # Column-major, as the documents: all positives, then all first negatives, ...
+        same = own[:, None] == groups.T.reshape(-1)[None, :]
+        positive = torch.eye(len(queries), len(documents), dtype=torch.bool, device=same.device)
+        scores = queries @ documents.T / self.temperature
+        target = torch.arange(len(queries), device=scores.device)
+        loss = F.cross_entropy(scores.masked_fill(same & ~positive, -torch.inf), target)
+        if self.symmetric:
+            square = scores[:, : len(queries)]
+            clash = (own[:, None] == own[None, :]) & ~positive[:, : len(queries)]
+            loss = (loss + F.cross_entropy(square.masked_fill(clash, -torch.inf).T, target)) / 2
+        return loss
+
+    def get_config_dict(self) -> dict[str, Any]:
+        return {"temperature": self.temperature, "symmetric": self.symmetric}
+
+
+class Progress(ProgressCallback):
+    """The trainer's progress bar with the loss in it, rather than a line for each logged loss."""
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        if self.training_bar is not None and logs and "loss" in logs:
+            self.training_bar.set_postfix(loss=f"{float(logs['loss']):.3f}")
+
+
+def fit(
+    model: SentenceTransformer,
+    rows: Dataset,
+    loss: InfoNCE,
+    fingerprint: str,
+    *,
+    seed: int,
+    steps: int,
+    batch_size: int,
+    learning_rate: float,
+    warmup: float = 0.1,
+    weight_decay: float = 0.0,
+    precision: str = "fp32",
+    gradient_checkpointing: bool = False,
+    log_every: int = 10,
+    checkpoint_every: int = 500,
+) -> list[tuple[int, float]]:
+    """Train `model` in place on `rows` (columns query, positive, negative_1..., label); return (step, loss) points.
+
+    `fingerprint` must change with everything that shapes the training: under it checkpoints are kept, and a run that
+    was killed goes on from the last one to the same weights.
+    """
+    folder = STATE / "training" / fingerprint
+    args = SentenceTransformerTrainingArguments(
+        output_dir=str(folder),
+        max_steps=steps,
+        per_device_train_batch_size=min(batch_size, len(rows)),
+        learning_rate=learning_rate,
+        warmup_steps=warmup if warmup < 1 else steps,
+        lr_scheduler_type="linear",
+        weight_decay=weight_decay,
+        bf16=precision == "bf16",
+        fp16=precision == "fp16",
+        gradient_checkpointing=gradient_checkpointing,
+        prompts=_column_prompts(model, rows.column_names),
+        dataloader_drop_last=True,
+        seed=seed,
+        data_seed=seed,
+        logging_steps=log_every,
+        save_strategy="steps",
+        save_steps=checkpoint_every,
+        save_total_limit=1,
+        report_to="none",
+        disable_tqdm=False,
+    )
+    trainer = SentenceTransformerTrainer(model=model, args=args, train_dataset=rows, loss=loss)
+    trainer.remove_callback(ProgressCallback)
+    trainer.add_callback(Progress)
+    last = _last_checkpoint(folder)
+    if last:
+        log.info(f"going on from {last.name.replace('-', ' at step ')}")
+    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    points = [(entry["step"], entry["loss"]) for entry in trainer.state.log_history if "loss" in entry]
+    if any(value != value for _, value in points):
+        raise UserError("the training loss is not a number: lower train.learning_rate or use train.precision fp32")
+    return points
+
+
+def forget(fingerprint: str) -> None:
+    """Remove a finished training's checkpoints; call it once the model is safe in its place."""
+    shutil.rmtree(STATE / "training" / fingerprint, ignore_errors=True)
+
+
+def fingerprint(*parts: Any) -> str:
+    """A name for a training: a digest of settings (as text) and of files and folders (by content)."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        if isinstance(part, Path):
+            for file in sorted(f for f in ([part] if part.is_file() else part.rglob("*")) if f.is_file()):
+                digest.update(str(file.relative_to(part)).encode() + b"\0")
+                with file.open("rb") as opened:
+                    digest.update(hashlib.file_digest(opened, "blake2b").digest())
+        else:
+            digest.update(repr(part).encode() + b"\0")
+    return digest.hexdigest()
+
+
+def save(model: SentenceTransformer, folder: Path) -> None:
+    """Save as safetensors, without the model card sentence-transformers writes (it holds dates)."""
+    model.save_pretrained(str(folder), create_model_card=False, safe_serialization=True)
+
+
+def _column_prompts(model: SentenceTransformer, columns: list[str]) -> dict[str, str]:
+    names: Callable[[str], str] = lambda column: PROMPT_NAMES["query" if column == "query" else "passage"]  # noqa: E731
+    prompts = {column: model.prompts.get(names(column)) for column in columns if column != "label"}
+    return {column: prompt for column, prompt in prompts.items() if prompt}
+
+
+def _last_checkpoint(folder: Path) -> Path | None:
+    # The trainer's state is written last: a checkpoint that lacks it was cut off.
+    whole = [c for c in folder.glob("checkpoint-*") if (c / "trainer_state.json").is_file()]
+    return max(whole, key=lambda c: int(c.name.split("-")[1]), default=None)

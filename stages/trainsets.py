@@ -1,0 +1,88 @@
+"""trainsets: a recipe's compositions become one training set, with every text stored once."""
+
+import logging
+from pathlib import Path
+
+import polars as pl
+
+from stages.shared import collection, errors, params, tables
+from stages.shared.languages import Composition, composition
+
+log = logging.getLogger("trainsets")
+TRIPLES = Path("data/triples")
+OUT = Path("data/trainsets")
+
+
+def main() -> None:
+    recipes, languages = params.read("recipes", "languages")
+    stored = collection.read()
+    texts = pl.concat(
+        [
+            stored.queries.select(pl.lit("query").alias("side"), pl.col("query").alias("id"), "lang", "text"),
+            stored.passages.select(
+                pl.lit("passage").alias("side"), pl.col("passage").alias("id"), "lang", tables.passage_text().alias("text")
+            ),
+        ]
+    )
+    groups = stored.passages.select("passage").unique().sort("passage").with_row_index("group")
+    with tables.replacing(OUT) as draft:
+        for name, recipe in recipes.items():
+            parts = []
+            for spelling in recipe.compositions:
+                slots = composition(spelling, languages)
+                file = TRIPLES / recipe.negatives / f"{slots.name}.parquet"
+                parts.append(with_texts(tables.read(file, tables.TRIPLES), slots, texts, groups))
+            rows, distinct = store_once(pl.concat(parts))
+            if rows.is_empty():
+                raise errors.UserError(f"recipes.{name} has no triple: its languages have no training query")
+            tables.write(distinct, draft / name / "texts.parquet", tables.TEXTS)
+            tables.write(rows, draft / name / "rows.parquet", tables.TRAINING_ROWS)
+            log.info(f"{name}: {rows.height:,} rows, {distinct.height:,} texts")
+
+
+def with_texts(triples: pl.DataFrame, slots: Composition, texts: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
+    """Columns composition, query, positive (texts), negatives (texts) and groups, a row a triple."""
+
+    def side(name: str, lang: str) -> pl.DataFrame:
+        return texts.filter(side=name, lang=lang).select("id", "text")
+
+    passages = pl.DataFrame({"id": groups["passage"], "group": groups["group"]})
+    rows = triples.with_row_index("row").with_columns(passage=pl.concat_list("positive", "negatives"))
+    long = rows.select("row", "passage", slot=pl.int_ranges(pl.col("passage").list.len())).explode("passage", "slot")
+    positives = long.filter(slot=0).join(side("passage", slots.positive), left_on="passage", right_on="id")
+    negatives = long.filter(pl.col("slot") > 0).join(side("passage", slots.negative), left_on="passage", right_on="id")
+    grouped = long.join(passages, left_on="passage", right_on="id").sort("row", "slot")
+    return (
+        rows.select("row", "query")
+        .join(side("query", slots.query), left_on="query", right_on="id")
+        .join(positives.select("row", positive="text"), on="row")
+        .join(negatives.sort("row", "slot").group_by("row", maintain_order=True).agg(negatives="text"), on="row")
+        .join(grouped.group_by("row", maintain_order=True).agg(groups="group"), on="row")
+        .sort("row")
+        .select(composition=pl.lit(slots.name), query="text", positive="positive", negatives="negatives", groups="groups")
+    )
+
+
+def store_once(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Replace texts by their row numbers in a table of the distinct texts, sorted."""
+    used = pl.concat([rows["query"], rows["positive"], rows["negatives"].explode()]).unique().sort()
+    distinct = used.to_frame("text")
+    numbers = distinct.with_row_index("number")
+
+    def number(column: pl.Series) -> pl.Series:
+        return column.to_frame("text").join(numbers, on="text", how="left", maintain_order="left")["number"]
+
+    k = int(rows["negatives"].list.len().max() or 0)  # type: ignore[arg-type]
+    negatives = number(rows["negatives"].explode()).reshape((rows.height, k)).cast(pl.List(pl.UInt32))
+    return (
+        rows.with_columns(
+            number(rows["query"]).alias("query"),
+            number(rows["positive"]).alias("positive"),
+            negatives.alias("negatives"),
+        ).select(*tables.TRAINING_ROWS),
+        distinct,
+    )
+
+
+if __name__ == "__main__":
+    errors.run(main)
