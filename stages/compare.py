@@ -55,7 +55,13 @@ def main() -> None:
             lambda row: row["model"] in front[row["benchmark"]], pl.Boolean
         ),
     )
-    for kind, table in (("tradeoff", tradeoff), ("tasks", task_means(values)), ("significance", tests)):
+    written = {
+        "tradeoff": tradeoff,
+        "bias": tradeoff.select("benchmark", "model", BIAS).drop_nulls(),
+        "tasks": task_means(values),
+        "significance": tests,
+    }
+    for kind, table in written.items():
         with tables.replacing(TABLES / kind) as draft:
             draft.mkdir()
             for benchmark in benchmarks:

@@ -1,0 +1,34 @@
+# Two commands do everything on a fresh machine with Python 3.11+ and make: `make repro` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+# Stages are started as `python -m stages.X`: that python must be the environment's.
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+# A study bootstraps its base or names a local folder by default; hubs are reached only where a study names one.
+export TOKENIZERS_PARALLELISM := true
+
+.PHONY: repro test lint types clean
+
+repro: $(VENV)/installed
+	python -m stages.tidy
+	dvc repro
+	@python -m stages.results
+
+test: $(VENV)/installed
+	HF_HUB_OFFLINE=1 python -m pytest
+
+lint: $(VENV)/installed
+	ruff check stages tests benchmarks
+	ruff format --check stages tests benchmarks
+
+types: $(VENV)/installed
+	mypy
+
+# The lock holds the tested set; pyproject.toml holds the ranges.
+$(VENV)/installed: requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --requirement requirements.lock
+	touch $@
+
+clean:
+	rm -rf $(VENV) .state .pytest_cache .mypy_cache .ruff_cache
