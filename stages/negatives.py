@@ -46,9 +46,7 @@ def main() -> None:
                 raise errors.UserError(
                     f"negatives.{name} leaves no query {strategy.k} negatives: widen its ranks, margins or scores"
                 )
-            tables.write(
-                table.sort("query", "query_lang", "corpus_lang"), draft / f"{name}.parquet", tables.NEGATIVES
-            )
+            tables.write(table.sort("query", "query_lang", "corpus_lang"), draft / f"{name}.parquet", tables.NEGATIVES)
             for direction, counts in report[name].items():
                 log.info(f"{name} {direction}: " + ", ".join(f"{k} {v:,}" for k, v in counts.items()))
     tables.write_json(report, REPORT)
@@ -113,9 +111,7 @@ def pick(
 def _is_relevant(queries: pl.Series, candidates: np.ndarray, pool: pl.Series, relevant: pl.DataFrame) -> np.ndarray:
     """Where a candidate is one of its query's relevant passages."""
     numbered = pl.DataFrame({"passage": pool}).with_row_index("number")
-    pairs = (
-        queries.to_frame("query").with_row_index("row").join(relevant, on="query").join(numbered, on="passage")
-    )
+    pairs = queries.to_frame("query").with_row_index("row").join(relevant, on="query").join(numbered, on="passage")
     hit = np.zeros(candidates.shape, bool)
     # One pass for the n-th relevant passage of every query.
     nth = pairs.with_columns(nth=pl.int_range(pl.len()).over("row"))

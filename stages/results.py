@@ -38,14 +38,20 @@ def table(rows: dict[str, dict], columns: list[str], metric: str) -> list[str]:
     """Lines of a Markdown table, padded to read in a terminal: models by tasks, and language bias."""
     header = ["model", *columns, "bias"]
     cells = [
-        [name, *(f"{100 * row[c][metric]:.1f}" if c in row else "-" for c in columns), f"{row.get(BIAS, '-')}"]
+        [
+            name,
+            *(f"{100 * row[c][metric]:.1f}" if c in row else "-" for c in columns),
+            f"{row.get(BIAS, '-')}",
+        ]
         for name, row in rows.items()
     ]
     widths = [max(len(line[i]) for line in (header, *cells)) for i in range(len(header))]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
     lines = [header, rule, *cells]
     return [
-        "| " + " | ".join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))]) + " |"
+        "| "
+        + " | ".join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))])
+        + " |"
         for line in lines
     ]
 

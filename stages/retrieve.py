@@ -1,7 +1,7 @@
 """retrieve: rank each benchmark's passages for each of its tasks with one model.
 
-Each text is encoded once and serves every benchmark and task. A run keeps the best `retrieve.depth` ranks, as TREC does;
-beside it stand the exact ranks of the relevant passages in the pooled tasks, however deep, since language bias is a
+Each text is encoded once and serves every benchmark and task. A run keeps the best `retrieve.depth` ranks, as TREC
+does; beside it stand the exact ranks of the relevant passages in the pooled tasks, however deep, since language bias is a
 difference of ranks.
 """
 
@@ -19,7 +19,11 @@ from stages.shared.languages import POOL, tasks
 log = logging.getLogger("retrieve")
 BENCHMARKS = Path("data/benchmarks")
 OUT = Path("data/runs")
-FOLDERS = {"base": lambda name: models.BASE, "trained": models.TRAINED.joinpath, "merged": models.MERGED.joinpath}
+FOLDERS = {
+    "base": lambda name: models.BASE,
+    "trained": models.TRAINED.joinpath,
+    "merged": models.MERGED.joinpath,
+}
 
 
 def main() -> None:
@@ -43,7 +47,12 @@ def main() -> None:
     with tables.replacing(OUT / name) as draft:
         for at, (benchmark, t) in enumerate(found.items()):
             run, relevant = rank(
-                t["passages"], passage_vectors[at], t["queries"], query_vectors[at], t["qrels"], settings.depth
+                t["passages"],
+                passage_vectors[at],
+                t["queries"],
+                query_vectors[at],
+                t["qrels"],
+                settings.depth,
             )
             tables.write(run, draft / f"{benchmark}.run.parquet", tables.RUN)
             tables.write(relevant, draft / f"{benchmark}.relevant.parquet", tables.RUN)
@@ -95,7 +104,12 @@ def rank(
 
 
 def _relevant_ranks(
-    task: str, asked: pl.DataFrame, searched: pl.DataFrame, left: np.ndarray, right: np.ndarray, qrels: pl.DataFrame
+    task: str,
+    asked: pl.DataFrame,
+    searched: pl.DataFrame,
+    left: np.ndarray,
+    right: np.ndarray,
+    qrels: pl.DataFrame,
 ) -> pl.DataFrame:
     pairs = (
         qrels.filter(pl.col("relevance") > 0)

@@ -98,7 +98,10 @@ def bias(relevant: pl.DataFrame) -> pl.DataFrame:
     pool of all languages, 0 at best. Queries whose relevant passages are in one language only have none."""
     return (
         relevant.group_by("task", "query")
-        .agg((pl.col("rank").max() - pl.col("rank").min()).cast(pl.Float64).alias("value"), pl.col("lang").n_unique())
+        .agg(
+            (pl.col("rank").max() - pl.col("rank").min()).cast(pl.Float64).alias("value"),
+            pl.col("lang").n_unique(),
+        )
         .filter(pl.col("lang") > 1)
         .select("task", "query", pl.lit(BIAS).alias("metric"), "value")
         .sort("task", "query")

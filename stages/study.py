@@ -44,6 +44,10 @@ def main() -> None:
     writer = YAML()
     writer.preserve_quotes = True
     writer.width = 120
+    # `null` as params.yaml writes it, where ruamel.yaml would leave the value out.
+    writer.representer.add_representer(
+        type(None), lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
     text = params.PARAMS.read_text(encoding="utf-8")
     tree = writer.load(text)
     changes = apply(tree, overlay)
@@ -88,7 +92,9 @@ def _plain(value: Any) -> Any:
 
 
 def _edited() -> bool:
-    done = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", str(params.PARAMS)], capture_output=True, check=False)
+    done = subprocess.run(
+        ["git", "diff", "--quiet", "HEAD", "--", str(params.PARAMS)], capture_output=True, check=False
+    )
     if done.returncode > 1:
         raise UserError("params.yaml is not in Git, so the way back would be lost: run in a clone of the repository")
     return done.returncode == 1

@@ -56,7 +56,9 @@ def main() -> None:
         training.save(model.to(dtype=getattr(torch, dtype)), draft)
     tables.write_text(curve(points), CURVES / f"{name}.csv")
     training.forget(key)
-    log.info(f"{name}: {rows.num_rows:,} rows, {settings.steps:,} steps, loss {points[0][1]:.3f} to {points[-1][1]:.3f}")
+    log.info(
+        f"{name}: {rows.num_rows:,} rows, {settings.steps:,} steps, loss {points[0][1]:.3f} to {points[-1][1]:.3f}"
+    )
 
 
 def dataset(folder: Path) -> "Dataset":

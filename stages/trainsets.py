@@ -20,7 +20,10 @@ def main() -> None:
         [
             stored.queries.select(pl.lit("query").alias("side"), pl.col("query").alias("id"), "lang", "text"),
             stored.passages.select(
-                pl.lit("passage").alias("side"), pl.col("passage").alias("id"), "lang", tables.passage_text().alias("text")
+                pl.lit("passage").alias("side"),
+                pl.col("passage").alias("id"),
+                "lang",
+                tables.passage_text().alias("text"),
             ),
         ]
     )
@@ -59,7 +62,13 @@ def with_texts(triples: pl.DataFrame, slots: Composition, texts: pl.DataFrame, g
         .join(negatives.sort("row", "slot").group_by("row", maintain_order=True).agg(negatives="text"), on="row")
         .join(grouped.group_by("row", maintain_order=True).agg(groups="group"), on="row")
         .sort("row")
-        .select(composition=pl.lit(slots.name), query="text", positive="positive", negatives="negatives", groups="groups")
+        .select(
+            composition=pl.lit(slots.name),
+            query="text",
+            positive="positive",
+            negatives="negatives",
+            groups="groups",
+        )
     )
 
 

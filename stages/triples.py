@@ -7,8 +7,6 @@ looked up once, in `trainsets`.
 import logging
 from pathlib import Path
 
-import polars as pl
-
 from stages.shared import collection, errors, params, tables
 from stages.shared.languages import compositions
 

@@ -17,7 +17,9 @@ def main() -> None:
     name = None
     if base.name == "static":
         if base.pooling or base.max_length or base.prompts:
-            raise errors.UserError("base.pooling, base.prompts and base.max_length do not apply to base.name static: write null")
+            raise errors.UserError(
+                "base.pooling, base.prompts and base.max_length do not apply to base.name static: write null"
+            )
         file = CORPUS / "passages.parquet"
         name = training.fingerprint("static", base.static, languages, seed, file)
         model = static.bootstrap(tables.read(file, tables.PASSAGES), languages, base.static, seed, name)
@@ -27,7 +29,9 @@ def main() -> None:
         training.save(model, draft)
     if name:
         training.forget(name)
-    log.info(f"models/base: {base.name}, {model.get_embedding_dimension()} dimensions, prompts {model.prompts or 'none'}")
+    log.info(
+        f"models/base: {base.name}, {model.get_embedding_dimension()} dimensions, prompts {model.prompts or 'none'}"
+    )
 
 
 if __name__ == "__main__":

@@ -34,7 +34,10 @@ def load(base: Base) -> SentenceTransformer:
     if base.pooling:
         _set_pooling(model, base)
     if base.prompts:
-        model.prompts = {PROMPT_NAMES["query"]: base.prompts.query, PROMPT_NAMES["passage"]: base.prompts.passage}
+        model.prompts = {
+            PROMPT_NAMES["query"]: base.prompts.query,
+            PROMPT_NAMES["passage"]: base.prompts.passage,
+        }
         model.default_prompt_name = None
     if base.max_length:
         _set_length(model, base)
@@ -45,7 +48,7 @@ def _set_pooling(model: SentenceTransformer, base: Base) -> None:
     places = [name for name, module in model.named_children() if isinstance(module, Pooling)]
     if not places:
         raise UserError(f"base.pooling is {base.pooling!r}, but {base.name} does not pool tokens: write null")
-    dimension = model._modules[places[0]].get_embedding_dimension()  # type: ignore[union-attr, operator]
+    dimension = model._modules[places[0]].get_embedding_dimension()  # type: ignore[operator]
     model._modules[places[0]] = Pooling(dimension, pooling_mode=base.pooling)
 
 

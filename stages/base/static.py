@@ -1,8 +1,8 @@
 """The static base: an embedding table over a Unigram tokenizer, bootstrapped from the collection's own documents.
 
 It sees the documents of all splits, in all languages, and no query: the setting is a retriever for a collection whose
-documents are known and whose questions are not. Texts that say the same are pulled together (InfoNCE, both ways): titles
-with their texts, translations of titles, sentences and texts, and, within a language, two crops of one text.
+documents are known and whose questions are not. Texts that say the same are pulled together (InfoNCE, both ways):
+titles with their texts, translations of titles, sentences and texts, and, within a language, two crops of one text.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ SENTENCE_END = re.compile(r"(?<=[.!?。！？])\s+")
 CROPS = 0.7
 
 
-def bootstrap(passages: pl.DataFrame, languages: list[str], static: Static, seed: int, fingerprint: str) -> SentenceTransformer:
+def bootstrap(
+    passages: pl.DataFrame, languages: list[str], static: Static, seed: int, fingerprint: str
+) -> SentenceTransformer:
     """Train tokenizer and table on `passages` (tables.PASSAGES)."""
     torch.manual_seed(seed)
     texts = [*passages["title"].unique(maintain_order=True), *passages["text"]]

@@ -104,9 +104,9 @@ def hold_out_leads(source: Source, languages: list[str]) -> Source:
     queries = table.filter(has_query).select(query=pl.col("passage") + "#lead", lang="lang", text=lead)
     judgements = askable.select(query=pl.col("passage") + "#lead", passage="passage", relevance=pl.lit(1, pl.Int32))
     rest = pl.col("sentences").list.slice(1).list.join(" ")
-    passages = table.with_columns(
-        title=pl.lit(""), text=pl.when(has_query).then(rest).otherwise(pl.col("text"))
-    ).drop("sentences")
+    passages = table.with_columns(title=pl.lit(""), text=pl.when(has_query).then(rest).otherwise(pl.col("text"))).drop(
+        "sentences"
+    )
     counted = Counter({"of one sentence, so without a query": table["passage"].n_unique() - askable.height})
     return Source(passages, queries, judgements, source.dropped + counted)
 

@@ -36,7 +36,8 @@ def _texts(folder: Path, kind: str, languages: list[str]) -> pl.DataFrame:
     if not files:
         wanted = ", ".join(f"{kind}.{lang}.jsonl" for lang in languages)
         raise UserError(f"{folder} has none of {wanted}: add one or change languages")
-    rows, seen = [], {}
+    rows: list[tuple[str, str, str, str]] = []
+    seen: dict[tuple[str, str], str] = {}
     for lang, file in files.items():
         for place, row in jsonl.rows(file):
             name = jsonl.text(row, "_id", place).removesuffix(f".{lang}")

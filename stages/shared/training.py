@@ -62,7 +62,7 @@ class InfoNCE(CachedLossMixin, nn.Module):
         self.model = model
         self.temperature = temperature
         self.symmetric = symmetric
-        self.mini_batch_size = mini_batch_size
+        self.mini_batch_size = mini_batch_size  # type: ignore[assignment]
 
     def forward(self, sentence_features: Any, labels: Tensor) -> Tensor:
         if self.mini_batch_size:
@@ -142,9 +142,10 @@ def fit(
         weight_decay=weight_decay,
         bf16=precision == "bf16",
         fp16=precision == "fp16",
-        gradient_checkpointing=gradient_checkpointing,
+        activation_checkpointing=gradient_checkpointing,
         prompts=_column_prompts(model, rows.column_names),
         dataloader_drop_last=True,
+        dataloader_pin_memory=torch.cuda.is_available(),
         seed=seed,
         data_seed=seed,
         logging_steps=log_every,
@@ -161,7 +162,7 @@ def fit(
     if last:
         log.info(f"going on from {last.name.replace('-', ' at step ')}")
     trainer.train(resume_from_checkpoint=str(last) if last else None)
-    points = [(entry["step"], entry["loss"]) for entry in trainer.state.log_history if "loss" in entry]
+    points = [(int(entry["step"]), float(entry["loss"])) for entry in trainer.state.log_history if "loss" in entry]
     if any(value != value for _, value in points):
         raise UserError("the training loss is not a number: lower train.learning_rate or use train.precision fp32")
     return points

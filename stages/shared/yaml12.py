@@ -14,9 +14,8 @@ import yaml
 class Loader(yaml.SafeLoader):
     """A safe loader that knows true/false, null, decimal, octal and hexadecimal integers, and floats; no more."""
 
-    yaml_implicit_resolvers: dict = {}
 
-
+Loader.yaml_implicit_resolvers = {}
 for tag, pattern, first in (
     ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
     ("null", r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
@@ -51,9 +50,7 @@ def _mapping(loader: Loader, node: yaml.MappingNode) -> dict:
     seen: set = set()
     for key, _ in node.value:
         if key.value in seen:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"the key {key.value!r} stands twice", key.start_mark
-            )
+            raise yaml.constructor.ConstructorError(None, None, f"the key {key.value!r} stands twice", key.start_mark)
         seen.add(key.value)
     return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
 
@@ -63,4 +60,4 @@ Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 def load(path: Path) -> Any:
     """Read one YAML file; raises `yaml.YAMLError`, `OSError` or `UnicodeDecodeError`."""
-    return yaml.load(path.read_text(encoding="utf-8"), Loader)  # noqa: S506 (a safe loader)
+    return yaml.load(path.read_text(encoding="utf-8"), Loader)

@@ -32,7 +32,10 @@ class Request(NamedTuple):
     def key(self) -> str:
         """SHA-256, in hexadecimal, of all that is sent."""
         sent = json.dumps(
-            {"model": self.model, "messages": self.messages}, ensure_ascii=False, sort_keys=True, separators=(",", ":")
+            {"model": self.model, "messages": self.messages},
+            ensure_ascii=False,
+            sort_keys=True,
+            separators=(",", ":"),
         )
         return hashlib.sha256(sent.encode()).hexdigest()
 
@@ -46,8 +49,6 @@ def for_passages(passages: pl.DataFrame, prompt: str, model: str, count: int) ->
     template = jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(file.read_text(encoding="utf-8"))
     requests = []
     for row in passages.iter_rows(named=True):
-        text = template.render(
-            language=language_name(row["lang"]), count=count, title=row["title"], text=row["text"]
-        )
+        text = template.render(language=language_name(row["lang"]), count=count, title=row["title"], text=row["text"])
         requests.append(Request(row["passage"], row["lang"], model, ({"role": "user", "content": text},)))
     return requests

@@ -1,0 +1,95 @@
+"""A small study, built once with DVC; each test works on a copy of its own."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from tests.graph.closure import ROOT
+
+
+class Workspace:
+    """A checkout with its built graph."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def run(self, *command: str, check: bool = True) -> str:
+        """Run a command in the checkout; return its output, errors included."""
+        env = os.environ | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "HF_HUB_OFFLINE": "1",
+            "DVC_NO_ANALYTICS": "1",
+            "PYTHONPATH": "",
+            "GIT_AUTHOR_NAME": "t",
+            "GIT_AUTHOR_EMAIL": "t@example.org",
+            "GIT_COMMITTER_NAME": "t",
+            "GIT_COMMITTER_EMAIL": "t@example.org",
+        }
+        env.pop("DVC_ROOT", None)
+        done = subprocess.run(
+            command, cwd=self.folder, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        assert not check or done.returncode == 0, done.stdout
+        return done.stdout
+
+    def repro(self, *arguments: str) -> set[str]:
+        """`dvc repro`; return the stages whose command ran."""
+        return set(re.findall(r"Running stage '([^']+)'", self.run("dvc", "repro", *arguments)))
+
+    def commit(self, message: str) -> None:
+        self.run("git", "add", "-A")
+        self.run("git", "commit", "-qm", message)
+
+    def edit(self, key: str, value: object) -> None:
+        """Set a key of params.yaml."""
+        yaml, file = YAML(), self.folder / "params.yaml"
+        tree = yaml.load(file.read_text())
+        *groups, last = key.split(".")
+        group = tree
+        for name in groups:
+            group = group[name]
+        group[last] = value
+        with file.open("w") as opened:
+            yaml.dump(tree, opened)
+
+    def read(self, name: str) -> bytes:
+        return (self.folder / name).read_bytes()
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory):
+    """A commit of the working tree with the smoke study applied and built."""
+    workspace = Workspace(tmp_path_factory.mktemp("built") / "checkout")
+    listed = subprocess.run(
+        ["git", "ls-files", "-coz", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if ((ROOT / name).is_file() and not name.startswith("metrics/")) or name == "metrics/.gitignore":
+            target = workspace.folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target)
+    (workspace.folder / "dvc.lock").unlink(missing_ok=True)
+    workspace.run("git", "init", "-q", "-b", "main")
+    workspace.commit("default study")
+    workspace.run(sys.executable, "-m", "stages.study", "smoke")
+    workspace.commit("smoke study")
+    workspace.repro()
+    workspace.commit("built")
+    return workspace
+
+
+@pytest.fixture
+def graph(built, tmp_path):
+    """A copy of the built study, cache included."""
+    shutil.copytree(built.folder, tmp_path / "checkout", symlinks=True)
+    return Workspace(tmp_path / "checkout")

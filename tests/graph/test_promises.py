@@ -1,0 +1,126 @@
+"""What the graph promises: a change rebuilds what lies downstream of it, and nothing else."""
+
+import json
+import shutil
+import sys
+import time
+
+from stages.shared import yaml12
+
+MERGE = "avg-koenen-kokoko"
+AFTER_RUNS = {"score", "compare", "report"}
+
+
+def test_repro_again_does_nothing(graph):
+    assert graph.repro() == set()
+
+
+def test_a_merge_weight_reruns_that_merge_and_what_reads_it(graph):
+    graph.edit(f"merges.{MERGE}.weights.koenen", 0.8)
+    assert graph.repro() == {f"merge@{MERGE}", f"retrieve-merged@{MERGE}", *AFTER_RUNS}
+
+
+def test_a_metric_reruns_nothing_that_encodes(graph):
+    graph.edit("score.metrics", ["ndcg@10", "recall@50"])
+    assert graph.repro() == AFTER_RUNS
+
+
+def test_one_recipe_retrains_one_model(graph):
+    graph.edit("recipes.koenen.compositions", ["koenko"])
+    assert graph.repro() == {
+        "trainsets",
+        "train@koenen",
+        "retrieve-trained@koenen",
+        f"merge@{MERGE}",
+        f"retrieve-merged@{MERGE}",
+        *AFTER_RUNS,
+    }
+
+
+def test_a_new_recipe_trains_one_model(graph):
+    graph.edit("recipes.enkoko", {"compositions": ["enkoko"], "negatives": "window"})
+    ran = graph.repro()
+    # The merge looks again, since what is trained changed; its bytes do not, so nothing is encoded after it.
+    assert ran == {"trainsets", "train@enkoko", "retrieve-trained@enkoko", f"merge@{MERGE}", *AFTER_RUNS}
+    assert "enkoko" in json.loads(graph.read("metrics/summary.json"))["test"]
+
+
+def test_the_rank_window_encodes_nothing_before_training(graph):
+    graph.edit("negatives.window.rank_min", 8)
+    ran = graph.repro()
+    assert {"negatives", "triples", "trainsets"} <= ran
+    assert not ran & {"corpus", "synthesize", "base", "candidates", "benchmarks@dev", "benchmarks@test"}
+    assert "retrieve-base" not in ran
+
+
+def test_forced_reruns_give_the_same_bytes(graph):
+    lock = graph.read("dvc.lock")
+    assert len(graph.repro("-f")) == len(yaml12.load(graph.folder / "dvc.lock")["stages"])
+    assert graph.read("dvc.lock") == lock
+    assert graph.run("git", "status", "--porcelain") == ""
+
+
+def test_the_run_cache_restores_a_fresh_checkout(graph):
+    for folder in ("corpus", "synthetic", "candidates", "runs", "scores"):
+        shutil.rmtree(graph.folder / "data" / folder)
+    shutil.rmtree(graph.folder / "models" / "trained")
+    (graph.folder / "dvc.lock").unlink()
+    assert graph.repro() == set()
+    assert graph.run("git", "status", "--porcelain") == ""
+
+
+def test_diffs_between_commits_show_what_changed(graph):
+    graph.edit(f"merges.{MERGE}.weights.koenen", 0.8)
+    graph.repro()
+    graph.commit("heavier")
+    params = json.loads(graph.run("dvc", "params", "diff", "HEAD~1", "HEAD", "--json"))
+    assert params == {
+        "params.yaml": {f"merges.{MERGE}.weights.koenen": {"old": 0.5, "new": 0.8, "diff": 0.30000000000000004}}
+    }
+    metrics = json.loads(graph.run("dvc", "metrics", "diff", "HEAD~1", "HEAD", "--json"))
+    changed = {file for file, values in metrics.items() if values}
+    assert f"metrics/models/{MERGE}.json" in changed
+    assert "metrics/models/koenen.json" not in changed
+    graph.run("dvc", "plots", "diff", "HEAD~1", "HEAD", "--out", "plots")
+    assert (graph.folder / "plots" / "index.html").is_file()
+
+
+def test_experiments_run_here_and_from_the_queue(graph):
+    key = f"merges.{MERGE}.weights.koenen"
+    graph.run("dvc", "exp", "run", "-n", "here", "-S", f"{key}=0.7")
+    for weight in (0.6, 0.9):
+        graph.run("dvc", "exp", "run", "--queue", "-n", f"queued-{weight}".replace(".", ""), "-S", f"{key}={weight}")
+    graph.run("dvc", "queue", "start")
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline:
+        status = graph.run("dvc", "queue", "status")
+        if status.count("Success") == 2 or "Failed" in status:
+            break
+        time.sleep(2)
+    assert status.count("Success") == 2, status + graph.run("dvc", "queue", "logs", "queued-06", check=False)
+    shown = json.loads(graph.run("dvc", "exp", "show", "--json"))
+    text = json.dumps(shown)
+    assert all(name in text for name in ("here", "queued-06", "queued-09"))
+    graph.run("dvc", "exp", "apply", "queued-09")
+    assert yaml12.load(graph.folder / "params.yaml")["merges"][MERGE]["weights"]["koenen"] == 0.9
+
+
+def test_a_removed_recipe_leaves_the_tables_and_tidy_removes_it(graph):
+    params = graph.folder / "params.yaml"
+    params.write_text("".join(line for line in params.read_text().splitlines(True) if not line.startswith("  enenen:")))
+    assert graph.repro() == {"trainsets", *AFTER_RUNS}
+    assert "enenen" not in json.loads(graph.read("metrics/summary.json"))["test"]
+    assert not (graph.folder / "metrics/models/enenen.json").exists()
+    graph.run(sys.executable, "-m", "stages.tidy")
+    assert not (graph.folder / "data/runs/enenen").exists()
+    assert not (graph.folder / "models/trained/enenen").exists()
+
+
+def test_a_mistake_is_one_sentence_before_any_work(graph):
+    graph.edit("train.stepz", 3)
+    said = graph.run(sys.executable, "-m", "stages.corpus", check=False)
+    assert said == "error: params.yaml: unknown key train.stepz (did you mean steps?): rename or remove it\n"
+    before = graph.read("dvc.lock")
+    graph.edit("seed", 2)
+    assert "unknown key train.stepz" in graph.run("dvc", "repro", check=False)
+    assert graph.read("dvc.lock") == before
