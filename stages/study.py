@@ -92,12 +92,13 @@ def _plain(value: Any) -> Any:
 
 
 def _edited() -> bool:
-    done = subprocess.run(
-        ["git", "diff", "--quiet", "HEAD", "--", str(params.PARAMS)], capture_output=True, check=False
-    )
-    if done.returncode > 1:
+    def git(*arguments: str) -> int:
+        return subprocess.run(["git", *arguments], capture_output=True, check=False).returncode
+
+    # `git diff` alone has nothing to say of a file that Git does not know, or of a folder that is no repository.
+    if git("cat-file", "-e", f"HEAD:./{params.PARAMS}"):
         raise UserError("params.yaml is not in Git, so the way back would be lost: run in a clone of the repository")
-    return done.returncode == 1
+    return git("diff", "--quiet", "HEAD", "--", str(params.PARAMS)) != 0
 
 
 if __name__ == "__main__":

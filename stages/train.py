@@ -30,15 +30,17 @@ def main() -> None:
     from stages.shared import training
 
     rows = dataset(TRAINSETS / name)
-    # Updates happen in float32, whatever the base is stored in.
+    # Updates happen in float32, whatever the base is stored in (a static base heeds no torch_dtype).
     model = SentenceTransformer(
         str(models.BASE),
         local_files_only=True,
         trust_remote_code=trusted,
         model_kwargs={"torch_dtype": "float32"},
-    )
+    ).float()
     if settings.mini_batch_size and has_static_embedding_input(model):
         raise UserError("train.mini_batch_size cannot split a static base's batches: write null")
+    if settings.max_length and has_static_embedding_input(model):
+        raise UserError("train.max_length does not apply to a static base, which reads texts of any length: write null")
     if settings.max_length:
         own_length, model.max_seq_length = model.max_seq_length, settings.max_length
     key = training.fingerprint("train", settings, seed, TRAINSETS / name, models.BASE)

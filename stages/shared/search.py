@@ -19,9 +19,16 @@ def top_k(queries: np.ndarray, corpus: np.ndarray, k: int) -> tuple[np.ndarray, 
     Fewer than k passages give as many columns as there are passages.
     """
     k = min(k, len(corpus))
-    scores, rows = faiss.knn(queries, corpus, k, metric=faiss.METRIC_INNER_PRODUCT)
+    scores, rows = faiss.knn(queries, corpus, min(k + 1, len(corpus)), metric=faiss.METRIC_INNER_PRODUCT)
     order = np.lexsort((-rows, -scores), axis=1)
-    return np.take_along_axis(scores, order, 1), np.take_along_axis(rows, order, 1)
+    scores, rows = np.take_along_axis(scores, order, 1), np.take_along_axis(rows, order, 1)
+    # Which of equals come in at rank k is faiss's choice: where rank k + 1 equals it, the rule chooses again.
+    for query in np.flatnonzero(scores[:, k - 1] == scores[:, k]) if k < len(corpus) else ():
+        own = corpus @ queries[query]
+        reach = np.flatnonzero(own >= np.partition(own, -k)[-k])
+        rows[query, :k] = reach[np.lexsort((-reach, -own[reach]))][:k]
+        scores[query, :k] = own[rows[query, :k]]
+    return np.ascontiguousarray(scores[:, :k]), np.ascontiguousarray(rows[:, :k])
 
 
 def ranks(

@@ -149,6 +149,7 @@ def fit(
         seed=seed,
         data_seed=seed,
         logging_steps=log_every,
+        logging_nan_inf_filter=False,  # or a loss that is no number would be logged as the one before
         save_strategy="steps",
         save_steps=checkpoint_every,
         save_total_limit=1,

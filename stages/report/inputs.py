@@ -1,0 +1,111 @@
+"""What the report reads of other stages: small JSON and CSV files, checked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from stages.shared import models
+from stages.shared.errors import UserError
+from stages.shared.tables import Schema
+
+METRICS = Path("metrics")
+ENCODER = models.BASE / "config_sentence_transformers.json"
+
+# Types are given, not guessed: a column without a single value would else be read as text.
+TRADEOFF: Schema = {
+    "model": pl.String,
+    "mono": pl.Float64,
+    "cross": pl.Float64,
+    "multi": pl.Float64,
+    "language_bias": pl.Float64,
+    "kind": pl.String,
+    "query_negatives_match": pl.Boolean,
+    "pareto": pl.Boolean,
+}
+TASKS: Schema = {"model": pl.String, "task": pl.String, "value": pl.Float64}
+SIGNIFICANCE: Schema = {
+    "group": pl.String,
+    "model": pl.String,
+    "reference": pl.String,
+    "queries": pl.Int64,
+    "difference": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "p": pl.Float64,
+    "p_corrected": pl.Float64,
+    "significant": pl.Boolean,
+}
+TRAINING: Schema = {"step": pl.Int64, "loss": pl.Float64}
+
+
+class Measured(NamedTuple):
+    """One benchmark's tables, as `compare` wrote them."""
+
+    tradeoff: pl.DataFrame
+    tasks: pl.DataFrame
+    significance: pl.DataFrame
+
+
+class Results(NamedTuple):
+    best_recipe: str
+    chosen: str
+    scores: dict[str, dict]  # {model: {benchmark: {task or group: {metric: mean}}}}
+    benchmarks: dict[str, Measured]
+    negatives: dict[str, dict[str, dict[str, float]]]  # {strategy: {direction: {count: value}}}
+    losses: dict[str, list[tuple[int, float]]]  # {recipe: [(step, loss)]}
+    prompts: dict[str, str]  # those of the base that are not empty
+
+
+def read(names: list[str], recipes: list[str], benchmarks: list[str]) -> Results:
+    """Everything the report shows of these models and benchmarks; raises `UserError` for what is missing or stale."""
+    summary = _json(METRICS / "summary.json")
+    best, chosen = summary["best_recipe"], summary["chosen_model"]
+    for name in (best, chosen):
+        if name not in names:
+            raise UserError(
+                f"metrics/summary.json names the model {name!r}, which params.yaml does not: run `dvc repro`"
+            )
+    prompts = _json(ENCODER).get("prompts") or {}
+    return Results(
+        best_recipe=best,
+        chosen=chosen,
+        scores={name: _json(METRICS / "models" / f"{name}.json") for name in names},
+        benchmarks={name: _measured(name) for name in benchmarks},
+        negatives=_json(METRICS / "negatives.json"),
+        losses={name: _csv(METRICS / "training" / f"{name}.csv", TRAINING).rows() for name in recipes},
+        prompts={name: prompt for name, prompt in prompts.items() if prompt},
+    )
+
+
+def _measured(benchmark: str) -> Measured:
+    folder, file = METRICS / "tables", f"{benchmark}.csv"
+    return Measured(
+        tradeoff=_csv(folder / "tradeoff" / file, TRADEOFF),
+        tasks=_csv(folder / "tasks" / file, TASKS),
+        significance=_csv(folder / "significance" / file, SIGNIFICANCE),
+    )
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: run `dvc repro`") from None
+    except ValueError:
+        raise UserError(f"{path} is not JSON: rebuild it with `dvc repro -f`") from None
+
+
+def _csv(path: Path, schema: Schema) -> pl.DataFrame:
+    try:
+        table = pl.read_csv(path, schema_overrides=schema)
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: run `dvc repro`") from None
+    except pl.exceptions.PolarsError as error:
+        raise UserError(f"{path} cannot be read ({str(error).splitlines()[0]}): rebuild it with `dvc repro`") from None
+    if missing := [column for column in schema if column not in table.columns]:
+        raise UserError(f"{path} lacks the column {missing[0]!r}: rebuild it with `dvc repro`")
+    return table.select(*schema)

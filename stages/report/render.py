@@ -1,0 +1,83 @@
+"""Templates to text: HTML is escaped by the template engine, Markdown by the `plain` filter."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import jinja2
+
+from stages.report.view import NONE, Cell, Comparison, Headline, Page, Significance, Table
+
+
+def text(template: str, page: Page) -> str:
+    """The file that `template` (of this folder) makes of `page`."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent, encoding="utf-8"),
+        autoescape=lambda name: bool(name and name.endswith(".html.j2")),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "plain": plain,
+        "quoted": quoted,
+        "markdown": markdown_table,
+        "results": results,
+        "tests": tests,
+        "headlines": headlines,
+        "own": own,
+    }
+    return environment.get_template(template).render(page=page)
+
+
+def plain(value: str) -> str:
+    """`value` on one line of Markdown, with nothing in it that would be read as markup."""
+    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", " ".join(value.split()))
+
+
+def quoted(value: str) -> str:
+    """`value` as a YAML string: JSON's quoting is also YAML's, and keeps the language `no` from being False."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def results(table: Table) -> list[list[Cell]]:
+    """The rows of the results table."""
+    return [[Cell(row.name), Cell(row.kind), Cell(", ".join(row.marks)), *row.cells] for row in table.rows]
+
+
+def tests(compared: Significance) -> list[list[Cell]]:
+    """A row for each group, reference and model."""
+    return [
+        [Cell(text) for text in (group.name, row.model, reference, c.difference, c.interval, c.p, c.verdict)]
+        for group in compared.groups
+        for number, reference in enumerate(compared.references)
+        for row in group.rows
+        if (c := row.comparisons[number])
+    ]
+
+
+def headlines(rows: list[Headline]) -> list[list[Cell]]:
+    """The chosen model beside the base and the best recipe."""
+    return [
+        [Cell(text) for text in (h.group, h.base, h.chosen, _against(h.against_base), _against(h.against_best))]
+        for h in rows
+    ]
+
+
+def _against(comparison: Comparison | None) -> str:
+    return f"{comparison.difference} ({comparison.interval})" if comparison else NONE
+
+
+def own(table: Table, model: str) -> list[list[Cell]]:
+    """One model's rows, where nothing is best."""
+    return [[Cell(cell.text) for cell in row.cells] for row in table.rows if row.name == model]
+
+
+def markdown_table(rows: list[list[Cell]], header: list[str]) -> str:
+    """A Markdown table: the first column to the left, the others to the right, best values bold."""
+    rule = ["---", *("---:" for _ in header[1:])]
+    lines = [header, rule, *([f"**{c.text}**" if c.best else c.text for c in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,0 +1,199 @@
+"""What the unit tests share: a workspace away from the repository, with params.yaml and written tables."""
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import importlib
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+import yaml
+
+from stages.shared import tables, yaml12
+
+ROOT = Path(__file__).parents[1]
+
+
+class Workspace:
+    """A folder that stages run in, in this process: `edit` its params, write its tables, `run` a stage."""
+
+    def __init__(self, path, monkeypatch):
+        self.path = path
+        self.monkeypatch = monkeypatch
+        self.params = path / "params.yaml"
+        self.params.write_bytes((ROOT / "params.yaml").read_bytes())
+
+    def edit(self, **changes):
+        """Set keys, written `train__steps=3` for `train.steps`; `...` as a value removes the key."""
+        tree = yaml12.load(self.params)
+        for key, value in changes.items():
+            *groups, last = key.split("__")
+            group = tree
+            for name in groups:
+                group = group[name]
+            if value is ...:
+                del group[last]
+            else:
+                group[last] = value
+        self.params.write_text(yaml.safe_dump(tree, allow_unicode=True, sort_keys=False), encoding="utf-8")
+        return self
+
+    def run(self, stage, *arguments):
+        """What `python -m stages.STAGE ARGUMENTS` does."""
+        module = importlib.import_module(f"stages.{stage}")
+        if hasattr(module, "__path__"):
+            module = importlib.import_module(f"stages.{stage}.__main__")
+        self.monkeypatch.setattr(sys, "argv", [stage, *arguments])
+        module.main()
+
+    def jsonl(self, name, rows, encoding="utf-8"):
+        import json
+
+        file = self.path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows), encoding=encoding)
+        return file
+
+    def corpus(self, passages, queries=()):
+        """Write data/corpus and an empty data/synthetic.
+
+        `passages`: rows (passage, split) or (passage, split, {lang: (title, text)}), else with the texts
+        'passage|lang'; `queries`: rows (query, passage) or (query, [passages]), with the texts 'query|lang'.
+        """
+        languages = yaml12.load(self.params)["languages"]
+        rows = []
+        for name, split, *texts in passages:
+            for lang in languages:
+                title, text = texts[0][lang] if texts else ("", f"{name}|{lang}")
+                rows.append((name, lang, title, text, "", split))
+        asked = [(query, lang, f"{query}|{lang}") for query, _ in queries for lang in languages]
+        judged = [(q, p, 1) for q, found in queries for p in ([found] if isinstance(found, str) else found)]
+        for folder, some in (("corpus", True), ("synthetic", False)):
+            kinds = {
+                "queries": (asked if some else [], tables.QUERIES),
+                "judgements": (judged if some else [], tables.JUDGEMENTS),
+            }
+            if some:
+                kinds["passages"] = (rows, tables.PASSAGES)
+            for kind, (content, schema) in kinds.items():
+                table = pl.DataFrame(content, schema=schema, orient="row").sort(list(schema)[:2])
+                tables.write(table, Path("data") / folder / f"{kind}.parquet", schema)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Tiny tensors gain nothing from a second thread, and lose much on a busy machine."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch):
+    folder = tmp_path / "workspace"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return Workspace(folder, monkeypatch)
+
+
+@pytest.fixture
+def training(tmp_path, monkeypatch):
+    """`stages.shared.training`, with its checkpoints kept in the test's own folder."""
+    from stages.shared import training
+
+    monkeypatch.setattr(training, "STATE", tmp_path / "state")
+    return training
+
+
+def word_tokenizer(words, **special):
+    """A `tokenizers.Tokenizer` that knows `words` and splits at white space."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    names = ["<unk>", *special.values(), *words]
+    tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(dict.fromkeys(names))}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return tokenizer
+
+
+WORDS = [f"w{i}" for i in range(40)]
+
+
+def static_model(seed=0, dimension=8, words=WORDS, prompts=None):
+    """A StaticEmbedding model with random rows for `words`; 'q:' and 'p:' are words too."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+
+    tokenizer = word_tokenizer([*words, "q:", "p:"])
+    table = torch.randn(tokenizer.get_vocab_size(), dimension, generator=torch.Generator().manual_seed(seed))
+    model = SentenceTransformer(
+        modules=[StaticEmbedding(tokenizer, embedding_weights=table)], prompts=prompts, device="cpu"
+    )
+    model.default_prompt_name = None
+    return model
+
+
+def save_transformer(folder, family="bert", seed=0, safe=True, words=WORDS):
+    """A checkpoint as transformers saves it: two random layers of 32 dimensions over `words`."""
+    import torch
+    from tokenizers.processors import TemplateProcessing
+    from transformers import (
+        BertConfig,
+        BertModel,
+        PreTrainedTokenizerFast,
+        XLMRobertaConfig,
+        XLMRobertaModel,
+    )
+
+    if family == "bert":
+        names = {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+        begin, end = "[CLS]", "[SEP]"
+    else:
+        names = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "cls_token": "<s>"}
+        names["sep_token"] = "</s>"
+        begin, end = "<s>", "</s>"
+    tokenizer = word_tokenizer([*words, "query:", "passage:"], **names)
+    tokenizer.post_processor = TemplateProcessing(
+        single=f"{begin} $A {end}",
+        special_tokens=[(t, tokenizer.token_to_id(t)) for t in (begin, end)],
+    )
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", model_max_length=60, **names)
+    sizes = {
+        "vocab_size": tokenizer.get_vocab_size(),
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+        "max_position_embeddings": 64,
+        "pad_token_id": fast.pad_token_id,
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
+        "initializer_range": 0.5,
+    }
+    torch.manual_seed(seed)
+    model = BertModel(BertConfig(**sizes)) if family == "bert" else XLMRobertaModel(XLMRobertaConfig(**sizes))
+    model.eval()
+    folder = Path(folder)
+    model.save_pretrained(str(folder))
+    if not safe:
+        (folder / "model.safetensors").unlink()
+        torch.save(model.state_dict(), folder / "pytorch_model.bin")
+    fast.save_pretrained(str(folder))
+    return folder
+
+
+def save_sentence_transformer(folder, family="bert", seed=0, prompts=None, pooling="cls"):
+    """The same as a sentence-transformers folder, with a pooling and a Normalize module."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
+
+    folder = Path(folder)
+    inner = Transformer(str(save_transformer(folder.with_name(folder.name + "-plain"), family, seed)))
+    model = SentenceTransformer(
+        modules=[inner, Pooling(32, pooling_mode=pooling), Normalize()], prompts=prompts, device="cpu"
+    )
+    model.save_pretrained(str(folder), create_model_card=False)
+    return folder

@@ -1,0 +1,114 @@
+"""Folders in BEIR's layout, with a file a language."""
+
+import gzip
+import json
+
+import pytest
+
+from stages.shared import beir
+from stages.shared.errors import UserError
+from tests.conftest import ROOT
+
+XQUAD = ROOT.parent / "shared" / "data" / "xquad_r"
+
+
+def folder(tmp_path, files):
+    for name, rows in files.items():
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        text = rows if isinstance(rows, str) else "".join(json.dumps(r) + "\n" for r in rows)
+        file.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+    return tmp_path
+
+
+TEXTS = {
+    "corpus.en.jsonl": [{"_id": "p2", "text": "two"}, {"_id": "p1", "title": "T", "text": "one"}],
+    "corpus.ko.jsonl.gz": [{"_id": "p1", "text": "하나"}, {"_id": "p2", "text": "둘"}],
+    "queries.ko.jsonl": [{"_id": "q1", "text": "몇"}],
+}
+
+
+def test_parallel_ids_judge_every_language(tmp_path):
+    at = folder(
+        tmp_path, {**TEXTS, "qrels.tsv": "query-id\tcorpus-id\tscore\r\nq1\tp1\t1\r\nq1\tp2\t0\r\nq9\tp1\t1\r\n"}
+    )
+    passages, queries, qrels = beir.read(at, ["en", "ko"])
+    assert passages.rows() == [
+        ("p1", "en", "T", "one"),
+        ("p1", "ko", "", "하나"),
+        ("p2", "en", "", "two"),
+        ("p2", "ko", "", "둘"),
+    ]
+    assert queries.rows() == [("q1", "ko", "몇")]
+    assert qrels.rows() == [("q1", "p1", "en", 1), ("q1", "p1", "ko", 1)]
+
+
+def test_ids_with_a_language_for_a_suffix_judge_that_language(tmp_path):
+    files = {
+        "corpus.en.jsonl": [{"_id": "p7.en", "text": "seven"}, {"_id": "p8.en", "text": "eight"}],
+        "corpus.ko.jsonl": [{"_id": "p7.ko", "text": "일곱"}, {"_id": "p8.ko", "text": "여덟"}],
+        "queries.en.jsonl": [{"_id": "q", "text": "how many"}],
+        "qrels.tsv": "q\tp7.ko\t2\nq\tp8.en\t1\nq\tp8.ko\t1\nq\tp7.zh\t1\n",
+    }
+    passages, _, qrels = beir.read(folder(tmp_path, files), ["en", "ko"])
+    assert passages.select("passage", "lang").rows() == [("p7", "en"), ("p7", "ko"), ("p8", "en"), ("p8", "ko")]
+    assert qrels.rows() == [("q", "p7", "ko", 2), ("q", "p8", "en", 1), ("q", "p8", "ko", 1)]
+
+
+def test_qrels_of_four_columns_and_no_header(tmp_path):
+    at = folder(tmp_path, {**TEXTS, "qrels.tsv": "q1\t0\tp2\t3\n"})
+    assert beir.read(at, ["en", "ko"])[2].rows() == [("q1", "p2", "en", 3), ("q1", "p2", "ko", 3)]
+
+
+def test_one_language_may_go_unnamed(tmp_path):
+    files = {
+        "corpus.jsonl": [{"_id": "p", "text": "x"}],
+        "queries.jsonl": [{"_id": "q", "text": "y"}],
+        "qrels/test.tsv": "query-id\tcorpus-id\tscore\nq\tp\t1\n",
+    }
+    at = folder(tmp_path, files)
+    assert [t.height for t in beir.read(at, ["ko"])] == [1, 1, 1]
+    with pytest.raises(UserError, match=r"none of corpus\.en\.jsonl, corpus\.ko\.jsonl"):
+        beir.read(at, ["en", "ko"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("qrels.tsv", "h\th\th\nq1\tp1\tyes\n", r"qrels\.tsv:2 is no judgement"),
+        ("qrels.tsv", "q1 p1 1\n", r"qrels\.tsv:1 is no judgement"),
+        ("corpus.en.jsonl", [{"_id": "p1", "text": "a"}, {"_id": "p1", "text": "b"}], r"jsonl:2 repeats the id 'p1'"),
+        ("corpus.en.jsonl", [{"_id": "p1"}], r"jsonl:1 has no 'text' \(it has '_id'\)"),
+        ("corpus.en.jsonl", [{"id": "p1", "text": "a"}], r"jsonl:1 has no '_id'"),
+        ("corpus.en.jsonl", "{\n", r"corpus\.en\.jsonl:1 is not JSON"),
+    ],
+)
+def test_a_bad_file_is_named_with_its_line(tmp_path, name, content, message):
+    at = folder(tmp_path, {**TEXTS, "qrels.tsv": "q1\tp1\t1\n", name: content})
+    with pytest.raises(UserError, match=message):
+        beir.read(at, ["en", "ko"])
+
+
+def test_a_folder_without_the_languages_or_the_judgements(tmp_path):
+    at = folder(tmp_path, TEXTS)
+    with pytest.raises(UserError, match=r"none of corpus\.de\.jsonl"):
+        beir.read(at, ["de"])
+    with pytest.raises(UserError, match=r"has no qrels\.tsv"):
+        beir.read(at, ["en", "ko"])
+    with pytest.raises(UserError, match="is no folder"):
+        beir.read(at / "nowhere", ["en"])
+
+
+def test_a_language_that_the_folder_lacks_is_left_out(tmp_path):
+    at = folder(tmp_path, {**TEXTS, "qrels.tsv": "q1\tp1\t1\n"})
+    assert set(beir.read(at, ["en", "ko", "de"])[0]["lang"]) == {"en", "ko"}
+
+
+@pytest.mark.skipif(not XQUAD.is_dir(), reason="../shared/data/xquad_r is not beside this checkout")
+def test_xquad_r_has_a_judgement_in_each_language():
+    passages, _, qrels = beir.read(XQUAD, ["en", "zh"])
+    assert set(passages["lang"]) == {"en", "zh"}
+    known = set(passages.select("passage", "lang").rows())
+    assert set(qrels.select("passage", "lang").rows()) <= known
+    by_query = {lang: set(qrels.filter(lang=lang)["query"]) for lang in ("en", "zh")}
+    assert len(by_query["en"]) == len(by_query["zh"]) == 632

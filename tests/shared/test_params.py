@@ -1,0 +1,169 @@
+"""params.yaml: what is read, and the sentence for each mistake."""
+
+import pytest
+import yaml
+
+from stages.shared import params, yaml12
+from stages.shared.errors import UserError
+from tests.conftest import ROOT
+
+WINDOW = {
+    "k": 5,
+    "direction": "each",
+    "rank_min": 10,
+    "rank_max": 100,
+    "absolute_margin": None,
+    "relative_margin": None,
+    "min_score": None,
+    "max_score": None,
+    "pick": "random",
+}
+
+
+def message(workspace, **changes):
+    """The one sentence that an edit is refused with."""
+    with pytest.raises(UserError) as caught:
+        workspace.edit(**changes) and params.read("seed")
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 1, lines
+    assert "Traceback" not in lines[0]
+    return lines[0]
+
+
+def test_values_are_those_of_the_file(workspace):
+    seed, rate, merge = params.read("seed", "train.learning_rate", "merges.avg-four")
+    assert (seed, rate) == (1, 0.003)
+    assert merge.weights == {"enenen": 0.25, "enkoko": 0.25, "koenen": 0.25, "kokoko": 0.25}
+    assert params.read("languages") == ["en", "ko"]
+    workspace.edit(train__learning_rate=2e-5, seed=7)
+    assert params.read("train").learning_rate == 2e-5
+    assert params.read("seed") == 7
+
+
+def test_what_dvc_writes_for_a_small_rate_is_a_number(workspace):
+    text = workspace.params.read_text(encoding="utf-8")
+    workspace.params.write_text(text.replace("learning_rate: 0.003 ", "learning_rate: 2e-05 "), encoding="utf-8")
+    assert params.read("train.learning_rate") == 2e-5
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        ({"sead": 1}, ["unknown key sead", "did you mean seed?"]),
+        ({"train__step": 1}, ["unknown key train.step", "did you mean steps?"]),
+        ({"negatives__window__rank_mn": 1}, ["unknown key negatives.window.rank_mn", "did you mean rank_min?"]),
+        ({"corpus__columns__txt": "x"}, ["unknown key corpus.columns.txt", "did you mean text?"]),
+        ({"merges__avg-four__metod": 1}, ["unknown key merges.avg-four.metod", "did you mean method?"]),
+        ({"base__static__qqq": 1}, ["unknown key base.static.qqq: rename or remove it"]),
+        ({"train__steps": "many"}, ["train.steps is 'many'", "integer"]),
+        ({"train__steps": 1.5}, ["train.steps is 1.5"]),
+        ({"train__steps": 0}, ["train.steps is 0", "greater than or equal to 1"]),
+        ({"train__steps": True}, ["train.steps is True"]),
+        ({"train__learning_rate": "fast"}, ["train.learning_rate is 'fast'"]),
+        ({"train__gradient_checkpointing": "no"}, ["train.gradient_checkpointing is 'no'"]),
+        ({"train__precision": "fp64"}, ["train.precision is 'fp64'", "bf16"]),
+        ({"train": None}, ["train must hold a group of keys"]),
+        ({"seed": -1}, ["seed is -1"]),
+        ({"seed": 2**32}, ["seed is 4294967296"]),
+        ({"seed": ...}, ["seed is missing"]),
+        ({"train__temperature": ...}, ["train.temperature is missing"]),
+        ({"languages": ["en", "ko", "korean"]}, ["languages.2", "'korean' is no language tag"]),
+        ({"languages": ["en", "ko", "en"]}, ["languages names one twice"]),
+        ({"merges__avg-four__weights": {"enenn": 1, "kokoko": 1}}, ["merges.avg-four.weights", "did you mean enenen"]),
+        ({"merges__avg-four__weights": {"enenen": 1, "kokoko": -1}}, ["merges.avg-four", "add up to 0"]),
+        ({"merges__avg-four__weights": {"enenen": 1}}, ["merges.avg-four.weights", "at least 2"]),
+        (
+            {"merges__joint": {"method": "linear", "weights": {"enenen": 1, "kokoko": 1}}},
+            ["recipes.joint has the name"],
+        ),
+        ({"recipes__base": {"compositions": ["enenen"], "negatives": "window"}}, ["recipes.base has the name"]),
+        ({"recipes__joint__negatives": "windw"}, ["recipes.joint.negatives is 'windw'", "window"]),
+        ({"recipes__joint__compositions": ["enende"]}, ["recipes.joint.compositions", "'enende' is no composition"]),
+        ({"recipes__joint__compositions": []}, ["recipes.joint.compositions"]),
+        ({"recipes__a+b": {"compositions": ["enenen"], "negatives": "window"}}, ["recipes.a+b", "'a+b' is no name"]),
+        ({"recipes__1st": {"compositions": ["enenen"], "negatives": "window"}}, ["recipes.1st", "'1st' is no name"]),
+        ({"negatives__window__rank_max": 201}, ["negatives.window.rank_max is 201", "candidates.depth"]),
+        ({"negatives__window__rank_max": 13}, ["negatives.window", "at least k = 5"]),
+        ({"negatives__window__direction": "ko-de"}, ["negatives.window.direction is 'ko-de'", "ko-en"]),
+        ({"compare__select_on": "test"}, ["compare.select_on is 'test'", "dev split"]),
+        ({"compare__select_on": "dv"}, ["compare.select_on is 'dv'", "dev, test"]),
+        ({"compare__metric": "ndcg@5"}, ["compare.metric is 'ndcg@5'", "score.metrics"]),
+        ({"compare__metric": "ndgc@10"}, ["compare.metric", "'ndgc@10' is no metric"]),
+        ({"score__metrics": ["ndcg@10", "mrr@0"]}, ["score.metrics.1", "'mrr@0' is no metric"]),
+        ({"score__metrics": ["ndcg@10", "p@5"]}, ["score.metrics.1", "'p@5' is no metric"]),
+        ({"score__metrics": ["ndcg@10", "recall@101"]}, ["rank 101", "raise retrieve.depth to 101"]),
+        ({"corpus__split__train": 0.7}, ["corpus.split", "add up to 1"]),
+        ({"corpus__columns": None}, ["corpus: columns belong to the source jsonl"]),
+        ({"corpus__source": "beir"}, ["corpus: columns belong to the source jsonl"]),
+        ({"corpus__queries": "source"}, ["corpus: queries: source needs"]),
+        ({"benchmarks__dev__split": None}, ["benchmarks.dev: split"]),
+        ({"benchmarks__dev__source": "beir"}, ["benchmarks.dev: split"]),
+        ({"base__trust_remote_code": True, "base__name": "a/b"}, ["base: trust_remote_code", "pin its revision"]),
+    ],
+)
+def test_a_mistake_is_one_sentence_that_names_the_key(workspace, changes, parts):
+    text = message(workspace, **changes)
+    for part in parts:
+        assert part in text, text
+
+
+def test_two_mistakes_are_two_sentences(workspace):
+    with pytest.raises(UserError) as caught:
+        workspace.edit(sead=1, train__steps=0) and params.read("seed")
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_recipes_of_unequal_numbers_of_negatives_do_not_compare(workspace):
+    text = message(
+        workspace,
+        negatives__few={**WINDOW, "k": 2},
+        recipes__joint={"compositions": ["enenen"], "negatives": "few"},
+    )
+    assert "differ in k" in text
+
+
+def test_a_strategy_that_no_recipe_uses_may_have_another_k(workspace):
+    workspace.edit(negatives__few={**WINDOW, "k": 2})
+    assert params.read("negatives.few").k == 2
+
+
+def test_a_key_that_is_not_there_is_named(workspace):
+    with pytest.raises(UserError, match=r"params.yaml has no merges.avg-for \(did you mean avg-four\?\)"):
+        params.read("merges.avg-for")
+
+
+def test_hyphens_may_part_a_composition(workspace):
+    workspace.edit(recipes__joint={"compositions": ["en-ko-ko"], "negatives": "window"})
+    assert params.read("recipes.joint").compositions == ["en-ko-ko"]
+
+
+def test_files_that_cannot_be_read(workspace):
+    workspace.params.write_bytes(b"seed: \xff")
+    with pytest.raises(UserError, match="not UTF-8"):
+        params.read("seed")
+    workspace.params.write_text("seed: 1\nseed: 2\n")
+    with pytest.raises(UserError, match="line 2 is not YAML: the key 'seed' stands twice"):
+        params.read("seed")
+    workspace.params.write_text("- 1\n")
+    with pytest.raises(UserError, match="the file must hold a group of keys"):
+        params.read("seed")
+    workspace.params.unlink()
+    with pytest.raises(UserError, match="run from the repository's root"):
+        params.read("seed")
+
+
+@pytest.mark.parametrize("study", sorted(f.stem for f in (ROOT / "studies").glob("*.yaml")))
+def test_shipped_studies_fit_the_default(workspace, study):
+    from ruamel.yaml import YAML
+
+    from stages.study import apply
+
+    tree = YAML().load(workspace.params.read_text(encoding="utf-8"))
+    apply(tree, yaml12.load(ROOT / "studies" / f"{study}.yaml"))
+    YAML().dump(tree, workspace.params)
+    params.load()
+
+
+def test_every_group_is_written_in_the_default():
+    tree = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    assert list(tree) == list(params.Params.model_fields)

@@ -1,0 +1,66 @@
+"""Exact search: against sorting everything."""
+
+import numpy as np
+import pytest
+
+from stages.shared import search
+from stages.shared.encoder import normalized
+
+
+def brute(queries, corpus):
+    """Row numbers, best first, ties by the higher row; with their scores. Small whole numbers make scores exact."""
+    scores = (queries.astype(np.int64) @ corpus.astype(np.int64).T).astype(np.float32)
+    rows = np.array([sorted(range(len(corpus)), key=lambda r: (-row[r], -r)) for row in scores])
+    return np.take_along_axis(scores, rows, 1), rows
+
+
+def whole_numbers(seed, queries, corpus, dimension=4, largest=2):
+    rng = np.random.default_rng(seed)
+    sizes = (queries, corpus)
+    return [rng.integers(-largest, largest + 1, (n, dimension)).astype(np.float32) for n in sizes]
+
+
+@pytest.mark.parametrize("k", [1, 3, 10, 40, 57, 100])
+@pytest.mark.parametrize("seed", range(3))
+def test_top_k_is_brute_force_with_ties_even_at_the_cut(k, seed):
+    queries, corpus = whole_numbers(seed, 30, 57)
+    scores, rows = search.top_k(queries, corpus, k)
+    wanted_scores, wanted_rows = brute(queries, corpus)
+    assert np.array_equal(scores, wanted_scores[:, :k])
+    assert np.array_equal(rows, wanted_rows[:, :k])
+
+
+@pytest.mark.parametrize("k", [5, 120])
+def test_top_k_with_many_passages_and_ties(k):
+    queries, corpus = whole_numbers(9, 50, 3000)
+    _, rows = search.top_k(queries, corpus, k)
+    assert np.array_equal(rows, brute(queries, corpus)[1][:, :k])
+
+
+def test_top_k_without_ties():
+    rng = np.random.default_rng(0)
+    queries, corpus = (normalized(rng.normal(size=(n, 32)).astype(np.float32)) for n in (40, 500))
+    scores, rows = search.top_k(queries, corpus, 20)
+    exact = queries.astype(np.float64) @ corpus.astype(np.float64).T
+    assert np.array_equal(rows, np.argsort(-exact, axis=1)[:, :20])
+    assert np.allclose(scores, np.take_along_axis(exact, rows, 1), atol=1e-6)
+    assert scores.dtype == np.float32
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_ranks_are_places_in_the_whole_order(seed):
+    # More queries than a block, in no order.
+    queries, corpus = whole_numbers(seed, 2 * search.BLOCK + 9, 80)
+    rng = np.random.default_rng(seed)
+    asked, wanted = rng.integers(len(queries), size=500), rng.integers(len(corpus), size=500)
+    found, scores = search.ranks(queries, corpus, asked, wanted)
+    _, order = brute(queries, corpus)
+    places = [list(order[q]).index(c) + 1 for q, c in zip(asked, wanted, strict=True)]
+    assert found.tolist() == places
+    assert np.array_equal(scores, np.einsum("ij,ij->i", queries[asked], corpus[wanted]))
+
+
+def test_ranks_of_nothing():
+    queries, corpus = whole_numbers(0, 3, 5)
+    none = np.array([], np.int64)
+    assert [a.size for a in search.ranks(queries, corpus, none, none)] == [0, 0]

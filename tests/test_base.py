@@ -1,0 +1,234 @@
+"""base: the bootstrap repeats to the byte and sees no query; a pretrained encoder gets what params say."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
+from tokenizers import Tokenizer
+
+from stages.base import pretrained, static
+from stages.shared import params, tables
+from stages.shared.errors import UserError
+from tests.conftest import WORDS, save_sentence_transformer, save_transformer, static_model
+
+WORDS_KO = ["가을", "바람", "서울", "도서관", "역사", "과학", "바다", "산길", "음악", "학교"]
+
+
+def documents(count=24):
+    """Passages whose every word is of the passage alone or of a small stock."""
+    rng = np.random.default_rng(0)
+    made = []
+    for i in range(count):
+        english = " ".join(rng.choice(WORDS, 12))
+        korean = " ".join(rng.choice(WORDS_KO, 12))
+        texts = {
+            "en": (f"Title e{i}", f"Begin e{i} {english}. Then e{i} {english}."),
+            "ko": (f"제목 k{i}", f"처음 k{i} {korean}. 다음 k{i} {korean}."),
+        }
+        made.append((f"p{i:02}", "test" if i % 3 else "train", texts))
+    return made
+
+
+SMALL = {"vocabulary": 300, "dimension": 16, "steps": 6, "batch_size": 32}
+
+
+def bootstrapped(workspace):
+    workspace.edit(**{f"base__static__{k}": v for k, v in SMALL.items()})
+    workspace.corpus(documents(), [("q", "p00")])
+    workspace.run("base")
+    folder = workspace.path / "models/base"
+    return {str(f.relative_to(folder)): f.read_bytes() for f in folder.rglob("*") if f.is_file()}
+
+
+def test_the_bootstrap_repeats_to_the_byte_and_leaves_no_state(workspace, training):
+    one = bootstrapped(workspace)
+    assert {"model.safetensors", "tokenizer.json", "modules.json"} <= set(one)
+    assert not list(training.STATE.rglob("checkpoint-*"))
+    assert bootstrapped(workspace) == one
+    workspace.edit(seed=2)
+    assert bootstrapped(workspace)["model.safetensors"] != one["model.safetensors"]
+
+
+def test_the_bootstrap_learns_translations(workspace, training):
+    """After some steps a title's nearest among the other language's titles is its translation far above chance."""
+    workspace.edit(**{f"base__static__{k}": v for k, v in {**SMALL, "steps": 40, "batch_size": 64}.items()})
+    workspace.corpus(documents(), [])
+    workspace.run("base")
+    model = SentenceTransformer(str(workspace.path / "models/base"), device="cpu")
+    sides = [model.encode([d[2][lang][1] for d in documents()], normalize_embeddings=True) for lang in ("en", "ko")]
+    right = (sides[0] @ sides[1].T).argmax(axis=1) == np.arange(24)
+    assert right.mean() > 0.5
+
+
+def pairs(count):
+    rows = [(name, lang, *texts[lang], "", split) for name, split, texts in documents() for lang in ("en", "ko")]
+    return static.pairs(pl.DataFrame(rows, schema=tables.PASSAGES, orient="row"), ["en", "ko"], count, 1)
+
+
+def test_pairs_are_of_one_document_and_all_documents_serve_in_all_directions():
+    seen = set()
+    for row in pairs(24 * 4 * 2):
+        (number,) = row["label"]
+        _, _, texts = documents()[number]
+        langs = []
+        for side in ("query", "positive"):
+            own = [lang for lang in ("en", "ko") if any(row[side] in part for part in texts[lang])]
+            assert len(own) == 1, row
+            langs += own
+        seen.add((number, *langs))
+    assert seen == {(n, a, b) for n in range(24) for a in ("en", "ko") for b in ("en", "ko")}
+
+
+def test_pairs_repeat_with_their_seed_and_have_the_size_asked_for():
+    assert pairs(100) == pairs(100)
+    assert len(pairs(100)) == 100
+
+
+def test_no_query_is_read(workspace, training):
+    workspace.edit(**{f"base__static__{k}": v for k, v in SMALL.items()})
+    workspace.corpus(documents(), [("unheardof", "p00")])
+    for file in (workspace.path / "data").rglob("queries.parquet"):
+        file.unlink()
+    workspace.run("base")
+
+
+def test_the_tokenizer_normalizes_and_repeats():
+    texts = [text for _, _, by_lang in documents() for both in by_lang.values() for text in both]
+    one, other = (static.train_tokenizer(texts, 200) for _ in range(2))
+    assert one.to_str() == other.to_str()
+    assert one.get_vocab_size() <= 200
+    assert one.encode("ＷＯＲＤ w1").ids == one.encode("word W1").ids
+    assert "".join(one.encode("title e1").tokens) == "▁title▁e1"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("pooling", "cls"), ("max_length", 9), ("prompts", {"query": "", "passage": "x"})]
+)
+def test_what_a_static_base_has_not_is_refused(workspace, training, key, value):
+    workspace.edit(**{f"base__{key}": value})
+    with pytest.raises(UserError, match="do not apply to base"):
+        workspace.run("base")
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory):
+    """Folders of tiny random encoders: {(family, layout): folder}."""
+    at = tmp_path_factory.mktemp("checkpoints")
+    found = {}
+    for family in ("bert", "xlm-r"):
+        folder = at / f"{family}-st"
+        save_sentence_transformer(folder, family, prompts={"query": "query: ", "document": "passage: "})
+        found[family, "sentence-transformers"] = folder
+        found[family, "transformers"] = folder.with_name(folder.name + "-plain")
+    return found
+
+
+def based(workspace, folder, **changes):
+    workspace.edit(base__name=str(folder), **{f"base__{k}": v for k, v in changes.items()}).run("base")
+    return SentenceTransformer(str(workspace.path / "models/base"), device="cpu", model_kwargs={"torch_dtype": "auto"})
+
+
+def hidden(folder, text):
+    """The last hidden states of a plain checkpoint, and the attention mask."""
+    from transformers import AutoModel, AutoTokenizer
+
+    tokenizer, model = AutoTokenizer.from_pretrained(str(folder)), AutoModel.from_pretrained(str(folder))
+    inputs = tokenizer([text], return_tensors="pt")
+    with torch.no_grad():
+        return model.eval()(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]).last_hidden_state[0]
+
+
+@pytest.mark.parametrize("family", ["bert", "xlm-r"])
+@pytest.mark.parametrize(
+    ("pooling", "pooled"),
+    [
+        ("cls", lambda h: h[0]),
+        (None, lambda h: h.mean(0)),
+        ("max", lambda h: h.max(0).values),
+        ("lasttoken", lambda h: h[-1]),
+    ],
+)
+def test_a_plain_checkpoint_is_pooled_as_asked(workspace, training, checkpoints, family, pooling, pooled):
+    folder = checkpoints[family, "transformers"]
+    model = based(workspace, folder, pooling=pooling)
+    wanted = pooled(hidden(folder, "w1 w2 w3"))
+    np.testing.assert_allclose(model.encode(["w1 w2 w3"])[0], wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", ["bert", "xlm-r"])
+def test_a_sentence_transformer_is_taken_as_it_says_of_itself(workspace, training, checkpoints, family):
+    folder = checkpoints[family, "sentence-transformers"]
+    model = based(workspace, folder)
+    assert [type(m) for m in model][1:] == [Pooling, Normalize]
+    assert model.prompts == {"query": "query: ", "document": "passage: "}
+    assert model.max_seq_length == SentenceTransformer(str(folder)).max_seq_length
+    vector = hidden(checkpoints[family, "transformers"], "query: w1 w2")[0]
+    np.testing.assert_allclose(model.encode_query(["w1 w2"])[0], vector / vector.norm(), atol=1e-5)
+
+
+def test_params_come_before_what_a_model_says_of_itself(workspace, training, checkpoints):
+    folder = checkpoints["bert", "sentence-transformers"]
+    model = based(
+        workspace, folder, pooling="mean", prompts={"query": "w7 ", "passage": "w8 "}, max_length=6, dtype="bfloat16"
+    )
+    assert model[1].pooling_mode == "mean" or model[1].get_pooling_mode_str() == "mean"
+    assert isinstance(model[2], Normalize)
+    assert model.max_seq_length == 6
+    assert {p.dtype for p in model.parameters()} == {torch.bfloat16}
+    full = model.float()
+    vector = hidden(checkpoints["bert", "transformers"], "w7 w1").mean(0)
+    np.testing.assert_allclose(full.encode_query(["w1"])[0], vector / vector.norm(), atol=0.02)
+    vector = hidden(checkpoints["bert", "transformers"], "w8 w1 w2 w3").mean(0)
+    # Six tokens: [CLS], four words, [SEP].
+    np.testing.assert_allclose(full.encode_document(["w1 w2 w3 w4 w5"])[0], vector / vector.norm(), atol=0.02)
+
+
+def test_nothing_saved_depends_on_the_day(workspace, training, checkpoints):
+    based(workspace, checkpoints["bert", "transformers"])
+    names = {f.name for f in (workspace.path / "models/base").rglob("*")}
+    assert "README.md" not in names
+    assert "model.safetensors" in names
+
+
+def load(workspace, **changes):
+    return pretrained.load(workspace.edit(**{f"base__{k}": v for k, v in changes.items()}) and params.read("base"))
+
+
+@pytest.mark.parametrize("family", ["bert", "xlm-r"])
+def test_weights_that_may_hold_a_pickle_are_refused(workspace, tmp_path, family):
+    folder = save_transformer(tmp_path / "pickled", family, safe=False)
+    with pytest.raises(UserError, match="cannot be loaded") as caught:
+        load(workspace, name=str(folder))
+    assert "safetensors" in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_what_cannot_be_is_told_in_a_sentence(workspace, checkpoints, tmp_path):
+    plain = str(checkpoints["bert", "transformers"])
+    with pytest.raises(UserError, match="which is no folder"):
+        load(workspace, name="./nowhere")
+    with pytest.raises(UserError, match=r"base\.name 'some/where' at abc cannot be loaded") as caught:
+        load(workspace, name="some/where", revision="abc")
+    assert len(str(caught.value).splitlines()) == 1
+    with pytest.raises(UserError, match="has 64 positions: lower it"):
+        load(workspace, name=plain, revision=None, max_length=65)
+
+
+def test_code_of_others_is_not_run_unpinned(workspace):
+    with pytest.raises(UserError, match="pin its revision"):
+        load(workspace, name="some/where", trust_remote_code=True)
+
+
+def test_a_static_model_has_no_pooling_or_length(workspace, tmp_path):
+    static_model().save_pretrained(str(tmp_path / "static"), create_model_card=False)
+    with pytest.raises(UserError, match="does not pool tokens"):
+        load(workspace, name=str(tmp_path / "static"), pooling="cls")
+    with pytest.raises(UserError, match="reads texts of any length"):
+        load(workspace, name=str(tmp_path / "static"), pooling=None, max_length=8)
+    config = json.loads((tmp_path / "static" / "modules.json").read_text())
+    assert config[0]["type"].endswith("StaticEmbedding")
+    assert Tokenizer.from_file(str(tmp_path / "static" / "tokenizer.json")).get_vocab_size() == len(WORDS) + 3

@@ -1,0 +1,71 @@
+"""candidates: the teacher's ranks, against the vectors themselves."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from stages.shared import encoder, tables
+from stages.shared.errors import UserError
+from tests.conftest import static_model
+
+PROMPTS = {"query": "q: ", "document": "p: "}
+
+
+def text(seed):
+    rng = np.random.default_rng(seed)
+    return " ".join(f"w{i}" for i in rng.integers(40, size=6))
+
+
+def prepared(workspace, depth=12):
+    passages = []
+    for i in range(15):
+        split = "train" if i < 10 else "test"
+        passages.append((f"p{i:02}", split, {"en": ("w1", text(i)), "ko": ("", text(100 + i))}))
+    queries = [("q1", "p03"), ("q2", ["p05", "p01"]), ("q3", ["p02", "p12"]), ("q4", "p14")]
+    workspace.corpus(passages, queries)
+    asked = [(query, lang) for query, _ in queries for lang in ("en", "ko")]
+    texts = {key: text(200 + i) for i, key in enumerate(asked)}
+    file = workspace.path / "data/corpus/queries.parquet"
+    table = tables.read(file, tables.QUERIES)
+    table = table.with_columns(text=pl.Series([texts[q, lang] for q, lang, _ in table.iter_rows()]))
+    tables.write(table, file, tables.QUERIES)
+    static_model(prompts=PROMPTS).save_pretrained(str(workspace.path / "models/base"), create_model_card=False)
+    workspace.edit(candidates__depth=depth, negatives__window__rank_max=depth, negatives__window__rank_min=1)
+    return passages, dict(queries), texts
+
+
+def test_lists_are_the_teachers_ranks_with_the_relevant_left_in(workspace):
+    passages, queries, texts = prepared(workspace)
+    workspace.run("candidates")
+    pool = tables.read("data/candidates/pool.parquet", tables.POOL)["passage"].to_list()
+    assert pool == [p[0] for p in passages]
+    ranked = tables.read("data/candidates/ranked.parquet", tables.CANDIDATES)
+    # q3's other passage is of the test split and q4's is too: neither is trained on.
+    assert ranked["query"].unique().sort().to_list() == ["q1", "q2"]
+    assert ranked.height == 2 * 2 * 2
+    model = encoder.load("models/base", 3)
+    for query, query_lang, corpus_lang, positive, candidates, scores in ranked.iter_rows():
+        documents = [" ".join(filter(None, p[2][corpus_lang])) for p in passages]
+        exact = model.encode([texts[query, query_lang]], "query") @ model.encode(documents, "passage").T
+        order = np.argsort(-exact[0], kind="stable")[:12]
+        assert candidates == order.tolist()
+        np.testing.assert_allclose(scores, exact[0][order], atol=1e-6)
+        relevant = [queries[query]] if isinstance(queries[query], str) else queries[query]
+        assert positive == pytest.approx(min(exact[0][pool.index(p)] for p in relevant), abs=1e-6)
+
+
+def test_a_deeper_list_begins_with_the_shallower(workspace):
+    prepared(workspace, depth=15)
+    workspace.run("candidates")
+    deep = tables.read("data/candidates/ranked.parquet", tables.CANDIDATES)
+    workspace.edit(candidates__depth=6, candidates__batch_size=2, negatives__window__rank_max=6)
+    workspace.run("candidates")
+    shallow = tables.read("data/candidates/ranked.parquet", tables.CANDIDATES)
+    assert deep["candidates"].list.len().unique().to_list() == [15]
+    assert deep["candidates"].list.head(6).to_list() == shallow["candidates"].to_list()
+
+
+def test_without_training_queries_there_is_nothing_to_mine(workspace):
+    workspace.corpus([("p1", "test"), ("p2", "train")], [("q", "p1")])
+    with pytest.raises(UserError, match="there is no training query"):
+        workspace.run("candidates")

@@ -1,0 +1,132 @@
+"""merge: weights computed by hand, and everything else taken over."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
+
+from stages.shared.errors import UserError
+from tests.conftest import save_sentence_transformer, static_model
+
+PROMPTS = {"query": "q: ", "document": "p: "}
+
+
+def merged(workspace, weights, models, dtype="float32"):
+    """Save `models` ({recipe: model}), merge them, and return the folder."""
+    for name, model in models.items():
+        model.save_pretrained(str(workspace.path / "models/trained" / name), create_model_card=False)
+    recipes = {name: {"compositions": ["enenen"], "negatives": "window"} for name in {*weights, *models} - {"base"}}
+    workspace.edit(recipes=recipes, merges={"m": {"method": "linear", "weights": weights}}, base__dtype=dtype)
+    workspace.run("merge", "m")
+    return workspace.path / "models/merged/m"
+
+
+def table(folder):
+    return load_file(str(folder / "model.safetensors"))["embedding.weight"]
+
+
+def pair():
+    return {"a": static_model(1), "b": static_model(2)}
+
+
+def rows(model):
+    return model[0].embedding.weight.detach()
+
+
+@pytest.mark.parametrize(("weights", "whole"), [({"a": 1, "b": 0}, "a"), ({"a": 0.0, "b": 1.0}, "b")])
+def test_all_the_weight_on_one_gives_that_one(workspace, weights, whole):
+    models = pair()
+    assert torch.equal(table(merged(workspace, weights, models)), rows(models[whole]))
+
+
+@pytest.mark.parametrize(
+    ("weights", "shares"),
+    [
+        ({"a": 0.5, "b": 0.5}, (0.5, 0.5)),
+        ({"a": 1, "b": 3}, (0.25, 0.75)),
+        ({"b": 3, "a": 1}, (0.25, 0.75)),
+        ({"a": 1.5, "b": -0.5}, (1.5, -0.5)),
+        ({"a": 3.0, "b": 0.0}, (1, 0)),
+    ],
+)
+def test_weights_are_shares_of_their_sum(workspace, weights, shares):
+    models = pair()
+    wanted = shares[0] * rows(models["a"]) + shares[1] * rows(models["b"])
+    torch.testing.assert_close(table(merged(workspace, weights, models)), wanted, atol=1e-6, rtol=1e-5)
+
+
+def test_the_base_may_be_a_part(workspace):
+    base = static_model(3)
+    base.save_pretrained(str(workspace.path / "models/base"), create_model_card=False)
+    models = {"a": static_model(1)}
+    wanted = (rows(base) + rows(models["a"])) / 2
+    torch.testing.assert_close(table(merged(workspace, {"a": 1, "base": 1}, models)), wanted, atol=1e-6, rtol=1e-5)
+
+
+def test_half_precision_parts_are_summed_in_float32(workspace):
+    models = {name: model.to(torch.bfloat16) for name, model in pair().items()}
+    found = table(merged(workspace, {"a": 0.3, "b": 0.7}, models, "bfloat16"))
+    wanted = (0.3 * rows(models["a"]).float() + 0.7 * rows(models["b"]).float()).to(torch.bfloat16)
+    assert found.dtype == torch.bfloat16
+    # Rounded once, at the end; sums in bfloat16 would be off in every fourth element or so.
+    assert (found == wanted).float().mean() > 0.98
+    torch.testing.assert_close(found, wanted, atol=0, rtol=2**-7)
+
+
+def test_the_bytes_repeat_and_the_parts_stay(workspace):
+    models, written = pair(), []
+    for _ in range(2):
+        folder = merged(workspace, {"a": 0.4, "b": 0.6}, models)
+        written.append({str(f.relative_to(folder)): f.read_bytes() for f in folder.rglob("*") if f.is_file()})
+    assert written[0] == written[1]
+    assert torch.equal(table(workspace.path / "models/trained/a"), rows(models["a"]))
+    assert "README.md" not in written[0]
+
+
+def transformers(tmp_path, prompts=PROMPTS):
+    return {
+        name: SentenceTransformer(str(save_sentence_transformer(tmp_path / name, "bert", seed, prompts)), device="cpu")
+        for seed, name in enumerate("ab")
+    }
+
+
+def test_a_merged_transformer_keeps_pooling_prompts_and_length(workspace, tmp_path):
+    models = transformers(tmp_path)
+    for model in models.values():
+        model.max_seq_length = 7
+    folder = merged(workspace, {"a": 0.25, "b": 0.75}, models)
+    found = SentenceTransformer(str(folder), device="cpu")
+    assert [type(m) for m in found][1:] == [Pooling, Normalize]
+    assert found.prompts == PROMPTS
+    assert found.max_seq_length == 7
+    parts = [model.state_dict() for model in models.values()]
+    for name, value in found.state_dict().items():
+        if value.is_floating_point():
+            torch.testing.assert_close(value, 0.25 * parts[0][name] + 0.75 * parts[1][name], atol=1e-6, rtol=1e-5)
+    # [CLS] is pooled, as in the parts.
+    states = found[0](found[0].preprocess(["w1 w2"]))["token_embeddings"][0, 0].detach().numpy()
+    np.testing.assert_allclose(found.encode(["w1 w2"], prompt="")[0], states / np.linalg.norm(states), atol=1e-5)
+
+
+def test_parts_that_differ_in_more_than_weights_are_refused(workspace):
+    models = {"a": static_model(1, prompts=PROMPTS), "b": static_model(2, prompts={**PROMPTS, "query": "Q: "})}
+    with pytest.raises(UserError, match=r"merges\.m: a and b differ in prompts") as caught:
+        merged(workspace, {"a": 1, "b": 1}, models)
+    assert len(str(caught.value).splitlines()) == 1
+    assert not (workspace.path / "models/merged/m").exists()
+
+
+def test_parts_of_unequal_length_or_shape_are_refused(workspace, tmp_path):
+    models = transformers(tmp_path)
+    models["b"].max_seq_length = 9
+    with pytest.raises(UserError, match="differ in max_seq_length"):
+        merged(workspace, {"a": 1, "b": 1}, models)
+    with pytest.raises(UserError, match="cannot be merged"):
+        merged(workspace, {"c": 1, "d": 1}, {"c": static_model(1), "d": static_model(1, dimension=4)})
+
+
+def test_a_missing_part_is_named(workspace):
+    with pytest.raises(UserError, match=r"merges\.m needs the model 'b', but models/trained/b is missing"):
+        merged(workspace, {"a": 1, "b": 1}, {"a": static_model(1)})

@@ -1,0 +1,407 @@
+"""The report stage on a small study written by hand: what the page, the tables and the card say, and that they are
+whole, safe and the same each time."""
+
+import json
+import math
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import yaml
+from ruamel.yaml import YAML
+
+from stages.report import charts, render, view
+from stages.report.__main__ import main
+from stages.shared.errors import UserError
+
+ROOT = Path(__file__).parents[1]
+TITLE = "A <b>bold</b> & [careful] study"
+RECIPES = {"koenen": ["koenen"], "koenko": ["koenko"], "both": ["enkoko", "koenen"]}
+MODELS = ["base", *RECIPES, "avg"]
+KINDS = {"base": "base", "avg": "merge"}
+TASKS = ["en-en", "ko-ko", "en-ko", "ko-en", "en-*", "ko-*"]
+# Mono, Cross, Multi and bias by model; avg is the best but for Multi and bias.
+MEANS = {
+    "base": (0.5, 0.4, 0.3, 50.0),
+    "koenen": (0.6, 0.55, 0.45, 20.0),
+    "koenko": (0.52, 0.42, 0.2, 90.0),
+    "both": (0.58, 0.56, 0.5, 10.0),
+    "avg": (0.61, 0.57, 0.48, 15.0),
+}
+VOID = {"meta", "link", "br", "hr", "img", "input", "rect", "circle", "line", "path", "polyline"}
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """A folder with params and all that the stage reads; the benchmark `plain` has English only."""
+    monkeypatch.chdir(tmp_path)
+    loader = YAML()
+    params = loader.load((ROOT / "params.yaml").read_text())
+    params["report"]["title"] = TITLE
+    params["recipes"] = {name: {"compositions": c, "negatives": "window"} for name, c in RECIPES.items()}
+    params["merges"] = {"avg": {"method": "linear", "weights": {"koenen": 1.0, "both": 3.0}}}
+    params["benchmarks"]["plain"] = {"source": "beir", "path": "/somewhere/else/plain"}
+    with Path("params.yaml").open("w") as file:
+        loader.dump(params, file)
+    write("models/base/config_sentence_transformers.json", {"prompts": {"query": "", "document": ""}})
+    write(
+        "metrics/summary.json",
+        {"metric": "ndcg@10", "selected_on": "dev", "best_recipe": "both", "chosen_model": "avg"},
+    )
+    for model in MODELS:
+        groups = dict(zip(("mono", "cross", "multi"), MEANS[model], strict=False))
+        scores = {group: {"ndcg@10": value, "recall@1": value / 2} for group, value in groups.items()}
+        write(f"metrics/models/{model}.json", {"dev": scores, "test": scores, "plain": {"mono": scores["mono"]}})
+    for recipe in RECIPES:
+        write(f"metrics/training/{recipe}.csv", "step,loss\n4,1.5\n8,0.25\n")
+    counts = {"queries": 9, "candidates": 1234, "relevant": 2, "relative_margin": 7, "short": 1, "positive_score": 0.5}
+    write("metrics/negatives.json", {"window": {"en-en": counts, "ko-en": {"queries": 0}}})
+    for benchmark in ("dev", "test", "plain"):
+        tables(benchmark, only_mono=benchmark == "plain")
+    return tmp_path
+
+
+def write(name, content):
+    Path(name).parent.mkdir(parents=True, exist_ok=True)
+    Path(name).write_text(content if isinstance(content, str) else json.dumps(content))
+
+
+def tables(benchmark, only_mono):
+    """The files that `compare` writes of a benchmark."""
+    tradeoff = ["model,mono,cross,multi,language_bias,kind,query_negatives_match,pareto"]
+    tasks = ["model,task,value"]
+    tests = ["group,model,reference,queries,difference,low,high,p,p_corrected,significant"]
+    for model in MODELS:
+        mono, cross, multi, bias = MEANS[model]
+        values = f"{mono},,," if only_mono else f"{mono},{cross},{multi},{bias}"
+        front, qnm = str(model == "avg").lower(), str(model == "koenko").lower()
+        tradeoff.append(f"{model},{values},{KINDS.get(model, 'recipe')},{qnm},{front}")
+        for task in TASKS[:1] if only_mono else TASKS:
+            value = multi if "*" in task else mono if task in TASKS[:2] else cross
+            tasks.append(f"{model},{task},{value}")
+        for reference in ("base", "both"):
+            if model != reference:
+                gap = round(mono - MEANS[reference][0], 5)
+                sure = abs(gap) > 0.05
+                p = 1e-05 if sure else 0.5
+                tests.append(
+                    f"mono,{model},{reference},300,{gap},{gap - 0.01},{gap + 0.01},{p},{p},{str(sure).lower()}"
+                )
+    for kind, lines in (("tradeoff", tradeoff), ("tasks", tasks), ("significance", tests)):
+        write(f"metrics/tables/{kind}/{benchmark}.csv", "\n".join(lines) + "\n")
+
+
+class Reader(HTMLParser):
+    """Checks that tags are balanced; collects tables as rows of (text, is bold), and ids and attributes."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tables, self.attributes, self.seen = [], {}, [], set()
+        self.rows, self.cell, self.table = None, None, None
+        self.feed(text)
+        self.close()
+        assert not self.open, self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.add(tag)
+        self.attributes += [(tag, *pair) for pair in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "caption":
+            self.table = dict(attrs).get("id")
+        elif tag == "table":
+            self.rows = []
+        elif tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th"):
+            self.cell = ["", False]
+        elif tag == "strong" and self.cell:
+            self.cell[1] = True
+
+    def handle_startendtag(self, tag, attrs):
+        self.seen.add(tag)
+        self.attributes += [(tag, *pair) for pair in attrs]
+
+    def handle_endtag(self, tag):
+        assert self.open and self.open.pop() == tag, (tag, self.getpos())
+        if tag in ("td", "th"):
+            self.rows[-1].append((" ".join(self.cell[0].split()), self.cell[1]))
+            self.cell = None
+        elif tag == "table":
+            self.tables[self.table] = self.rows
+
+    def handle_data(self, data):
+        if self.cell is not None:
+            self.cell[0] += data
+
+
+def page():
+    main()
+    text = Path("metrics/report/index.html").read_text()
+    return text, Reader(text)
+
+
+def cells(reader, table, model):
+    return next(row for row in reader.tables[table] if row[0][0].split()[0] == model)
+
+
+def test_the_page_stands_alone(study):
+    text, reader = page()
+    assert "http:" not in text and "https:" not in text and "url(" not in text and "@import" not in text
+    assert not reader.seen & {"script", "link", "img", "iframe", "object"}
+    assert not [a for a in reader.attributes if a[1] == "src" or (a[1] == "href" and not a[2].startswith("#"))]
+    assert str(study) not in text and "/somewhere" not in text
+
+
+def test_links_and_labels_lead_somewhere_and_ids_are_unique(study):
+    _, reader = page()
+    ids = [value for _, name, value in reader.attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+    wanted = {value.lstrip("#") for _, name, value in reader.attributes if name in ("href", "aria-labelledby")}
+    assert wanted <= set(ids)
+
+
+def test_every_model_is_in_every_results_table(study):
+    _, reader = page()
+    for benchmark in ("dev", "test", "plain"):
+        rows = reader.tables[f"results-{benchmark}"][2:]
+        assert [row[0][0].split()[0] for row in rows] == MODELS
+
+
+def test_numbers_and_best_values(study):
+    _, reader = page()
+    assert cells(reader, "results-test", "avg")[1:5] == [
+        ("61.0", True),
+        ("57.0", True),
+        ("48.0", False),
+        ("15.0", False),
+    ]
+    assert cells(reader, "results-test", "both")[1:5] == [
+        ("58.0", False),
+        ("56.0", False),
+        ("50.0", True),
+        ("10.0", True),
+    ]
+    rows = reader.tables["results-test"][2:]
+    for column in range(1, len(rows[0])):
+        assert [row[column][1] for row in rows].count(True) == 1
+    assert [c[0] for c in reader.tables["results-test"][1]] == ["Mono", "Cross", "Multi", "Bias", *TASKS]
+
+
+def test_models_are_marked(study):
+    _, reader = page()
+    named = {row[0][0].split()[0]: row[0][0] for row in reader.tables["results-test"][2:]}
+    assert named["avg"] == "avg merge chosen Pareto front"
+    assert named["koenko"] == "koenko recipe QNM"
+    assert named["both"] == "both recipe best recipe"
+    assert named["koenen"] == "koenen recipe"
+
+
+def test_what_a_benchmark_lacks_is_a_dash(study):
+    text, reader = page()
+    assert cells(reader, "results-plain", "avg")[1:] == [
+        ("61.0", True),
+        ("–", False),
+        ("–", False),
+        ("–", False),
+        ("61.0", True),
+    ]
+    assert "tradeoff-plain" not in text and "tradeoff-test" in text
+    assert text.count("so there is no trade-off to draw") == 1
+    assert (
+        "| avg | merge | chosen, Pareto front | **61.0** | – | – | – | **61.0** |"
+        in Path("metrics/report/tables.md").read_text()
+    )
+
+
+def test_significance_is_in_words(study):
+    _, reader = page()
+    assert [c[0] for c in cells(reader, "significance-test", "avg")] == [
+        *("avg", "+11.0", "+10.0 to +12.0", "< 0.001", "▲ better"),
+        *("+3.0", "+2.0 to +4.0", "0.500", "no"),
+    ]
+    base = [c[0] for c in cells(reader, "significance-test", "base")]
+    assert base[1:5] == ["–"] * 4 and base[8] == "▼ worse"
+
+
+def test_the_lead_says_what_was_chosen_and_the_selecting_benchmark_comes_last(study):
+    text, _ = page()
+    lead = " ".join(text.split('class="lead">')[1].split("</p>")[0].split())
+    assert "Of 5 models" in lead and "<code>avg</code> was chosen" in lead
+    assert "61.0 Mono (+11.0 against the base, 95 % interval +10.0 to +12.0)" in lead
+    assert "not significantly different from <code>both</code>" in lead
+    order = [text.index(f'<section id="benchmark-{name}"') for name in ("test", "plain", "dev")]
+    assert order == sorted(order)
+
+
+def test_the_title_is_escaped(study):
+    text, _ = page()
+    assert "<h1>A &lt;b&gt;bold&lt;/b&gt; &amp; [careful] study</h1>" in text
+    assert "<b>" not in text
+    assert Path("metrics/report/tables.md").read_text().startswith(r"# A \<b\>bold\</b\> & \[careful\] study")
+
+
+def test_prompts_are_shown_and_escaped(study):
+    text, _ = page()
+    assert "<p>none</p>" in text
+    write("models/base/config_sentence_transformers.json", {"prompts": {"query": "<q>: ", "document": ""}})
+    text, _ = page()
+    assert '<code class="exact">&lt;q&gt;: </code>' in text and "<p>none</p>" not in text
+
+
+def test_negatives_table_shows_what_was_dropped(study):
+    _, reader = page()
+    header, full, empty = reader.tables["dropped"]
+    assert [c[0] for c in header][2:5] == ["queries", "candidates", "relevant"]
+    assert [c[0] for c in full] == ["window", "en-en", "9", "1,234", "2", "7", "1", "0.500"]
+    assert [c[0] for c in empty] == ["window", "ko-en", "0", *["–"] * 5]
+
+
+def test_compositions_are_the_recipes_of_one(study):
+    _, reader = page()
+    rows = [[c[0] for c in row] for row in reader.tables["compositions-test"]]
+    assert [row[:4] for row in rows[2:]] == [["koenen", "ko", "en", "en"], ["koenko", "ko", "en", "ko"]]
+
+
+def test_a_second_run_gives_the_same_bytes(study):
+    main()
+    first = {f.name: f.read_bytes() for f in Path("metrics/report").iterdir()}
+    main()
+    assert first == {f.name: f.read_bytes() for f in Path("metrics/report").iterdir()}
+    assert set(first) == {"index.html", "tables.md", "model_card.md"}
+
+
+def test_the_card(study):
+    main()
+    _, front, body = Path("metrics/report/model_card.md").read_text().split("---\n", 2)
+    matter = yaml.safe_load(front)
+    assert matter["language"] == ["en", "ko"]
+    assert matter["library_name"] == "sentence-transformers" and matter["pipeline_tag"] == "sentence-similarity"
+    assert "merge" in matter["tags"] and "base_model" not in matter
+    assert 'SentenceTransformer("models/merged/avg")' in body
+    assert "- 25 % `koenen`: Korean queries, English positives, English negatives" in body
+    assert "- 75 % `both`" in body
+    assert "| Mono | 50.0 | 61.0 | +11.0 (+10.0 to +12.0) | +3.0 (+2.0 to +4.0) |" in body
+    assert "600 passages" in body
+    assert "### test" in body and "### plain" in body and "### dev" not in body
+
+
+@pytest.mark.parametrize(("name", "folder"), [("base", "models/base"), ("koenen", "models/trained/koenen")])
+def test_the_card_of_other_models_of_a_hub_base(study, name, folder):
+    params = Path("params.yaml")
+    params.write_text(params.read_text().replace("name: static", "name: acme/encoder"))
+    summary = json.loads(Path("metrics/summary.json").read_text())
+    write("metrics/summary.json", summary | {"chosen_model": name})
+    page()
+    card = Path("metrics/report/model_card.md").read_text()
+    assert yaml.safe_load(card.split("---\n")[1])["base_model"] == "acme/encoder"
+    assert f'SentenceTransformer("{folder}")' in card
+    assert "600 passages" not in card
+
+
+def test_one_language_one_benchmark_no_merge(study):
+    """The least a study can be: nothing has a value beyond Mono, and the only benchmark is the one chosen on."""
+    loader = YAML()
+    params = loader.load(Path("params.yaml").read_text())
+    params["languages"], params["merges"] = ["en"], {}
+    params["recipes"] = {"enenen": {"compositions": ["enenen"], "negatives": "window"}}
+    params["benchmarks"] = {"dev": {"source": "held-out", "path": "data/corpus", "split": "dev"}}
+    with Path("params.yaml").open("w") as file:
+        loader.dump(params, file)
+    write("metrics/summary.json", {"best_recipe": "enenen", "chosen_model": "enenen"})
+    write("metrics/models/enenen.json", {"dev": {"mono": {"ndcg@10": 0.7}}})
+    write("metrics/training/enenen.csv", "step,loss\n")
+    tradeoff = Path("metrics/tables/tradeoff/dev.csv")
+    tradeoff.write_text(
+        f"{tradeoff.read_text().splitlines()[0]}\nbase,0.5,,,,base,false,false\nenenen,0.7,,,,recipe,false,true\n"
+    )
+    write("metrics/tables/tasks/dev.csv", "model,task,value\nbase,en-en,0.5\nenenen,en-en,0.7\n")
+    tests = Path("metrics/tables/significance/dev.csv")
+    tests.write_text(tests.read_text().splitlines()[0] + "\n")
+    text, reader = page()
+    assert [c[0] for c in cells(reader, "results-dev", "enenen")][1:] == ["70.0", "–", "–", "–", "70.0"]
+    assert "every number here flatters the choice" in " ".join(text.split())
+    assert "No losses were logged" in text and "There is nothing to compare" in text
+
+
+def test_what_is_missing_or_stale_is_one_sentence(study):
+    Path("metrics/negatives.json").unlink()
+    with pytest.raises(UserError, match=r"^metrics/negatives\.json is missing: run `dvc repro`$"):
+        main()
+    write("metrics/negatives.json", {})
+    write("metrics/summary.json", {"best_recipe": "both", "chosen_model": "gone"})
+    with pytest.raises(UserError, match="names the model 'gone'"):
+        main()
+    assert not Path("metrics/report").exists()
+
+
+def test_labels_of_a_crowd_do_not_overlap():
+    points = [
+        charts.Point(f"model-{i:02}", 70 + math.cos(i) * (i % 4), 60 + math.sin(i) * (i % 3), "recipe", False, i == 3)
+        for i in range(15)
+    ]
+    drawn = charts.scatter(points)
+    boxes = []
+    for mark in drawn.marks:
+        half = len(mark.label.text) * charts.LETTER / 2
+        boxes.append(charts.Box(mark.label.x - half, mark.label.y - 9, mark.label.x + half, mark.label.y + 2))
+    shared = sum(box.covers(boxes[:i]) for i, box in enumerate(boxes))
+    area = sum((b.right - b.left) * (b.bottom - b.top) for b in boxes)
+    assert shared < 0.02 * area
+    assert sum(b.outside(charts.Box(0, 0, drawn.width, drawn.height)) for b in boxes) == 0
+
+
+def test_boxes_measure_what_they_cover():
+    box = charts.Box(0, 0, 10, 10)
+    assert box.covers([charts.Box(5, 5, 20, 8), charts.Box(10, 0, 12, 5), charts.Box(-5, -5, 1, 2)]) == 15 + 0 + 2
+    assert box.outside(charts.Box(0, 0, 4, 20)) == 60
+
+
+def test_axes():
+    axis = charts.Axis(0.0, 10.0, 100.0, 300.0)
+    assert axis.at(5.0) == 200.0
+    assert axis.ticks(5) == [charts.Tick(100.0 + 40 * i, str(2 * i)) for i in range(6)]
+    assert [t.text for t in charts.Axis(0.1, 0.4, 0, 1).ticks(3)] == ["0.1", "0.2", "0.3", "0.4"]
+    same = charts.axis([5.0, 5.0], 0, 100)
+    assert same.low < 5 < same.high
+
+
+def test_the_front_is_drawn_as_stairs():
+    points = [charts.Point("a", 1, 3, "recipe", True, False), charts.Point("b", 2, 1, "merge", True, False)]
+    drawn = charts.scatter(points)
+    (ax, ay), (bx, by) = ((m.x, m.y) for m in drawn.marks)
+    left, bottom = drawn.frame.left, drawn.frame.bottom
+    assert drawn.front == " ".join(f"{x:g},{y:g}" for x, y in [(left, ay), (ax, ay), (ax, by), (bx, by), (bx, bottom)])
+
+
+@pytest.mark.parametrize(
+    ("value", "signed", "text"),
+    [
+        (0.12345, False, "12.3"),
+        (0.0312, True, "+3.1"),
+        (-0.02, True, "−2.0"),
+        (-0.0004, True, "0.0"),
+        (0.0, True, "0.0"),
+    ],
+)
+def test_points(value, signed, text):
+    assert view.points(value, signed) == text
+
+
+def test_columns_bold_all_that_read_like_the_best():
+    cells = view.column([0.7231, None, 0.7229, 0.5], heat=True)
+    assert [(c.text, c.best) for c in cells] == [("72.3", True), ("–", False), ("72.3", True), ("50.0", False)]
+    assert [c.heat for c in cells] == [50, 0, 50, 0]
+    assert [c.best for c in view.column([3.0, 1.0], plain=True, low_is_best=True)] == [False, True]
+
+
+def test_strategies_of_different_filters_share_a_table():
+    table = view.negatives_table(
+        {"a": {"en-en": {"queries": 1, "x": 2, "short": 3}}, "b": {"en-en": {"queries": 1, "y": 4, "short": 5}}}
+    )
+    assert table.header == ["Direction", "queries", "y", "x", "short"]
+    assert [c.text for c in table.rows[1].cells] == ["en-en", "1", "4", "–", "5"]
+
+
+def test_markdown_is_escaped():
+    assert render.plain("a|b\n*c* <i> `d`") == r"a\|b \*c\* \<i\> \`d\`"

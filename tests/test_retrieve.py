@@ -1,0 +1,167 @@
+"""retrieve: runs as trec_eval would order them, each text encoded once, relevant ranks however deep."""
+
+from collections import Counter
+
+import numpy as np
+import polars as pl
+import pytest
+
+from stages import retrieve
+from stages.shared import encoder, tables
+from stages.shared.errors import UserError
+from tests.conftest import static_model
+
+
+def frame(rows, schema):
+    return pl.DataFrame(rows, schema=schema, orient="row").sort(list(schema)[:2])
+
+
+def case(seed, passages=30, queries=8):
+    """Passages and queries with vectors of small whole numbers, so that scores tie and are exact."""
+    rng = np.random.default_rng(seed)
+    texts = [(f"p{i}", lang, "", f"{i} {lang}") for i in range(passages) for lang in ("en", "ko")]
+    asked = [(f"q{i}", lang, f"{i} {lang}") for i in range(queries) for lang in ("en", "ko")]
+    judged = [
+        (f"q{i}", f"p{p}", lang, 1)
+        for i in range(queries)
+        for p in rng.choice(passages, 2, replace=False)
+        for lang in ("en", "ko")
+    ]
+    return (
+        frame(texts, tables.BENCHMARK_PASSAGES),
+        rng.integers(-1, 2, (2 * passages, 3)).astype(np.float32),
+        frame(asked, tables.QUERIES),
+        rng.integers(-1, 2, (2 * queries, 3)).astype(np.float32),
+        frame(judged, tables.QRELS),
+    )
+
+
+def expected(passages, passage_vectors, queries, query_vectors, query_lang, corpus_lang):
+    """{query: [(passage, lang, score), ...]}: by score, ties by descending document id as trec_eval breaks them."""
+    found = {}
+    for i, (query, lang, _) in enumerate(queries.iter_rows()):
+        if lang != query_lang:
+            continue
+        scored = [
+            (float(query_vectors[i] @ passage_vectors[j]), f"{name}.{own}", name, own)
+            for j, (name, own, *_) in enumerate(passages.iter_rows())
+            if corpus_lang in ("*", own)
+        ]
+        found[query] = [(name, own, score) for score, _, name, own in sorted(scored, reverse=True)]
+    return found
+
+
+TASKS = [(q, c) for q in ("en", "ko") for c in ("en", "ko", "*")]
+
+
+@pytest.mark.parametrize("depth", [1, 7, 100])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_runs_are_ordered_as_trec_eval_orders_them(seed, depth):
+    made = case(seed)
+    run, _ = retrieve.rank(*made, depth)
+    assert dict(run.schema) == tables.RUN
+    assert run["task"].unique(maintain_order=True).to_list() == [f"{q}-{c}" for q, c in TASKS]
+    for query_lang, corpus_lang in TASKS:
+        wanted = expected(*made[:4], query_lang, corpus_lang)
+        own = run.filter(task=f"{query_lang}-{corpus_lang}")
+        for query, ranking in wanted.items():
+            rows = own.filter(query=query)
+            assert rows["rank"].to_list() == list(range(1, min(depth, len(ranking)) + 1))
+            assert rows.select("passage", "lang", "score").rows() == ranking[:depth]
+
+
+def test_relevant_ranks_are_exact_beyond_the_depth():
+    made = case(2)
+    _, relevant = retrieve.rank(*made, 3)
+    qrels = made[4]
+    assert relevant["task"].unique().sort().to_list() == ["en-*", "ko-*"]
+    assert relevant.height == 2 * qrels.height
+    assert relevant["rank"].max() > 3
+    for query_lang in ("en", "ko"):
+        wanted = expected(*made[:4], query_lang, "*")
+        for _, query, passage, lang, place, score in relevant.filter(task=f"{query_lang}-*").iter_rows():
+            assert wanted[query][place - 1] == (passage, lang, score)
+
+
+def test_one_corpus_language_has_no_pool():
+    passages, vectors, queries, query_vectors, qrels = case(3)
+    english = (passages["lang"] == "en").to_numpy()
+    run, relevant = retrieve.rank(
+        passages.filter(lang="en"), vectors[english], queries, query_vectors, qrels.filter(lang="en"), 5
+    )
+    assert run["task"].unique(maintain_order=True).to_list() == ["en-en", "ko-en"]
+    assert relevant.is_empty()
+    assert dict(relevant.schema) == tables.RUN
+
+
+def benchmark(name, passages, queries, qrels):
+    for kind, rows, schema in (
+        ("passages", passages, tables.BENCHMARK_PASSAGES),
+        ("queries", queries, tables.QUERIES),
+        ("qrels", qrels, tables.QRELS),
+    ):
+        tables.write(frame(rows, schema), f"data/benchmarks/{name}/{kind}.parquet", schema)
+
+
+def written(workspace):
+    """Two benchmarks that share passages and a query; 'w1' is a query and a passage too."""
+    passages = [(f"p{i}", lang, "", f"w{i} w{20 + i}") for i in range(6) for lang in ("en", "ko")]
+    more = [(f"r{i}", "en", "w1", f"w{i}") for i in range(4)]
+    queries = [("q", "en", "w1"), ("q", "ko", "w2"), ("s", "en", "w1")]
+    benchmark("dev", passages, queries, [("q", "p1", "en", 1), ("q", "p1", "ko", 1), ("s", "p2", "en", 1)])
+    benchmark("test", [*passages, *more], [("t", "en", "w2")], [("t", "r2", "en", 1)])
+    static_model(prompts={"query": "q: ", "document": "p: "}).save_pretrained(
+        str(workspace.path / "models/base"), create_model_card=False
+    )
+
+
+def test_each_text_is_encoded_once_in_each_role(workspace, monkeypatch):
+    written(workspace)
+    seen = Counter()
+    load = encoder.load
+
+    class Counting:
+        def __init__(self, *arguments):
+            self.inner = load(*arguments)
+
+        def encode(self, texts, role):
+            seen.update((role, text) for text in texts)
+            return self.inner.encode(texts, role)
+
+    monkeypatch.setattr(retrieve.encoder, "load", Counting)
+    workspace.run("retrieve", "base", "base")
+    assert set(seen.values()) == {1}
+    passages = {f"w{i} w{20 + i}" for i in range(6)} | {f"w1 w{i}" for i in range(4)}
+    assert set(seen) == {("query", "w1"), ("query", "w2")} | {("passage", text) for text in passages}
+
+
+def test_the_run_holds_the_models_own_scores(workspace):
+    written(workspace)
+    workspace.run("retrieve", "base", "base")
+    model = encoder.load(workspace.path / "models/base", 2)
+    run = tables.read("data/runs/base/test.run.parquet", tables.RUN)
+    own = run.filter(task="en-en", query="t")
+    assert own.height == 10
+    texts = {f"p{i}": f"w{i} w{20 + i}" for i in range(6)} | {f"r{i}": f"w1 w{i}" for i in range(4)}
+    scores = model.encode(["w2"], "query") @ model.encode([texts[p] for p in own["passage"]], "passage").T
+    np.testing.assert_allclose(own["score"].to_numpy(), scores[0], atol=1e-6)
+    assert own["score"].is_sorted(descending=True)
+    relevant = tables.read("data/runs/base/dev.relevant.parquet", tables.RUN)
+    # s is asked in English only, and judged there only.
+    assert sorted(relevant.select("task", "query", "passage", "lang").rows()) == [
+        ("en-*", "q", "p1", "en"),
+        ("en-*", "q", "p1", "ko"),
+        ("en-*", "s", "p2", "en"),
+        ("ko-*", "q", "p1", "en"),
+        ("ko-*", "q", "p1", "ko"),
+    ]
+
+
+def test_a_kind_of_model_that_is_none(workspace):
+    with pytest.raises(UserError, match="'merge' is no kind of model: write base, trained, merged"):
+        workspace.run("retrieve", "merge", "x")
+
+
+def test_a_model_that_is_missing(workspace):
+    with pytest.raises(UserError, match="models/trained/x holds no model"):
+        workspace.run("retrieve", "trained", "x")

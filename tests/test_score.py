@@ -1,0 +1,211 @@
+"""score: trec_eval's values, missing queries as 0, language bias, means."""
+
+import json
+import math
+import random
+
+import polars as pl
+import pytest
+import pytrec_eval
+
+from stages import score
+from stages.shared import tables
+from stages.shared.languages import task_groups
+from tests.conftest import Workspace
+
+METRICS = ["ndcg@10", "ndcg@3", "mrr@10", "mrr@3", "map@5", "recall@1", "recall@10"]
+
+
+def table(rows, schema):
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def run_of(rows):
+    return table([("en-en", q, p, "en", 0, s) for q, p, s in rows], tables.RUN)
+
+
+def qrels_of(rows):
+    return table([(q, p, "en", r) for q, p, r in rows], tables.QRELS)
+
+
+def by_hand(ranking, relevance, metric):
+    """`ranking`: documents, best first; `relevance`: {document: grade above 0}."""
+    kind, k = metric.split("@")
+    k = int(k)
+    hits = [i for i, name in enumerate(ranking, 1) if name in relevance]
+    if kind == "mrr":
+        return 1 / hits[0] if hits and hits[0] <= k else 0.0
+    if kind == "recall":
+        return sum(h <= k for h in hits) / len(relevance)
+    if kind == "map":
+        return sum((i + 1) / h for i, h in enumerate(hits) if h <= k) / len(relevance)
+    gain = sum(relevance[name] / math.log2(i + 1) for i, name in enumerate(ranking[:k], 1) if name in relevance)
+    best = sum(g / math.log2(i + 1) for i, g in enumerate(sorted(relevance.values(), reverse=True)[:k], 1))
+    return gain / best
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_values_are_those_of_the_definitions_with_ties_by_descending_id(seed):
+    rng = random.Random(seed)
+    run, judged = [], []
+    for q in range(6):
+        names = rng.sample([f"d{i}" for i in range(30)], 15)
+        run += [(f"q{q}", name, rng.randint(0, 5) / 4) for name in names]
+        judged += [(f"q{q}", name, rng.randint(1, 3)) for name in rng.sample(names, 2)]
+        judged.append((f"q{q}", f"e{q}", 1))
+    found = score.evaluate(run_of(run), qrels_of(judged), METRICS)
+    assert sorted(found) == [f"q{q}" for q in range(6)]
+    for query, values in found.items():
+        ordered = sorted(((s, f"{d}.en", d) for q, d, s in run if q == query), reverse=True)
+        relevance = {d: r for q, d, r in judged if q == query}
+        for metric in METRICS:
+            wanted = by_hand([d for _, _, d in ordered], relevance, metric)
+            assert values[metric] == pytest.approx(wanted, abs=1e-6), metric
+
+
+def test_values_are_pytrec_evals_own():
+    rng = random.Random(1)
+    run = [(f"q{q}", f"d{i}", rng.random()) for q in range(5) for i in range(40)]
+    judged = [(f"q{q}", f"d{rng.randrange(40)}", 1) for q in range(5)]
+    found = score.evaluate(run_of(run), qrels_of(judged), ["ndcg@10", "map@100", "recall@5"])
+    nested = {}
+    for q, d, s in run_of(run).select("query", "passage", "score").iter_rows():
+        nested.setdefault(q, {})[d] = s
+    wanted = pytrec_eval.RelevanceEvaluator(
+        {q: {d: r} for q, d, r in judged}, {"ndcg_cut.10", "map_cut.100", "recall.5"}
+    ).evaluate(nested)
+    for query, values in wanted.items():
+        assert found[query] == {
+            "ndcg@10": values["ndcg_cut_10"],
+            "map@100": values["map_cut_100"],
+            "recall@5": values["recall_5"],
+        }
+
+
+def test_a_judged_query_that_the_run_lacks_counts_as_nothing():
+    found = score.evaluate(run_of([("q1", "a", 1.0)]), qrels_of([("q1", "a", 1), ("q2", "a", 1)]), METRICS)
+    assert set(found["q1"].values()) == {1.0}
+    assert set(found["q2"].values()) == {0.0}
+    assert list(found["q2"]) == METRICS
+
+
+def test_reciprocal_ranks_are_cut_at_k():
+    run = run_of([("q", f"d{i:02}", -float(i)) for i in range(1, 13)])
+    for place, at10, at3 in [(1, 1, 1), (3, 1 / 3, 1 / 3), (4, 1 / 4, 0), (10, 1 / 10, 0), (11, 0, 0)]:
+        found = score.evaluate(run, qrels_of([("q", f"d{place:02}", 1)]), ["mrr@10", "mrr@3"])["q"]
+        assert found == pytest.approx({"mrr@10": at10, "mrr@3": at3})
+
+
+def test_a_pool_tells_a_passages_languages_apart():
+    run = table(
+        [("en-*", "q", "p", lang, 0, s) for lang, s in (("en", 0.9), ("ko", 0.1))]
+        + [("en-*", "q", "r", lang, 0, s) for lang, s in (("en", 0.5), ("ko", 0.4))],
+        tables.RUN,
+    )
+    qrels = table([("q", "p", "en", 1), ("q", "p", "ko", 1)], tables.QRELS)
+    assert score.evaluate(run, qrels, ["recall@1", "map@5"])["q"] == pytest.approx(
+        {"recall@1": 0.5, "map@5": (1 + 2 / 4) / 2}
+    )
+
+
+def test_a_query_counts_in_the_tasks_it_is_asked_and_judged_in():
+    queries = table([("q", "en", "x"), ("q", "ko", "y"), ("s", "ko", "z")], tables.QUERIES)
+    qrels = table([("q", "p", "en", 1), ("q", "p", "ko", 1), ("s", "p", "ko", 1)], tables.QRELS)
+    run = table([(f"{a}-{c}", "q", "p", c, 1, 1.0) for a in ("en", "ko") for c in ("en", "ko")], tables.RUN)
+    found = score.per_query(run, queries, qrels, ["recall@1"])
+    assert found.rows() == [
+        ("en-en", "q", "recall@1", 1.0),
+        ("en-ko", "q", "recall@1", 1.0),
+        ("en-*", "q", "recall@1", 0.0),
+        ("ko-en", "q", "recall@1", 1.0),
+        ("ko-ko", "q", "recall@1", 1.0),
+        ("ko-ko", "s", "recall@1", 0.0),
+        ("ko-*", "q", "recall@1", 0.0),
+        ("ko-*", "s", "recall@1", 0.0),
+    ]
+
+
+def test_bias_is_the_gap_between_a_querys_best_and_worst_answer():
+    relevant = table(
+        [
+            ("en-*", "q", "p", "en", 2, 0.9),
+            ("en-*", "q", "p", "ko", 41, 0.1),
+            ("en-*", "q", "r", "ko", 7, 0.2),
+            ("en-*", "one", "p", "en", 3, 0.9),
+            ("en-*", "one", "r", "en", 9, 0.9),
+            ("ko-*", "q", "p", "en", 2, 0.9),
+            ("ko-*", "q", "p", "ko", 1, 0.9),
+        ],
+        tables.RUN,
+    )
+    assert score.bias(relevant).rows() == [
+        ("en-*", "q", "language_bias", 39.0),
+        ("ko-*", "q", "language_bias", 1.0),
+    ]
+
+
+def values_of(rows):
+    return table([("b", t, q, m, v) for t, q, m, v in rows], tables.QUERY_SCORES)
+
+
+def test_means_are_over_queries_then_over_tasks():
+    values = values_of(
+        [
+            # Three queries in one task, one in the other: tasks count alike.
+            *[("en-ko", f"q{i}", "mrr@10", v) for i, v in enumerate([0.0, 0.5, 1.0])],
+            ("ko-en", "q0", "mrr@10", 0.1),
+            ("en-en", "q0", "mrr@10", 0.9),
+            ("en-*", "q0", "mrr@10", 0.2),
+            ("en-*", "q0", "language_bias", 3.0),
+            ("en-*", "q1", "language_bias", 5.0),
+            ("ko-*", "q0", "language_bias", 1.0),
+            ("ko-*", "q0", "mrr@10", 0.4),
+        ]
+    )
+    assert score.summary(values, task_groups(["en", "ko"])) == {
+        "b": {
+            "en-ko": {"mrr@10": 0.5},
+            "ko-en": {"mrr@10": 0.1},
+            "en-en": {"mrr@10": 0.9},
+            "en-*": {"mrr@10": 0.2},
+            "ko-*": {"mrr@10": 0.4},
+            "mono": {"mrr@10": 0.9},
+            "cross": {"mrr@10": 0.3},
+            "multi": {"mrr@10": 0.3},
+            "language_bias": 2.5,
+        }
+    }
+
+
+def test_without_parallel_answers_there_is_no_bias():
+    assert "language_bias" not in score.summary(values_of([("en-en", "q", "mrr@10", 1.0)]), task_groups(["en"]))["b"]
+
+
+def prepared(workspace: Workspace):
+    """One benchmark, the base and one recipe: the base finds q's passage first, the recipe second."""
+    workspace.edit(
+        recipes={"r": {"compositions": ["enenen"], "negatives": "window"}},
+        merges={},
+        languages=["en"],
+        benchmarks={"dev": {"source": "held-out", "path": "data/corpus", "split": "dev"}},
+    )
+    folder = "data/benchmarks/dev"
+    tables.write(table([("q", "en", "x")], tables.QUERIES), f"{folder}/queries.parquet", tables.QUERIES)
+    tables.write(table([("q", "a", "en", 1)], tables.QRELS), f"{folder}/qrels.parquet", tables.QRELS)
+    for model, scores in {"base": (2.0, 1.0), "r": (1.0, 2.0)}.items():
+        run = table([("en-en", "q", p, "en", 1, s) for p, s in zip("ab", scores, strict=True)], tables.RUN)
+        tables.write(run, f"data/runs/{model}/dev.run.parquet", tables.RUN)
+        tables.write(run.clear(), f"data/runs/{model}/dev.relevant.parquet", tables.RUN)
+
+
+def test_every_model_is_scored_and_the_stale_are_left_out(workspace, caplog):
+    prepared(workspace)
+    (workspace.path / "data/runs/old").mkdir()
+    workspace.run("score")
+    assert "data/runs/old is of no model" in caplog.text
+    found = {f.stem: json.loads(f.read_text()) for f in (workspace.path / "metrics/models").iterdir()}
+    assert set(found) == {"base", "r"}
+    assert found["base"]["dev"]["mono"]["mrr@10"] == 1.0
+    assert found["r"]["dev"]["mono"]["mrr@10"] == 0.5
+    stored = tables.read("data/scores/r.parquet", tables.QUERY_SCORES)
+    assert ("dev", "en-en", "q", "ndcg@10", pytest.approx(1 / math.log2(3), abs=1e-6)) in stored.rows()

@@ -1,0 +1,153 @@
+"""study: an overlay changes what it names, keeps the rest to the letter, and never runs over an edit."""
+
+import subprocess
+
+import pytest
+
+from stages.shared import params, yaml12
+from stages.shared.errors import UserError
+
+
+def git(*arguments):
+    identity = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
+    subprocess.run(["git", *identity, *arguments], check=True, capture_output=True)
+
+
+@pytest.fixture
+def repository(workspace, monkeypatch):
+    """A repository of its own, with params.yaml committed."""
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(workspace.path.parent))
+    git("init")
+    git("add", "params.yaml")
+    git("commit", "-m", "x")
+    return workspace
+
+
+def study(workspace, text, name="s"):
+    folder = workspace.path / "studies"
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+    workspace.run("study", name)
+
+
+def lines(workspace):
+    return workspace.params.read_text(encoding="utf-8").splitlines()
+
+
+def test_one_key_changes_one_line_and_is_printed(repository, capsys):
+    before = lines(repository)
+    study(repository, "train:\n  steps: 7\n")
+    after = lines(repository)
+    assert len(after) == len(before)
+    changed = [(a, b) for a, b in zip(before, after, strict=True) if a != b]
+    assert len(changed) == 1
+    assert changed[0][1].split("#")[0].split() == ["steps:", "7"]
+    assert changed[0][1].split("#")[1] == changed[0][0].split("#")[1]
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == "train.steps: 80 -> 7"
+    assert printed[1].startswith("1 keys changed")
+
+
+def test_values_equal_to_the_default_change_nothing(repository, capsys):
+    before = lines(repository)
+    study(repository, "train: {steps: 80, learning_rate: 3e-3}\nlanguages: [en, ko]\n")
+    assert lines(repository) == before
+    assert capsys.readouterr().out.startswith("0 keys changed")
+
+
+def test_values_arrive_with_their_types(repository, capsys):
+    study(
+        repository,
+        "train: {learning_rate: 2e-05}\n"
+        "corpus: {limit: 5, columns: {stratum: null}}\n"
+        "base: {prompts: {query: 'q: ', passage: 'p: '}}\n"
+        "benchmarks: {no-en: {source: beir, path: x}}\n"
+        "report: {title: 'yes'}\n",
+    )
+    found = params.load()
+    assert found.train.learning_rate == 2e-5
+    assert found.corpus.limit == 5
+    assert found.corpus.columns.stratum is None
+    assert (found.base.prompts.query, found.base.prompts.passage) == ("q: ", "p: ")
+    assert found.benchmarks["no-en"].path == "x"
+    assert found.report.title == "yes"
+    assert found.train.steps == 80
+    printed = capsys.readouterr().out
+    assert "corpus.limit: None -> 5" in printed
+    assert "benchmarks.no-en: absent -> " in printed
+
+
+def test_null_removes_what_a_study_names_and_only_that(repository, capsys):
+    study(repository, "recipes: {joint: null, enenko: null}\ncorpus: {columns: {title: null}}\n")
+    found = params.load()
+    assert "joint" not in found.recipes
+    assert len(found.recipes) == 7
+    assert found.corpus.columns.title is None
+    assert "removed" in capsys.readouterr().out
+    # Removing what is not there is no change.
+    git("commit", "-am", "y")
+    study(repository, "recipes: {joint: null}\n")
+    assert capsys.readouterr().out.startswith("0 keys changed")
+
+
+def test_edits_that_are_not_committed_are_not_run_over(repository):
+    repository.params.write_text(
+        repository.params.read_text(encoding="utf-8").replace("seed: 1 ", "seed: 2 "), encoding="utf-8"
+    )
+    before = lines(repository)
+    with pytest.raises(UserError, match="edits that are not committed"):
+        study(repository, "train: {steps: 7}\n")
+    git("add", "params.yaml")
+    with pytest.raises(UserError, match="edits that are not committed"):
+        study(repository, "train: {steps: 7}\n")
+    assert lines(repository) == before
+
+
+def test_outside_of_git_there_is_no_way_back(workspace, monkeypatch):
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(workspace.path.parent))
+    with pytest.raises(UserError, match="is not in Git"):
+        study(workspace, "train: {steps: 7}\n")
+
+
+def test_a_file_that_git_does_not_know_has_no_way_back(workspace, monkeypatch):
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(workspace.path.parent))
+    git("init")
+    git("commit", "--allow-empty", "-m", "x")
+    before = lines(workspace)
+    with pytest.raises(UserError, match="is not in Git"):
+        study(workspace, "train: {steps: 7}\n")
+    assert lines(workspace) == before
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("train: {stepz: 7}\n", r"unknown key train\.stepz \(did you mean steps\?\)"),
+        ("train: {steps: many}\n", r"train\.steps is 'many'"),
+        ("recipes: {koenen: null}\n", "names 'koenen', which no recipe makes"),
+        ("train: {steps: 7, steps: 8}\n", "s.yaml is not YAML: the key 'steps' stands twice"),
+        ("- train\n", "must hold groups of keys"),
+    ],
+)
+def test_an_overlay_that_does_not_fit_leaves_the_file_alone(repository, text, message):
+    before = repository.params.read_bytes()
+    with pytest.raises(UserError, match=message):
+        study(repository, text)
+    assert repository.params.read_bytes() == before
+    assert {f.name for f in repository.path.iterdir()} == {".git", "params.yaml", "studies"}
+
+
+def test_an_unknown_study_is_told_the_known_ones(repository):
+    study(repository, "train: {steps: 80}\n", "one")
+    with pytest.raises(UserError, match=r"there is no studies/two\.yaml: the studies are one"):
+        repository.run("study", "two")
+    with pytest.raises(UserError, match="name one study: one"):
+        repository.run("study")
+
+
+def test_a_study_can_be_applied_upon_a_committed_one(repository):
+    study(repository, "train: {steps: 7}\n", "one")
+    git("commit", "-am", "y")
+    study(repository, "train: {batch_size: 9}\n", "two")
+    tree = yaml12.load(repository.params)
+    assert (tree["train"]["steps"], tree["train"]["batch_size"]) == (7, 9)
