@@ -35,7 +35,6 @@ def main() -> None:
         )
     except ValueError as error:
         raise UserError(f"merges.{name}: {', '.join(parts)} cannot be merged: {error}") from None
-    merged.prompts, merged.default_prompt_name = loaded[0].prompts, loaded[0].default_prompt_name
     with tables.replacing(models.MERGED / name) as draft:
         training.save(merged, draft)
     log.info(f"{name}: " + " + ".join(f"{weight:g} {part}" for part, weight in merge.weights.items()))

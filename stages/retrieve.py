@@ -1,8 +1,8 @@
 """retrieve: rank each benchmark's passages for each of its tasks with one model.
 
 Each text is encoded once and serves every benchmark and task. A run keeps the best `retrieve.depth` ranks, as TREC
-does; beside it stand the exact ranks of the relevant passages in the pooled tasks, however deep, since language bias is a
-difference of ranks.
+does; beside it stand the exact ranks of the relevant passages in the pooled tasks, however deep, since language bias is
+a difference of ranks.
 """
 
 import logging
@@ -34,14 +34,16 @@ def main() -> None:
     model = encoder.load(FOLDERS[kind](name), settings.batch_size, trusted)
     found = {
         benchmark: {
-            "passages": tables.read(BENCHMARKS / benchmark / "passages.parquet", tables.BENCHMARK_PASSAGES),
+            # In the order of the document ids that `score` gives trec_eval, for the tie rule of `search`.
+            "passages": tables.read(BENCHMARKS / benchmark / "passages.parquet", tables.BENCHMARK_PASSAGES).sort(
+                pl.col("passage") + "." + pl.col("lang")
+            ),
             "queries": tables.read(BENCHMARKS / benchmark / "queries.parquet", tables.QUERIES),
             "qrels": tables.read(BENCHMARKS / benchmark / "qrels.parquet", tables.QRELS),
         }
         for benchmark in benchmarks
     }
     passage_texts = [t["passages"].select(tables.passage_text())["text"] for t in found.values()]
-    # Sorted by id for the tie rule, see `search`.
     passage_vectors = _encode(model, [p.to_list() for p in passage_texts], "passage")
     query_vectors = _encode(model, [t["queries"]["text"].to_list() for t in found.values()], "query")
     with tables.replacing(OUT / name) as draft:
@@ -75,7 +77,7 @@ def rank(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The run of all tasks, and the ranks of the relevant passages in the pooled ones (both tables.RUN)."""
     corpus_languages = passages["lang"].unique().sort().to_list()
-    # `passages` are sorted by (passage, lang): so is each selection, and a document's id with them.
+    # `passages` are sorted by document id, and so is each selection.
     passages, queries = passages.with_row_index("row"), queries.with_row_index("row")
     runs, relevant = [], []
     for task in tasks(queries["lang"].unique().sort().to_list(), corpus_languages):

@@ -95,7 +95,7 @@ def _nested(table: pl.DataFrame, value: pl.Expr) -> dict[str, dict]:
 
 def bias(relevant: pl.DataFrame) -> pl.DataFrame:
     """Language bias of each query (arXiv 2408.10536, section 4): worst minus best rank of its relevant passages in the
-    pool of all languages, 0 at best. Queries whose relevant passages are in one language only have none."""
+    pool of all languages; of two, at least 1. Queries whose relevant passages are in one language only have none."""
     return (
         relevant.group_by("task", "query")
         .agg(

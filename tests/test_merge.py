@@ -95,11 +95,12 @@ def transformers(tmp_path, prompts=PROMPTS):
 def test_a_merged_transformer_keeps_pooling_prompts_and_length(workspace, tmp_path):
     models = transformers(tmp_path)
     for model in models.values():
-        model.max_seq_length = 7
+        model.max_seq_length, model.default_prompt_name = 7, "query"
     folder = merged(workspace, {"a": 0.25, "b": 0.75}, models)
     found = SentenceTransformer(str(folder), device="cpu")
     assert [type(m) for m in found][1:] == [Pooling, Normalize]
     assert found.prompts == PROMPTS
+    assert found.default_prompt_name == "query"
     assert found.max_seq_length == 7
     parts = [model.state_dict() for model in models.values()]
     for name, value in found.state_dict().items():

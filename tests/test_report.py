@@ -282,7 +282,7 @@ def test_the_card(study):
     assert "- 25 % `koenen`: Korean queries, English positives, English negatives" in body
     assert "- 75 % `both`" in body
     assert "| Mono | 50.0 | 61.0 | +11.0 (+10.0 to +12.0) | +3.0 (+2.0 to +4.0) |" in body
-    assert "600 passages" in body
+    assert "ignores the order of words" in body
     assert "### test" in body and "### plain" in body and "### dev" not in body
 
 
@@ -296,7 +296,7 @@ def test_the_card_of_other_models_of_a_hub_base(study, name, folder):
     card = Path("metrics/report/model_card.md").read_text()
     assert yaml.safe_load(card.split("---\n")[1])["base_model"] == "acme/encoder"
     assert f'SentenceTransformer("{folder}")' in card
-    assert "600 passages" not in card
+    assert "ignores the order of words" not in card
 
 
 def test_one_language_one_benchmark_no_merge(study):

@@ -44,13 +44,13 @@ def test_one_key_changes_one_line_and_is_printed(repository, capsys):
     assert changed[0][1].split("#")[0].split() == ["steps:", "7"]
     assert changed[0][1].split("#")[1] == changed[0][0].split("#")[1]
     printed = capsys.readouterr().out.splitlines()
-    assert printed[0] == "train.steps: 80 -> 7"
+    assert printed[0] == "train.steps: 60 -> 7"
     assert printed[1].startswith("1 keys changed")
 
 
 def test_values_equal_to_the_default_change_nothing(repository, capsys):
     before = lines(repository)
-    study(repository, "train: {steps: 80, learning_rate: 3e-3}\nlanguages: [en, ko]\n")
+    study(repository, "train: {steps: 60, learning_rate: 3e-3}\nlanguages: [en, ko]\n")
     assert lines(repository) == before
     assert capsys.readouterr().out.startswith("0 keys changed")
 
@@ -71,7 +71,7 @@ def test_values_arrive_with_their_types(repository, capsys):
     assert (found.base.prompts.query, found.base.prompts.passage) == ("q: ", "p: ")
     assert found.benchmarks["no-en"].path == "x"
     assert found.report.title == "yes"
-    assert found.train.steps == 80
+    assert found.train.steps == 60
     printed = capsys.readouterr().out
     assert "corpus.limit: None -> 5" in printed
     assert "benchmarks.no-en: absent -> " in printed
@@ -138,7 +138,7 @@ def test_an_overlay_that_does_not_fit_leaves_the_file_alone(repository, text, me
 
 
 def test_an_unknown_study_is_told_the_known_ones(repository):
-    study(repository, "train: {steps: 80}\n", "one")
+    study(repository, "train: {steps: 60}\n", "one")
     with pytest.raises(UserError, match=r"there is no studies/two\.yaml: the studies are one"):
         repository.run("study", "two")
     with pytest.raises(UserError, match="name one study: one"):

@@ -72,9 +72,15 @@ def _qrels(folder: Path, passages: pl.DataFrame, languages: list[str]) -> pl.Dat
                 raise UserError(f"{file}:{number} is no judgement: write query, passage, score, tab-separated")
             query, passage, score = fields[0], fields[-2], int(fields[-1])
             for lang in languages:
-                # An id with a language for a suffix judges that language's text alone.
+                # A passage's id with a language for a suffix judges that language's text alone; a query's id names
+                # the query in all its languages.
                 for name in {passage, passage.removesuffix(f".{lang}")}:
                     if (name, lang) in present:
-                        judged[query, name, lang] = score
+                        judged[_bare(query, languages), name, lang] = score
     rows = [(*key, score) for key, score in judged.items() if score > 0]
     return pl.DataFrame(rows, schema=QRELS, orient="row").sort("query", "passage", "lang")
+
+
+def _bare(name: str, languages: list[str]) -> str:
+    """An id without the language it may have for a suffix, as `_texts` reads ids."""
+    return next((name.removesuffix(f".{lang}") for lang in languages if name.endswith(f".{lang}")), name)

@@ -17,9 +17,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    StrictBool,
-    StrictInt,
-    StrictStr,
     ValidationError,
     model_validator,
 )
@@ -45,9 +42,9 @@ def _model_name(name: str) -> str:
     return name
 
 
-Language = Annotated[StrictStr, AfterValidator(_language)]
-Name = Annotated[StrictStr, AfterValidator(_model_name)]
-Count = Annotated[StrictInt, Field(ge=1)]
+Language = Annotated[str, AfterValidator(_language)]
+Name = Annotated[str, AfterValidator(_model_name)]
+Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 SPLITS = ("train", "dev", "test")
@@ -56,14 +53,15 @@ SPLITS = ("train", "dev", "test")
 class Group(BaseModel):
     """A group of keys: unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    # Strict: "2e-5" in quotes or `true` is no number.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
 
 
 class Columns(Group):
-    id: StrictStr
-    text: StrictStr
-    title: StrictStr | None = None
-    stratum: StrictStr | None = None
+    id: str
+    text: str
+    title: str | None = None
+    stratum: str | None = None
 
 
 class Split(Group):
@@ -80,7 +78,7 @@ class Split(Group):
 
 class Corpus(Group):
     source: Literal["jsonl", "beir"]
-    path: StrictStr
+    path: str
     columns: Columns | None
     queries: Literal["none", "held-out-lead", "source"]
     limit: Count | None
@@ -97,13 +95,13 @@ class Corpus(Group):
 
 class Llm(Group):
     provider: Literal["recorded"]
-    model: StrictStr
-    recorded: StrictStr
+    model: str
+    recorded: str
 
 
 class Synthesize(Group):
-    queries_per_passage: Annotated[StrictInt, Field(ge=0)]
-    prompt: StrictStr
+    queries_per_passage: Annotated[int, Field(ge=0)]
+    prompt: str
     max_query_chars: Count
 
 
@@ -117,18 +115,18 @@ class Static(Group):
 
 
 class Prompts(Group):
-    query: StrictStr
-    passage: StrictStr
+    query: str
+    passage: str
 
 
 class Base(Group):
-    name: StrictStr
-    revision: StrictStr | None
+    name: str
+    revision: str | None
     pooling: Literal["cls", "mean", "lasttoken", "max"] | None
     prompts: Prompts | None
     max_length: Count | None
     dtype: Literal["float32", "bfloat16", "float16"]
-    trust_remote_code: StrictBool
+    trust_remote_code: bool
     static: Static
 
     @model_validator(mode="after")
@@ -145,7 +143,7 @@ class Candidates(Group):
 
 class Negatives(Group):
     k: Count
-    direction: StrictStr
+    direction: str
     rank_min: Count
     rank_max: Count
     absolute_margin: float | None
@@ -162,8 +160,8 @@ class Negatives(Group):
 
 
 class Recipe(Group):
-    compositions: Annotated[list[StrictStr], Field(min_length=1)]
-    negatives: StrictStr
+    compositions: Annotated[list[str], Field(min_length=1)]
+    negatives: str
 
 
 class Train(Group):
@@ -175,7 +173,7 @@ class Train(Group):
     weight_decay: Annotated[float, Field(ge=0)]
     temperature: Positive
     precision: Literal["fp32", "bf16", "fp16"]
-    gradient_checkpointing: StrictBool
+    gradient_checkpointing: bool
     max_length: Count | None
     log_every: Count
     checkpoint_every: Count
@@ -194,7 +192,7 @@ class Merge(Group):
 
 class Benchmark(Group):
     source: Literal["held-out", "beir"]
-    path: StrictStr
+    path: str
     split: Literal["dev", "test"] | None = None
 
     @model_validator(mode="after")
@@ -218,7 +216,7 @@ def _metric(name: str) -> str:
     return name
 
 
-Metric = Annotated[StrictStr, AfterValidator(_metric)]
+Metric = Annotated[str, AfterValidator(_metric)]
 
 
 class Score(Group):
@@ -234,11 +232,11 @@ class Compare(Group):
 
 
 class Report(Group):
-    title: StrictStr
+    title: str
 
 
 class Params(Group):
-    seed: Annotated[StrictInt, Field(ge=0, lt=2**32)]
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
     languages: Annotated[list[Language], Field(min_length=1)]
     corpus: Corpus
     llm: Llm

@@ -61,3 +61,14 @@ def test_a_pair_has_its_number_whatever_its_neighbours():
     whole = seeds.uniform(left[:, None], right[None, :])
     some = seeds.uniform(left[[7, 2], None], right[None, [0, 8, 3]])
     assert np.array_equal(some, whole[np.ix_([7, 2], [0, 8, 3])])
+
+
+def test_uniform_numbers_are_mixed_as_splitmix64_mixes():
+    left, right = seeds.numbers("l", names("q", 5)), seeds.numbers("r", names("p", 5))
+    wanted = []
+    for one, other in zip(left.tolist(), right.tolist(), strict=True):
+        x = one ^ (other * 0x9E3779B97F4A7C15 % 2**64)
+        x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+        x = (x ^ (x >> 27)) * 0x94D049BB133111EB % 2**64
+        wanted.append(((x ^ (x >> 31)) >> 11) / 2**53)
+    assert seeds.uniform(left, right).tolist() == wanted

@@ -184,14 +184,17 @@ class Killed(Exception):
 
 
 def kill_at(training, monkeypatch, step):
-    before = training.Progress.on_step_end
+    """Raise at the end of `step`; return the list that the steps done are added to."""
+    before, done = training.Progress.on_step_end, []
 
     def on_step_end(self, args, state, control, **kwargs):
         before(self, args, state, control, **kwargs)
+        done.append(state.global_step)
         if state.global_step == step:
             raise Killed
 
     monkeypatch.setattr(training.Progress, "on_step_end", on_step_end)
+    return done
 
 
 def with_dropout(folder):
@@ -211,8 +214,10 @@ def test_a_killed_training_goes_on_to_the_same_weights(training, transformer, mo
     with monkeypatch.context() as patch, pytest.raises(Killed):
         kill_at(training, patch, 5)
         fitted(training, make(), "killed", **changes)
-    with caplog.at_level("INFO"):
+    with monkeypatch.context() as patch, caplog.at_level("INFO"):
+        done = kill_at(training, patch, None)
         resumed = fitted(training, make(), "killed", **changes)
+    assert done == [5, 6, 7, 8]
     assert "going on from checkpoint at step 4" in caplog.text
     assert resumed[0] == undisturbed[0]
     assert equal(resumed[1], undisturbed[1])
