@@ -37,8 +37,12 @@ def main() -> None:
     for stage in graph["stages"].values():
         body = stage.get("do", stage)
         body["cmd"] = make_outputs(body)
-        # An empty training set stage makes no folder a recipe.
-        body["deps"] = ["data/trainsets" if d == "data/trainsets/${key}" else d for d in body["deps"]]
+        # These outputs hold one file: depend on the whole where the real stage depends on a part.
+        wholes = {
+            "data/trainsets/${key}": "data/trainsets",
+            "models/base/config_sentence_transformers.json": "models/base",
+        }
+        body["deps"] = [wholes.get(path, path) for path in body["deps"]]
     with tempfile.TemporaryDirectory() as folder:
         checkout = Path(folder) / "checkout"
         for needed in ("stages", "data/collection"):

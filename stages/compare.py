@@ -151,9 +151,14 @@ def test(
     corrected = correct(table["p"].to_numpy(), settings.correction)
     return table.with_columns(
         pl.col("difference", "low", "high").round(5),
-        pl.col("p").round_sig_figs(3),
-        p_corrected=pl.Series(corrected).round_sig_figs(3),
-    ).with_columns(significant=pl.Series(corrected < 1 - settings.confidence))
+        p=_three_digits(table["p"].to_numpy()),
+        p_corrected=_three_digits(corrected),
+        significant=pl.Series(corrected < 1 - settings.confidence),
+    )
+
+
+def _three_digits(p: np.ndarray) -> pl.Series:
+    return pl.Series([float(f"{value:.3g}") for value in p], dtype=pl.Float64)
 
 
 def correct(p: np.ndarray, method: str) -> np.ndarray:

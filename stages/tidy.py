@@ -9,7 +9,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from stages.shared import errors, models, params
+from ruamel.yaml import YAML
+
+from stages.shared import errors, models, params, tables, yaml12
+
+GRAPH, LOCK = Path("dvc.yaml"), Path("dvc.lock")
 
 
 def main() -> None:
@@ -27,6 +31,27 @@ def main() -> None:
             if stale.name not in names and stale.name != ".gitignore":
                 print(f"removing {stale}, which params.yaml does not name")
                 shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
+    prune_lock({"recipes": set(recipes), "merges": set(merges), "benchmarks": set(benchmarks)})
+
+
+def prune_lock(members: dict[str, set[str]]) -> None:
+    """Remove from dvc.lock the members of stage groups that params.yaml no longer names; DVC keeps them for ever."""
+    if not LOCK.is_file():
+        return
+    named = set()
+    for stage, body in yaml12.load(GRAPH)["stages"].items():
+        group = body.get("foreach", "").removeprefix("${").removesuffix("}")
+        named |= {f"{stage}@{name}" for name in members[group]} if group else {stage}
+    yaml = YAML()
+    yaml.default_flow_style = False
+    lock = yaml.load(LOCK.read_text(encoding="utf-8"))
+    stale = [stage for stage in lock["stages"] if stage not in named]
+    for stage in stale:
+        print(f"removing {stage} from {LOCK}")
+        del lock["stages"][stage]
+    if stale:
+        with tables.replacing(LOCK) as draft, draft.open("w", encoding="utf-8") as opened:
+            yaml.dump(lock, opened)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import random
-import re
 from itertools import product
 
 import polars as pl
@@ -20,10 +19,9 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
-from stages.shared import seeds, training
+from stages.shared import seeds, sentences, training
 from stages.shared.params import Static
 
-SENTENCE_END = re.compile(r"(?<=[.!?。！？])\s+")
 # Of the pairs within a language, the share that are two crops of the text (the others: title and text).
 CROPS = 0.7
 
@@ -110,10 +108,10 @@ def _pair(document: dict[str, tuple[str, str]], left: str, right: str, rng: rand
         return title, text
     if draw < 0.5 and title and other_title:
         return (title, other_title) if draw < 0.25 else (title, other_text)
-    sentences, others = SENTENCE_END.split(text), SENTENCE_END.split(other_text)
-    if draw < 0.75 and len(sentences) == len(others):
-        at = rng.randrange(len(sentences))
-        return sentences[at], others[at]
+    ours, theirs = sentences.split(text), sentences.split(other_text)
+    if draw < 0.75 and len(ours) == len(theirs):
+        at = rng.randrange(len(ours))
+        return ours[at], theirs[at]
     return text, other_text
 
 

@@ -3,19 +3,15 @@ their judgements; what it leaves out is counted."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from typing import NamedTuple
 
 import polars as pl
 
-from stages.shared import beir, jsonl
+from stages.shared import beir, jsonl, sentences
 from stages.shared.errors import UserError
 from stages.shared.params import Corpus
 from stages.shared.tables import JUDGEMENTS, QUERIES
-
-# A full stop of either width, a question or exclamation mark, then white space.
-SENTENCE_END = re.compile(r"(?<=[.!?。！？])\s+")
 
 
 class Source(NamedTuple):
@@ -95,7 +91,7 @@ def hold_out_leads(source: Source, languages: list[str]) -> Source:
     """A passage's title and first sentence become its query in each language and leave the passage, so that the
     query is no copy of what it must find. Passages that are one sentence in some language get no query; no
     passage keeps its title, or those without a query would stand out."""
-    table = source.passages.with_columns(sentences=pl.col("text").map_elements(_sentences, pl.List(pl.String)))
+    table = source.passages.with_columns(sentences=pl.col("text").map_elements(sentences.split, pl.List(pl.String)))
     askable = (
         table.group_by("passage").agg(pl.col("sentences").list.len().min().alias("least")).filter(pl.col("least") > 1)
     )
@@ -109,7 +105,3 @@ def hold_out_leads(source: Source, languages: list[str]) -> Source:
     )
     counted = Counter({"of one sentence, so without a query": table["passage"].n_unique() - askable.height})
     return Source(passages, queries, judgements, source.dropped + counted)
-
-
-def _sentences(text: str) -> list[str]:
-    return [s for s in SENTENCE_END.split(text) if s]

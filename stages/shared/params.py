@@ -178,6 +178,12 @@ class Train(Group):
     log_every: Count
     checkpoint_every: Count
 
+    @model_validator(mode="after")
+    def _logged(self) -> Train:
+        if self.log_every > self.steps:
+            raise ValueError(f"log_every is {self.log_every}, but there are only {self.steps} steps: lower it")
+        return self
+
 
 class Merge(Group):
     method: Literal["linear"]

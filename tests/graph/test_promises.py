@@ -114,6 +114,9 @@ def test_a_removed_recipe_leaves_the_tables_and_tidy_removes_it(graph):
     graph.run(sys.executable, "-m", "stages.tidy")
     assert not (graph.folder / "data/runs/enenen").exists()
     assert not (graph.folder / "models/trained/enenen").exists()
+    assert not any("enenen" in stage for stage in yaml12.load(graph.folder / "dvc.lock")["stages"])
+    # The folder of all that is trained has changed, so the merge looks again; nothing is encoded.
+    assert graph.repro() <= {f"merge@{MERGE}", *AFTER_RUNS}
 
 
 def test_a_mistake_is_one_sentence_before_any_work(graph):

@@ -1,0 +1,42 @@
+"""The same graph with a pretrained transformer for a base: a tiny random XLM-R, saved as transformers saves it."""
+
+import json
+
+from sentence_transformers import SentenceTransformer
+
+from stages.shared import encoder
+from tests.conftest import save_transformer
+
+PROMPTS = {"query": "query: ", "passage": "passage: "}
+
+
+def test_a_transformer_goes_through_the_whole_graph(graph, tmp_path):
+    rows = [json.loads(line) for line in graph.read("data/collection/passages.jsonl").splitlines()[:120]]
+    words = sorted({word for row in rows for key in ("text_en", "text_ko") for word in row[key].split()})
+    save_transformer(tmp_path / "xlmr", "xlm-roberta", words=words)
+    params = graph.folder / "params.yaml"
+    params.write_text("".join(line for line in params.read_text().splitlines(True) if not line.startswith("  enenen:")))
+    graph.edit("base.name", str(tmp_path / "xlmr"))
+    graph.edit("base.pooling", "cls")
+    graph.edit("base.prompts", PROMPTS)
+    graph.edit("base.max_length", 48)
+    graph.edit("base.dtype", "bfloat16")
+    graph.edit("negatives.window.relative_margin", None)
+    graph.edit("train.learning_rate", 1e-3)
+    graph.edit("train.steps", 4)
+    graph.edit("train.mini_batch_size", 16)
+    graph.edit("train.max_length", 16)
+    ran = graph.repro()
+    assert {"base", "candidates", "train@koenen", "merge@avg-koenen-kokoko", "report"} <= ran
+    base = SentenceTransformer(str(graph.folder / "models/base"), local_files_only=True)
+    for folder in ("trained/koenen", "merged/avg-koenen-kokoko"):
+        model = SentenceTransformer(str(graph.folder / "models" / folder), local_files_only=True)
+        assert model.prompts[encoder.PROMPT_NAMES["query"]] == PROMPTS["query"]
+        assert model.prompts[encoder.PROMPT_NAMES["passage"]] == PROMPTS["passage"]
+        assert model[1].pooling_mode == "cls"
+        assert model.max_seq_length == 48
+        assert {p.dtype for p in model.parameters()} == {p.dtype for p in base.parameters()}
+        weights = dict(model.named_parameters())
+        assert any(not weights[name].equal(value) for name, value in base.named_parameters())
+    scores = json.loads(graph.read("metrics/models/avg-koenen-kokoko.json"))["test"]
+    assert {"en-en", "en-ko", "ko-*", "mono", "language_bias"} <= set(scores)

@@ -1,0 +1,48 @@
+"""The README says what the graph and the committed metrics say."""
+
+import json
+import re
+
+from stages import results
+from stages.shared import params, yaml12
+from stages.shared.languages import GROUPS, tasks
+from tests.graph.closure import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def rows(after: str) -> list[str]:
+    """The lines of the table that follows a marker comment."""
+    table = README.split(f"<!-- {after}:", 1)[1].split("-->\n", 1)[1]
+    return table.split("\n\n", 1)[0].splitlines()
+
+
+def test_the_stage_table_is_that_of_the_graph():
+    graph = yaml12.load(ROOT / "dvc.yaml")["stages"]
+    wanted = [f"| `{name}` | {stage.get('do', stage)['desc']} |" for name, stage in graph.items()]
+    assert rows("stages")[2:] == wanted
+
+
+def test_the_picture_shows_every_stage():
+    picture = README.split("```mermaid", 1)[1].split("```", 1)[0]
+    for name in yaml12.load(ROOT / "dvc.yaml")["stages"]:
+        assert re.search(rf"\b{name}\b", picture), name
+
+
+def test_the_result_table_is_that_of_the_metrics():
+    study = params.load(ROOT / "params.yaml")
+    names = ["base", *study.recipes, *study.merges]
+    scores = {name: json.loads((ROOT / f"metrics/models/{name}.json").read_text())["test"] for name in names}
+    columns = [*(task.name for task in tasks(study.languages, study.languages)), *GROUPS]
+    assert rows("results") == results.table(scores, columns, study.compare.metric)
+
+
+def test_every_command_named_is_there():
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
+    for target in re.findall(r"`?make ([a-z]+)", README):
+        assert target in targets or target in ("and",), target
+    for module in re.findall(r"python -m stages\.(\w+)", README):
+        if module != "X":
+            assert (ROOT / "stages" / f"{module}.py").is_file() or (ROOT / "stages" / module).is_dir(), module
+    for script in re.findall(r"python (benchmarks/\w+\.py)", README):
+        assert (ROOT / script).is_file(), script
