@@ -138,6 +138,5 @@ def test_gradient_checkpointing_gives_the_same_weights(workspace, training, tran
 
 
 def test_a_training_set_that_is_missing(workspace, training):
-    workspace.edit(train__steps=2)
     with pytest.raises(UserError, match=r"rows\.parquet is missing|texts\.parquet is missing"):
         workspace.run("train", "nowhere")
