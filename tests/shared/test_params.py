@@ -60,7 +60,7 @@ def test_what_dvc_writes_for_a_small_rate_is_a_number(workspace):
         ({"train__steps": 0}, ["train.steps is 0", "greater than or equal to 1"]),
         ({"train__steps": True}, ["train.steps is True"]),
         ({"train__log_every": 61}, ["train: log_every is 61", "only 60 steps"]),
-        ({"train__learning_rate": "2e-5"}, ["train.learning_rate is '2e-5'"]),
+        ({"train__learning_rate": "0.1"}, ["train.learning_rate is '0.1'"]),
         ({"train__learning_rate": "fast"}, ["train.learning_rate is 'fast'"]),
         ({"train__gradient_checkpointing": "no"}, ["train.gradient_checkpointing is 'no'"]),
         ({"train__precision": "fp64"}, ["train.precision is 'fp64'", "bf16"]),
