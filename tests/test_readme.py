@@ -3,7 +3,9 @@
 import json
 import re
 
-from stages import results
+from ruamel.yaml import YAML
+
+from stages import results, study
 from stages.shared import params, yaml12
 from stages.shared.languages import GROUPS, tasks
 from tests.graph.closure import ROOT
@@ -46,3 +48,15 @@ def test_every_command_named_is_there():
             assert (ROOT / "stages" / f"{module}.py").is_file() or (ROOT / "stages" / module).is_dir(), module
     for script in re.findall(r"python (benchmarks/\w+\.py)", README):
         assert (ROOT / script).is_file(), script
+
+
+def test_the_overlay_shown_for_ones_own_text_is_a_study(tmp_path):
+    (tmp_path / "mine.yaml").write_text(README.split("```yaml\n", 1)[1].split("```", 1)[0])
+    tree = YAML().load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    study.apply(tree, yaml12.load(tmp_path / "mine.yaml"))
+    YAML().dump(tree, tmp_path / "params.yaml")
+    found = params.load(tmp_path / "params.yaml")
+    assert found.languages == ["en", "de"]
+    assert list(found.recipes) == ["ende", "deen"]
+    assert list(found.merges) == ["average"]
+    assert found.base.name == "intfloat/multilingual-e5-base"
