@@ -40,6 +40,7 @@ def main() -> None:
         # These outputs hold one file: depend on the whole where the real stage depends on a part.
         wholes = {
             "data/trainsets/${key}": "data/trainsets",
+            "data/synthetic/passages.parquet": "data/synthetic",
             "models/base/config_sentence_transformers.json": "models/base",
         }
         body["deps"] = [wholes.get(path, path) for path in body["deps"]]

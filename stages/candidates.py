@@ -18,7 +18,7 @@ OUT = Path("data/candidates")
 
 def main() -> None:
     settings, languages, trusted = params.read("candidates", "languages", "base.trust_remote_code")
-    passages, queries, judgements = collection.read()
+    passages, queries, judgements, _ = collection.read()
     queries = queries.filter(split="train")
     if queries.is_empty():
         raise errors.UserError("there is no training query: check corpus.queries, synthesize and corpus.split.train")

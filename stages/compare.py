@@ -14,15 +14,14 @@ import numpy as np
 import polars as pl
 from scipy import stats
 
-from stages.shared import errors, params, seeds, tables
-from stages.shared.languages import GROUPS, composition, task_groups
+from stages.shared import errors, models, params, seeds, tables
+from stages.shared.languages import BIAS, GROUPS, composition, task_groups
 from stages.shared.params import Compare
 
 log = logging.getLogger("compare")
 SCORES = Path("data/scores")
 SUMMARY = Path("metrics/summary.json")
 TABLES = Path("metrics/tables")
-BIAS = "language_bias"
 
 
 def main() -> None:
@@ -30,7 +29,7 @@ def main() -> None:
         "compare", "languages", "seed", "benchmarks", "recipes", "merges"
     )
     groups = task_groups(languages)
-    names = ["base", *recipes, *merges]
+    names = models.names(recipes, merges)
     scores = pl.concat(
         tables.read(SCORES / f"{name}.parquet", tables.QUERY_SCORES).select(pl.lit(name).alias("model"), pl.all())
         for name in names

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from stages.shared import errors, params
+from stages.shared import errors, models, params
 from stages.shared.errors import UserError
-from stages.shared.languages import GROUPS, tasks
+from stages.shared.languages import BIAS, GROUPS, tasks
 
 SUMMARY = Path("metrics/summary.json")
 MODELS = Path("metrics/models")
 REPORT = Path("metrics/report/index.html")
-BIAS = "language_bias"
 
 
 def main() -> None:
@@ -22,7 +21,7 @@ def main() -> None:
     if not SUMMARY.is_file():
         raise UserError("there are no results yet: run `make repro`")
     summary = json.loads(SUMMARY.read_text(encoding="utf-8"))
-    scores = {name: json.loads((MODELS / f"{name}.json").read_text()) for name in ("base", *recipes, *merges)}
+    scores = {name: json.loads((MODELS / f"{name}.json").read_text()) for name in models.names(recipes, merges)}
     columns = [*(task.name for task in tasks(languages, languages)), *GROUPS]
     for benchmark in benchmarks:
         chosen_on = ", on which models are chosen" if benchmark == compare.select_on else ""

@@ -9,15 +9,14 @@ from pathlib import Path
 import polars as pl
 import pytrec_eval
 
-from stages.shared import errors, params, tables
-from stages.shared.languages import GROUPS, POOL, task_groups, tasks
+from stages.shared import errors, models, params, tables
+from stages.shared.languages import BIAS, GROUPS, POOL, task_groups, tasks
 
 log = logging.getLogger("score")
 RUNS = Path("data/runs")
 BENCHMARKS = Path("data/benchmarks")
 OUT = Path("data/scores")
 METRICS = Path("metrics/models")
-BIAS = "language_bias"
 # trec_eval's names.
 MEASURES = {"ndcg": "ndcg_cut", "map": "map_cut", "recall": "recall"}
 
@@ -26,7 +25,7 @@ def main() -> None:
     settings, languages, benchmarks, recipes, merges = params.read(
         "score", "languages", "benchmarks", "recipes", "merges"
     )
-    names = ["base", *recipes, *merges]
+    names = models.names(recipes, merges)
     for stale in sorted({f.name for f in RUNS.iterdir()} - set(names)):
         log.warning(f"data/runs/{stale} is of no model in params.yaml and left out: `python -m stages.tidy` removes it")
     judged = {

@@ -21,7 +21,7 @@ def main() -> None:
     expected = {
         models.TRAINED: set(recipes),
         models.MERGED: set(merges),
-        Path("data/runs"): {"base", *recipes, *merges},
+        Path("data/runs"): set(models.names(recipes, merges)),
         Path("data/benchmarks"): set(benchmarks),
         Path("metrics/training"): {f"{name}.csv" for name in recipes},
     }

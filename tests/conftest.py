@@ -6,6 +6,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import importlib
+import shutil
 import sys
 from pathlib import Path
 
@@ -16,6 +17,16 @@ import yaml
 from stages.shared import tables, yaml12
 
 ROOT = Path(__file__).parents[1]
+
+
+SYNTHETIC = {
+    "passages": tables.PASSAGES,
+    "queries": tables.QUERIES,
+    "judgements": tables.JUDGEMENTS,
+    "labelled": tables.LABELLED,
+    "failures": tables.FAILURES,
+    "dropped": tables.DROPPED,
+}
 
 
 class Workspace:
@@ -72,16 +83,34 @@ class Workspace:
                 rows.append((name, lang, title, text, "", split))
         asked = [(query, lang, f"{query}|{lang}") for query, _ in queries for lang in languages]
         judged = [(q, p, 1) for q, found in queries for p in ([found] if isinstance(found, str) else found)]
-        for folder, some in (("corpus", True), ("synthetic", False)):
-            kinds = {
-                "queries": (asked if some else [], tables.QUERIES),
-                "judgements": (judged if some else [], tables.JUDGEMENTS),
-            }
-            if some:
-                kinds["passages"] = (rows, tables.PASSAGES)
-            for kind, (content, schema) in kinds.items():
-                table = pl.DataFrame(content, schema=schema, orient="row").sort(list(schema)[:2])
-                tables.write(table, Path("data") / folder / f"{kind}.parquet", schema)
+        self.tables("corpus", rows, asked, judged)
+        self.tables("synthetic")
+
+    def tables(self, folder, passages=(), queries=(), judgements=()):
+        """Write the tables of data/FOLDER that later stages read, from rows as their schemas have them."""
+        kinds = {
+            "passages": (passages, tables.PASSAGES),
+            "queries": (queries, tables.QUERIES),
+            "judgements": (judgements, tables.JUDGEMENTS),
+        }
+        for kind, (rows, schema) in kinds.items():
+            table = pl.DataFrame(list(rows), schema=schema, orient="row").sort(list(schema)[:2])
+            tables.write(table, Path("data") / folder / f"{kind}.parquet", schema)
+
+    def asks(self, endpoint, **changes):
+        """Have synthesize ask `endpoint`, for what `changes` turn on alone; replies are kept in the workspace."""
+        settings = {
+            "llm__provider": "openai",
+            "llm__base_url": endpoint.url,
+            "llm__key_env": None,
+            "llm__cache": str(self.path / "llm.sqlite"),
+            "synthesize__queries__per_passage": 0,
+        }
+        return self.edit(**settings | changes)
+
+    def written(self, name):
+        """A table of data/synthetic."""
+        return tables.read(f"data/synthetic/{name}.parquet", SYNTHETIC[name])
 
 
 @pytest.fixture(autouse=True)
@@ -97,6 +126,31 @@ def workspace(tmp_path, monkeypatch):
     folder.mkdir()
     monkeypatch.chdir(folder)
     return Workspace(folder, monkeypatch)
+
+
+@pytest.fixture
+def prompt_files(tmp_path, monkeypatch):
+    """The folder of a copy of the prompts, to be changed."""
+    from stages.synthesize import prompts
+
+    folder = tmp_path / "prompts"
+    shutil.copytree(prompts.FOLDER, folder)
+    monkeypatch.setattr(prompts, "FOLDER", folder)
+    return folder
+
+
+@pytest.fixture
+def topics(workspace, monkeypatch):
+    """Call it with rows to have them for the study's only taxonomy, `mine`."""
+    from stages.synthesize import taxonomy
+
+    monkeypatch.setattr(taxonomy, "FOLDER", workspace.path / "taxonomies")
+
+    def write(rows):
+        workspace.jsonl("taxonomies/mine.jsonl", rows)
+        workspace.edit(synthesize__topics__taxonomy="mine")
+
+    return write
 
 
 @pytest.fixture

@@ -65,6 +65,16 @@ def test_a_deeper_list_begins_with_the_shallower(workspace):
     assert deep["candidates"].list.head(6).to_list() == shallow["candidates"].to_list()
 
 
+def test_a_passage_judged_not_relevant_changes_no_score(workspace):
+    prepared(workspace)
+    workspace.run("candidates")
+    before = tables.read("data/candidates/ranked.parquet", tables.CANDIDATES)
+    every = [f"p{i:02}" for i in range(15)]
+    workspace.tables("synthetic", judgements=[("q1", name, 0) for name in every if name != "p03"])
+    workspace.run("candidates")
+    assert tables.read("data/candidates/ranked.parquet", tables.CANDIDATES).equals(before)
+
+
 def test_without_training_queries_there_is_nothing_to_mine(workspace):
     workspace.corpus([("p1", "test"), ("p2", "train")], [("q", "p1")])
     with pytest.raises(UserError, match="there is no training query"):

@@ -11,6 +11,7 @@ from stages.shared import params, tables
 from stages.shared.errors import UserError
 
 POOL = pl.Series("passage", [f"p{i:02}" for i in range(40)])
+NOTHING = pl.DataFrame(schema={"query": pl.String, "passage": pl.String})
 
 
 def made(seed, queries=25, depth=20):
@@ -48,6 +49,8 @@ def drawn(seed):
         min_score=maybe([-0.5, 0.0]),
         max_score=maybe([0.5, 0.75]),
         pick=rng.choice(["top", "random"]),
+        written=False,
+        round_trip=None,
     )
 
 
@@ -78,7 +81,7 @@ def left(row, relevant, s):
 @pytest.mark.parametrize("seed", range(60))
 def test_what_is_kept_is_what_the_settings_leave(seed):
     (ranked, relevant), settings = made(seed), drawn(seed)
-    table, counts = negatives.pick(ranked, POOL, relevant, settings, seed=1)
+    table, counts = negatives.pick(ranked, POOL, relevant, NOTHING, settings, seed=1)
     found = dict(table.select("query", "negatives").iter_rows())
     reasons = dict.fromkeys(
         ["candidates", "relevant", "absolute_margin", "relative_margin", "min_score", "max_score"], 0
@@ -108,7 +111,7 @@ def test_what_is_kept_is_what_the_settings_leave(seed):
 def test_the_mean_scores_reported_are_those_of_what_is_kept():
     ranked, relevant = made(3)
     settings = drawn(3).model_copy(update={"pick": "top", "k": 1, "rank_min": 1, "rank_max": 20})
-    table, counts = negatives.pick(ranked, POOL, relevant, settings, seed=1)
+    table, counts = negatives.pick(ranked, POOL, relevant, NOTHING, settings, seed=1)
     scores, positives = [], []
     for row in ranked.join(table.select("query", "negatives"), on="query").iter_rows(named=True):
         by_name = {POOL[n]: s for n, s in zip(row["candidates"], row["scores"], strict=True)}
@@ -128,11 +131,14 @@ OPEN = params.Negatives(
     min_score=None,
     max_score=None,
     pick="random",
+    written=False,
+    round_trip=None,
 )
 
 
 def choice(ranked, relevant, seed=1, settings=OPEN):
-    return dict(negatives.pick(ranked, POOL, relevant, settings, seed)[0].select("query", "negatives").iter_rows())
+    table, _ = negatives.pick(ranked, POOL, relevant, NOTHING, settings, seed)
+    return dict(table.select("query", "negatives").iter_rows())
 
 
 def test_a_query_keeps_its_choice_whatever_others_there_are():
@@ -158,24 +164,148 @@ def test_a_random_choice_changes_with_the_seed_and_favours_no_rank():
     assert max(counts) < 240
 
 
+def judged(seed, ranked, most=4):
+    """Up to `most` passages for every other query, judged not relevant, whatever the teacher says of them."""
+    rng = random.Random(seed)
+    rows = [
+        (query, name)
+        for query in ranked["query"][::2]
+        for name in rng.sample([*POOL, "elsewhere"], rng.randint(0, most))
+    ]
+    return pl.DataFrame(rows, schema=NOTHING.schema, orient="row")
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_written_negatives_come_first_and_mined_ones_fill_up(seed):
+    ranked, relevant = made(seed)
+    own = judged(seed, ranked).join(relevant, on=["query", "passage"], how="anti")
+    settings = drawn(seed).model_copy(update={"written": True, "k": 2})
+    table, counts = negatives.pick(ranked, POOL, relevant, own, settings, seed=1)
+    found = dict(table.select("query", "negatives").iter_rows())
+    taken = 0
+    for row in ranked.iter_rows(named=True):
+        written = sorted(own.filter(query=row["query"])["passage"])
+        mined = [name for name in left(row, relevant, settings)[0] if name not in written]
+        taken += len(written[:2])
+        if len(written[:2]) + len(mined) < 2:
+            assert row["query"] not in found
+            continue
+        kept = found[row["query"]]
+        assert len(set(kept)) == len(kept) == 2
+        assert kept[: len(written)] == written[:2]
+        assert set(kept[len(written) :]) <= set(mined)
+        if settings.pick == "top":
+            assert kept[len(written) :] == mined[: max(0, 2 - len(written))]
+    assert counts["written"] == taken
+    assert counts["short"] == 25 - len(found)
+
+
+def test_a_written_negative_is_taken_at_any_rank_and_from_outside_the_list():
+    ranked, _ = made(1, queries=1)
+    names = [POOL[n] for n in ranked["candidates"][0]]
+    outside = next(name for name in POOL if name not in names)
+    off = OPEN.model_copy(update={"rank_min": 2, "rank_max": 4})
+    strategy = off.model_copy(update={"written": True, "pick": "top"})
+    relevant = pl.DataFrame([("q00", names[0], 1)], schema=tables.JUDGEMENTS, orient="row")
+    for written, wanted in (
+        ([outside], [outside, names[1], names[2]]),  # not in the list at all
+        ([names[15]], [names[15], names[1], names[2]]),  # in the list, beyond the window
+        ([names[2]], [names[2], names[1], names[3]]),  # in the window: it is not mined again
+        ([], names[1:4]),
+        (["a", "b", "c", "d"], ["a", "b", "c"]),  # more than are wanted
+    ):
+        rows = pl.DataFrame([("q00", name) for name in written], schema=NOTHING.schema, orient="row")
+        table, counts = negatives.pick(ranked, POOL, relevant, rows, strategy, seed=1)
+        assert table["negatives"].to_list() == [wanted]
+        assert counts["written"] == min(3, len(written))
+        # Off, they are candidates like all others.
+        table, counts = negatives.pick(ranked, POOL, relevant, rows, off, seed=1)
+        assert set(table["negatives"][0]) == set(names[1:4])
+        assert "written" not in counts
+
+
+def test_the_score_of_written_negatives_is_in_no_mean():
+    """They need not be in the teacher's list, so there is none for some of them."""
+    ranked, relevant = made(2, queries=1)
+    strategy = OPEN.model_copy(update={"written": True, "pick": "top"})
+    names = [POOL[n] for n in ranked["candidates"][0]]
+    rows = pl.DataFrame([("q00", name) for name in names[10:12]], schema=NOTHING.schema, orient="row")
+    table, counts = negatives.pick(ranked, POOL, relevant, rows, strategy, seed=1)
+    (kept,) = table["negatives"].to_list()
+    assert kept[:2] == sorted(names[10:12])
+    assert counts["negative_score"] == round(ranked["scores"][0][names.index(kept[2])], 5)
+    rows = pl.DataFrame([("q00", name) for name in names[10:13]], schema=NOTHING.schema, orient="row")
+    assert "negative_score" not in negatives.pick(ranked, POOL, relevant, rows, strategy, seed=1)[1]
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_a_pool_smaller_than_k_leaves_what_is_written(size):
+    """As of a collection of a few triples."""
+    pool = POOL[:size]
+    strategy = OPEN.model_copy(update={"written": True})
+    rows = [(f"q{i}", "ko", "en", 0.5, list(range(size)), [0.5] * size) for i in range(2)]
+    ranked = pl.DataFrame(rows, schema=tables.CANDIDATES, orient="row")
+    relevant = pl.DataFrame([("q0", "p00", 1), ("q1", "p00", 1)], schema=tables.JUDGEMENTS, orient="row")
+    enough = pl.DataFrame([("q1", name) for name in "xyz"], schema=NOTHING.schema, orient="row")
+    table, counts = negatives.pick(ranked, pool, relevant, enough, strategy, seed=1)
+    assert table.select("query", "negatives").rows() == [("q1", ["x", "y", "z"])]
+    assert counts["short"] == 1
+    table, counts = negatives.pick(ranked, pool, relevant, NOTHING, strategy, seed=1)
+    assert table.is_empty()
+    assert counts["short"] == 2
+
+
+@pytest.mark.parametrize("depth", [1, 3, 20])
+def test_a_round_trip_drops_the_queries_whose_passage_is_not_found_so_far_up(depth):
+    ranked, relevant = made(7)
+    found = [
+        query
+        for query, candidates in ranked.select("query", "candidates").iter_rows()
+        if set(relevant.filter(query=query)["passage"]) & {POOL[n] for n in candidates[:depth]}
+    ]
+    assert 0 < len(found) < 25
+    strategy = OPEN.model_copy(update={"round_trip": depth})
+    table, counts = negatives.pick(ranked, POOL, relevant, NOTHING, strategy, seed=1)
+    assert table["query"].to_list() == found
+    assert (counts["queries"], counts["round_trip"]) == (25, 25 - len(found))
+    # Those that stay keep what they had.
+    assert dict(table.select("query", "negatives").iter_rows()) == {
+        query: kept for query, kept in choice(ranked, relevant).items() if query in found
+    }
+
+
+def test_a_round_trip_that_finds_nothing_leaves_nothing():
+    ranked, relevant = made(7)
+    unknown = relevant.with_columns(passage=pl.lit("nowhere"))
+    strategy = OPEN.model_copy(update={"round_trip": 20})
+    table, counts = negatives.pick(ranked, POOL, unknown, NOTHING, strategy, seed=1)
+    assert table.is_empty()
+    assert counts == {"queries": 25, "round_trip": 25}
+
+
+DIRECTIONS = [(q, c) for q in ("en", "ko") for c in ("en", "ko")]
+
+
+def kept():
+    """What the stage kept, by direction."""
+    table = tables.read("data/negatives/window.parquet", tables.NEGATIVES)
+    return [
+        dict(table.filter(query_lang=q, corpus_lang=c).select("query", "negatives").iter_rows()) for q, c in DIRECTIONS
+    ]
+
+
 def run(workspace, direction):
     names = [f"p{i:02}" for i in range(40)]
     workspace.corpus([(n, "train") for n in names], [(f"q{i:02}", f"p{i:02}") for i in range(25)])
     parts = []
-    for seed, (query_lang, corpus_lang) in enumerate([("en", "en"), ("en", "ko"), ("ko", "en"), ("ko", "ko")]):
+    for seed, (query_lang, corpus_lang) in enumerate(DIRECTIONS):
         parts.append(made(seed)[0].with_columns(query_lang=pl.lit(query_lang), corpus_lang=pl.lit(corpus_lang)))
     tables.write(POOL.to_frame(), "data/candidates/pool.parquet", tables.POOL)
     tables.write(pl.concat(parts), "data/candidates/ranked.parquet", tables.CANDIDATES)
     workspace.edit(negatives__window={**OPEN.model_dump(), "direction": direction}).run("negatives")
-    table = tables.read("data/negatives/window.parquet", tables.NEGATIVES)
     report = json.loads((workspace.path / "metrics/negatives.json").read_text())
     relevant = pl.DataFrame([(f"q{i:02}", f"p{i:02}", 1) for i in range(25)], schema=tables.JUDGEMENTS, orient="row")
-    wanted = [choice(part, relevant) for part in parts]
-    found = [
-        dict(table.filter(query_lang=q, corpus_lang=c).select("query", "negatives").iter_rows())
-        for q, c in [("en", "en"), ("en", "ko"), ("ko", "en"), ("ko", "ko")]
-    ]
-    return found, wanted, report
+    return kept(), [choice(part, relevant) for part in parts], report
 
 
 def test_each_direction_has_negatives_of_its_own(workspace):
@@ -189,6 +319,31 @@ def test_a_fixed_direction_gives_its_passages_to_all(workspace):
     found, wanted, report = run(workspace, "ko-en")
     assert found == [wanted[2]] * 4
     assert list(report["window"]) == ["ko-en"]
+
+
+def test_the_stage_reads_written_negatives_and_makes_a_round_trip_in_each_direction(workspace):
+    plain, _, report = run(workspace, "each")
+    assert not {"written", "round_trip"} & set(report["window"]["ko-en"])
+    workspace.tables("synthetic", judgements=[("q03", "p09", 0), ("q03", "p03", 0), ("q04", "p05", 0)])
+    workspace.run("negatives")
+    assert kept() == plain  # both off: what is judged changes nothing
+    workspace.edit(negatives__window__written=True).run("negatives")
+    for direction, before in zip(kept(), plain, strict=True):
+        assert direction["q04"][0] == "p05"
+        assert {q: n for q, n in direction.items() if q not in ("q03", "q04")} == {
+            q: n for q, n in before.items() if q not in ("q03", "q04")
+        }
+    workspace.edit(negatives__window__written=False, negatives__window__round_trip=5).run("negatives")
+    ranked = tables.read("data/candidates/ranked.parquet", tables.CANDIDATES)
+    report = json.loads((workspace.path / "metrics/negatives.json").read_text())["window"]
+    dropped = {}
+    for (q, c), found, before in zip(DIRECTIONS, kept(), plain, strict=True):
+        first = dict(ranked.filter(query_lang=q, corpus_lang=c).select("query", "candidates").iter_rows())
+        wanted = [query for query in before if query.replace("q", "p") in [POOL[n] for n in first[query][:5]]]
+        assert found == {query: before[query] for query in wanted}
+        dropped[f"{q}-{c}"] = 25 - len(wanted)
+    assert {name: counts["round_trip"] for name, counts in report.items()} == dropped
+    assert len(set(dropped.values())) > 1
 
 
 def test_settings_that_leave_nothing_are_told(workspace):

@@ -50,13 +50,24 @@ def test_every_command_named_is_there():
         assert (ROOT / script).is_file(), script
 
 
-def test_the_overlay_shown_for_ones_own_text_is_a_study(tmp_path):
-    (tmp_path / "mine.yaml").write_text(README.split("```yaml\n", 1)[1].split("```", 1)[0])
+def overlaid(title, tmp_path):
+    """The default params with the overlay that the section `title` of the README shows."""
+    shown = README.split(f"## {title}\n", 1)[1].split("```yaml\n", 1)[1].split("```", 1)[0]
+    (tmp_path / "mine.yaml").write_text(shown.replace("<a model of the endpoint>", "some-model"))
     tree = YAML().load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     study.apply(tree, yaml12.load(tmp_path / "mine.yaml"))
     YAML().dump(tree, tmp_path / "params.yaml")
-    found = params.load(tmp_path / "params.yaml")
+    return params.load(tmp_path / "params.yaml")
+
+
+def test_the_overlay_shown_for_ones_own_text_is_a_study(tmp_path):
+    found = overlaid("Your own text", tmp_path)
     assert found.languages == ["en", "de"]
     assert list(found.recipes) == ["ende", "deen"]
     assert list(found.merges) == ["average"]
     assert found.base.name == "intfloat/multilingual-e5-base"
+
+
+def test_the_overlay_shown_for_an_endpoint_is_a_study(tmp_path):
+    found = overlaid("Texts that a language model writes", tmp_path)
+    assert (found.llm.provider, found.llm.key_env, found.llm.longest_reply) == ("openai", None, 2000)

@@ -56,6 +56,11 @@ def study(tmp_path, monkeypatch):
         write(f"metrics/training/{recipe}.csv", "step,loss\n4,1.5\n8,0.25\n")
     counts = {"queries": 9, "candidates": 1234, "relevant": 2, "relative_margin": 7, "short": 1, "positive_score": 0.5}
     write("metrics/negatives.json", {"window": {"en-en": counts, "ko-en": {"queries": 0}}})
+    kept = {"texts": 40, "script": 1, "parallel": 1, "kept": 38}
+    write(
+        "metrics/synthesis.json",
+        {"requests": {"queries": {"items": 20, "failed": 0}}, "filters": {"queries": kept}, "tokens": {}},
+    )
     for benchmark in ("dev", "test", "plain"):
         tables(benchmark, only_mono=benchmark == "plain")
     return tmp_path
@@ -247,6 +252,16 @@ def test_prompts_are_shown_and_escaped(study):
     write("models/base/config_sentence_transformers.json", {"prompts": {"query": "<q>: ", "document": ""}})
     text, _ = page()
     assert '<code class="exact">&lt;q&gt;: </code>' in text and "<p>none</p>" not in text
+
+
+def test_the_table_of_written_texts_shows_what_was_kept(study):
+    _, reader = page()
+    header, row = reader.tables["written"]
+    assert [c[0] for c in header] == ["Job", "items", "failed", "texts", "script", "parallel", "kept"]
+    assert [c[0] for c in row] == ["queries", "20", "0", "40", "1", "1", "38"]
+    write("metrics/synthesis.json", {"requests": {}, "filters": {}, "tokens": {}})
+    text, reader = page()
+    assert "written" not in reader.tables and "synthesis" not in text
 
 
 def test_negatives_table_shows_what_was_dropped(study):

@@ -2,8 +2,7 @@
 
 import logging
 
-from stages.shared import errors, models, params, tables
-from stages.shared.collection import CORPUS
+from stages.shared import collection, errors, models, params, tables
 
 log = logging.getLogger("base")
 
@@ -20,9 +19,9 @@ def main() -> None:
             raise errors.UserError(
                 "base.pooling, base.prompts and base.max_length do not apply to base.name static: write null"
             )
-        file = CORPUS / "passages.parquet"
-        name = training.fingerprint("static", base.static, languages, seed, file)
-        model = static.bootstrap(tables.read(file, tables.PASSAGES), languages, base.static, seed, name)
+        files = [folder / "passages.parquet" for folder in (collection.CORPUS, collection.SYNTHETIC)]
+        name = training.fingerprint("static", base.static, languages, seed, *files)
+        model = static.bootstrap(collection.read_passages(), languages, base.static, seed, name)
     else:
         model = pretrained.load(base)
     with tables.replacing(models.BASE) as draft:

@@ -2,8 +2,8 @@
 
 import logging
 
-from stages.corpus import sources, split
-from stages.shared import errors, params, tables
+from stages.corpus import sources
+from stages.shared import errors, params, split, tables
 from stages.shared.collection import CORPUS
 
 log = logging.getLogger("corpus")
@@ -11,6 +11,7 @@ log = logging.getLogger("corpus")
 
 def main() -> None:
     settings, languages, seed = params.read("corpus", "languages", "seed")
+    languages = settings.languages or languages
     source = sources.read(settings, languages)
     passages = split.assign(source.passages, settings.split, seed).select(*tables.PASSAGES).sort("passage", "lang")
     with tables.replacing(CORPUS) as draft:

@@ -25,6 +25,11 @@ class Source(NamedTuple):
 
 def read(corpus: Corpus, languages: list[str]) -> Source:
     """Read `corpus.path` and, if `corpus.queries` asks for it, hold each passage's lead out as its query."""
+    if corpus.source == "none":
+        fields = dict.fromkeys(["passage", "lang", "title", "text", "stratum"], pl.String)
+        return Source(
+            pl.DataFrame(schema=fields), pl.DataFrame(schema=QUERIES), pl.DataFrame(schema=JUDGEMENTS), Counter()
+        )
     source = (_beir if corpus.source == "beir" else _jsonl)(corpus, languages)
     if source.passages.is_empty():
         raise UserError(f"{corpus.path} has no passage in all of {', '.join(languages)}: check corpus.columns")

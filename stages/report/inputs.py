@@ -10,6 +10,7 @@ import polars as pl
 
 from stages.shared import models
 from stages.shared.errors import UserError
+from stages.shared.languages import BIAS
 from stages.shared.tables import Schema
 
 METRICS = Path("metrics")
@@ -21,7 +22,7 @@ TRADEOFF: Schema = {
     "mono": pl.Float64,
     "cross": pl.Float64,
     "multi": pl.Float64,
-    "language_bias": pl.Float64,
+    BIAS: pl.Float64,
     "kind": pl.String,
     "query_negatives_match": pl.Boolean,
     "pareto": pl.Boolean,
@@ -55,6 +56,7 @@ class Results(NamedTuple):
     chosen: str
     scores: dict[str, dict]  # {model: {benchmark: {task or group: {metric: mean}}}}
     benchmarks: dict[str, Measured]
+    synthesis: dict[str, dict[str, dict[str, int]]]  # {requests or filters: {job: {count: value}}}
     negatives: dict[str, dict[str, dict[str, float]]]  # {strategy: {direction: {count: value}}}
     losses: dict[str, list[tuple[int, float]]]  # {recipe: [(step, loss)]}
     prompts: dict[str, str]  # those of the base that are not empty
@@ -75,6 +77,7 @@ def read(names: list[str], recipes: list[str], benchmarks: list[str]) -> Results
         chosen=chosen,
         scores={name: _json(METRICS / "models" / f"{name}.json") for name in names},
         benchmarks={name: _measured(name) for name in benchmarks},
+        synthesis=_json(METRICS / "synthesis.json"),
         negatives=_json(METRICS / "negatives.json"),
         losses={name: _csv(METRICS / "training" / f"{name}.csv", TRAINING).rows() for name in recipes},
         prompts={name: prompt for name, prompt in prompts.items() if prompt},

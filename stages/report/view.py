@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,10 +12,9 @@ import polars as pl
 from stages.report import charts
 from stages.report.inputs import Measured, Results
 from stages.shared import models
-from stages.shared.languages import GROUPS, Composition, composition, language_name, tasks
+from stages.shared.languages import BIAS, GROUPS, Composition, composition, language_name, tasks
 from stages.shared.params import BASE, Base, Benchmark, Compare, Group, Merge, Recipe, Report, Train
 
-BIAS = "language_bias"
 NONE = "–"
 MINUS = "−"
 TITLES = {"mono": "Mono", "cross": "Cross", "multi": "Multi", BIAS: "Bias"}
@@ -159,6 +158,7 @@ class Page(NamedTuple):
     reported: list[Measurement]  # the benchmarks that had no part in the choice
     selecting: Measurement
     curves: charts.Curves | None
+    synthesis: Table
     negatives: Table
     prompts: dict[str, str]
     base: str
@@ -195,6 +195,7 @@ def page(study: Study, results: Results) -> Page:
         reported=[m for m in measured.values() if not m.selecting],
         selecting=measured[compare.select_on],
         curves=charts.curves(results.losses),
+        synthesis=synthesis_table(results.synthesis),
         negatives=negatives_table(results.negatives),
         prompts=results.prompts,
         base=shown_base,
@@ -394,6 +395,14 @@ def _headlines(compared: Significance, values: dict[str, dict[str, float]], resu
     ]
 
 
+def synthesis_table(report: dict[str, dict[str, dict[str, int]]]) -> Table:
+    """What each job asked for and what the filters left of it; columns in the order in which filters apply."""
+    jobs = {job: asked | report["filters"].get(job, {}) for job, asked in report["requests"].items()}
+    keys = _merged_order(jobs.values())
+    rows = [Row(job, "", [], [Cell(_count(counts.get(key))) for key in keys]) for job, counts in jobs.items()]
+    return Table([key.replace("_", " ") for key in keys], rows, [])
+
+
 def negatives_table(report: dict[str, dict[str, dict[str, float]]]) -> Table:
     """What the filters left, for each strategy and direction; columns in the order in which filters apply."""
     cases = [(strategy, way, counts) for strategy, ways in report.items() for way, counts in ways.items()]
@@ -402,7 +411,7 @@ def negatives_table(report: dict[str, dict[str, dict[str, float]]]) -> Table:
     return Table(["Direction", *(key.replace("_", " ") for key in keys)], rows, [])
 
 
-def _merged_order(mappings: Iterable[dict[str, float]]) -> list[str]:
+def _merged_order(mappings: Iterable[Mapping[str, float]]) -> list[str]:
     """The keys of all, in an order that keeps each one's own: strategies have different filters."""
     merged: list[str] = []
     for mapping in mappings:

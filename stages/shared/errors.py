@@ -13,7 +13,7 @@ class UserError(Exception):
 def run(main: Callable[[], None]) -> None:
     """Run a stage's `main`, turning a `UserError` into its sentence and exit code 1."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    for chatty in ("transformers", "sentence_transformers"):
+    for chatty in ("transformers", "sentence_transformers", "openai", "httpx2", "httpcore2"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     if not sys.stderr.isatty():
         os.environ.setdefault("TQDM_MININTERVAL", "5")  # a log file needs no bar a tenth of a second

@@ -12,10 +12,13 @@ from itertools import product
 from typing import NamedTuple
 
 import langcodes
+import regex
 
 from stages.shared.errors import UserError
 
 POOL = "*"
+# The metric of tasks against the pool: how far apart parallel relevant passages rank (arXiv 2408.10536).
+BIAS = "language_bias"
 
 
 def language_name(tag: str) -> str:
@@ -25,6 +28,32 @@ def language_name(tag: str) -> str:
 
 def is_language(tag: str) -> bool:
     return langcodes.tag_is_valid(tag)
+
+
+# ISO 15924 codes that stand for several scripts of Unicode, or for a style of one.
+SCRIPTS = {
+    "Kore": ("Hang", "Hani"),
+    "Jpan": ("Hani", "Hira", "Kana"),
+    "Hrkt": ("Hira", "Kana"),
+    "Hans": ("Hani",),
+    "Hant": ("Hani",),
+    "Hanb": ("Hani", "Bopo"),
+    "Aran": ("Arab",),
+    "Latf": ("Latn",),
+    "Latg": ("Latn",),
+}
+
+
+def scripts(tag: str) -> tuple[str, ...]:
+    """Unicode's scripts in which a language is written, as ISO 15924 codes; none if Unicode lacks it."""
+    script = langcodes.Language.get(tag).maximize().script or ""
+    if script in SCRIPTS:
+        return SCRIPTS[script]
+    try:
+        regex.compile(rf"\p{{Script={script}}}")
+    except regex.error:
+        return ()
+    return (script,)
 
 
 class Composition(NamedTuple):

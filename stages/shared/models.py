@@ -4,6 +4,7 @@ Trained and merged models are apart because a DVC stage cannot list as many depe
 depends on the folder of all that is trained.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 MODELS = Path("models")
@@ -15,3 +16,8 @@ MERGED = MODELS / "merged"
 def source(name: str) -> Path:
     """The folder of `base` or of a recipe's model."""
     return BASE if name == "base" else TRAINED / name
+
+
+def names(recipes: Iterable[str], merges: Iterable[str]) -> list[str]:
+    """Every model of a study, the base first."""
+    return ["base", *recipes, *merges]

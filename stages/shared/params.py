@@ -77,8 +77,9 @@ class Split(Group):
 
 
 class Corpus(Group):
-    source: Literal["jsonl", "beir"]
+    source: Literal["jsonl", "beir", "none"]
     path: str
+    languages: Annotated[list[Language], Field(min_length=1)] | None
     columns: Columns | None
     queries: Literal["none", "held-out-lead", "source"]
     limit: Count | None
@@ -86,23 +87,148 @@ class Corpus(Group):
 
     @model_validator(mode="after")
     def _consistent(self) -> Corpus:
-        if (self.source == "jsonl") != (self.columns is not None):
+        if self.source != "none" and (self.source == "jsonl") != (self.columns is not None):
             raise ValueError("columns belong to the source jsonl, and only to it (for beir write null)")
         if self.queries == "source" and self.source != "beir":
             raise ValueError("queries: source needs a source that has queries (beir)")
         return self
 
 
+class Prices(Group):
+    """US dollars per million tokens."""
+
+    input: Annotated[float, Field(ge=0)]
+    output: Annotated[float, Field(ge=0)]
+
+
+# What a request is made of besides `llm.parameters`.
+OWN = ("model", "messages", "response_format", "seed", "n", "stream")
+LENGTHS = ("max_completion_tokens", "max_tokens")
+
+
 class Llm(Group):
-    provider: Literal["recorded"]
+    provider: Literal["recorded", "openai"]
+    mode: Literal["direct", "batch"]
     model: str
     recorded: str
+    base_url: str | None
+    key_env: str | None
+    key_header: str | None
+    query: dict[str, str]
+    structured: Literal["auto", "schema", "json", "none"]
+    parameters: dict[str, Any]
+    seed: int | None
+    cache: str | None
+    concurrency: Count
+    requests_per_minute: Count | None
+    tokens_per_minute: Count | None
+    timeout: Positive
+    retries: Annotated[int, Field(ge=0)]
+    patience: Positive
+    reasks: Annotated[int, Field(ge=0)]
+    max_failed: Share
+    prices: Prices | None
+    max_cost_usd: Positive | None
+    batch_size: Annotated[int, Field(ge=1, le=50_000)]
+    poll_seconds: Positive
+
+    @property
+    def longest_reply(self) -> int | None:
+        """The most tokens a reply may have; None: nothing bounds it."""
+        given = [self.parameters[name] for name in LENGTHS if name in self.parameters]
+        return given[0] if given else None
+
+    @model_validator(mode="after")
+    def _sendable(self) -> Llm:
+        for name in OWN:
+            if name in self.parameters:
+                raise ValueError(f"parameters.{name} is set by the stage itself: remove it")
+        if self.longest_reply is not None and (type(self.longest_reply) is not int or self.longest_reply < 1):
+            raise ValueError(f"parameters: a reply's greatest length is {self.longest_reply!r}: write a whole number")
+        if self.max_cost_usd is not None and (self.prices is None or self.longest_reply is None):
+            raise ValueError(
+                "max_cost_usd needs prices, and max_completion_tokens (or max_tokens) in parameters: "
+                "without them nothing bounds what a request costs"
+            )
+        if self.base_url is not None and not self.base_url.startswith(("http://", "https://")):
+            raise ValueError(f"base_url is {self.base_url!r}: write a URL such as http://localhost:8000/v1")
+        return self
+
+
+class PassageQueries(Group):
+    per_passage: Annotated[int, Field(ge=0)]
+    written: Literal["each", "once"]
+    prompt: str
+
+
+class Topics(Group):
+    taxonomy: str
+    per_topic: Annotated[int, Field(ge=0)]
+    prompt: str
+    query_types: Annotated[list[str], Field(min_length=1)]
+    lengths: Annotated[list[str], Field(min_length=1)]
+    difficulties: Annotated[list[str], Field(min_length=1)]
+    registers: Annotated[list[str], Field(min_length=1)]
+
+
+class Translation(Group):
+    of: Literal["passages", "queries"]
+    source: Language
+    target: Language
+
+    @model_validator(mode="after")
+    def _apart(self) -> Translation:
+        if self.source == self.target:
+            raise ValueError(f"source and target are both {self.source}: name two languages")
+        return self
+
+
+class LabelColumns(Group):
+    label: str
+    description: str
+    text: str
+
+
+class LabelledQueries(Group):
+    path: str
+    columns: LabelColumns
+    per_label: Annotated[int, Field(ge=0)]
+    language: Language
+    examples_language: Language
+    examples: Annotated[int, Field(ge=0)]
+    prompt: str
+
+
+def _range(bounds: list[int]) -> list[int]:
+    if bounds[0] > bounds[1]:
+        raise ValueError(f"{bounds} begins above its end: write the least, then the most")
+    return bounds
+
+
+Range = Annotated[list[int], Field(min_length=2, max_length=2), AfterValidator(_range)]
+
+
+class Filters(Group):
+    script: Share | None
+    language: Share | None
+    query_chars: Range | None
+    passage_chars: Range | None
+    boilerplate: bool
+    copied: Share | None
+    untranslated: Share | None
+    duplicates: bool
+    near_duplicates: Share | None
+    label_leak: bool
 
 
 class Synthesize(Group):
-    queries_per_passage: Annotated[int, Field(ge=0)]
-    prompt: str
-    max_query_chars: Count
+    queries: PassageQueries
+    topics: Topics
+    translations: dict[Name, Translation]
+    labelled: LabelledQueries
+    translate_prompt: str
+    varieties: dict[Language, str]
+    filters: Filters
 
 
 class Static(Group):
@@ -151,6 +277,8 @@ class Negatives(Group):
     min_score: float | None
     max_score: float | None
     pick: Literal["random", "top"]
+    written: bool
+    round_trip: Count | None
 
     @model_validator(mode="after")
     def _window(self) -> Negatives:
@@ -311,6 +439,7 @@ def _contradictions(params: Params) -> Any:
     languages = params.languages
     if len(set(languages)) < len(languages):
         yield "languages names one twice: name each once"
+    yield from _untranslated(params)
     for name, strategy in params.negatives.items():
         pairs = [f"{q}-{c}" for q in languages for c in languages]
         if strategy.direction not in ("each", *pairs):
@@ -322,6 +451,11 @@ def _contradictions(params: Params) -> Any:
             yield (
                 f"negatives.{name}.rank_max is {strategy.rank_max}, but candidates.depth ranks only "
                 f"{params.candidates.depth}: raise candidates.depth or lower rank_max"
+            )
+        if (strategy.round_trip or 0) > params.candidates.depth:
+            yield (
+                f"negatives.{name}.round_trip is {strategy.round_trip}, but candidates.depth ranks only "
+                f"{params.candidates.depth}: raise candidates.depth or lower round_trip"
             )
     for name, recipe in params.recipes.items():
         if name == BASE or name in params.merges:
@@ -361,6 +495,45 @@ def _contradictions(params: Params) -> Any:
             f"score.metrics looks at rank {deepest}, but retrieve.depth is {params.retrieve.depth}: "
             f"raise retrieve.depth to {deepest}"
         )
+
+
+def _untranslated(params: Params) -> Any:
+    """Languages that the collection would have no passages in."""
+    own = params.corpus.languages or params.languages
+    translations = params.synthesize.translations
+    if len(set(own)) < len(own) and own is not params.languages:
+        yield "corpus.languages names one twice: name each once"
+    for lang in own:
+        if lang not in params.languages:
+            yield f"corpus.languages names {lang!r}, which languages does not: add it there or remove it here"
+    reached, asked = set(own), set(params.languages)
+    for name, translation in translations.items():
+        if name in ("topics", "queries", "labelled"):
+            yield f"synthesize.translations.{name} has the name of another job: rename it"
+        if translation.of == "passages":
+            if translation.source not in reached:
+                yield (
+                    f"synthesize.translations.{name}.source is {translation.source!r}, in which there are no "
+                    "passages by then: name one of corpus.languages or the target of a translation before it"
+                )
+            reached.add(translation.target)
+        else:
+            if translation.source not in asked:
+                yield (
+                    f"synthesize.translations.{name}.source is {translation.source!r}, in which there are no "
+                    "queries by then: name one of languages or the target of a translation before it"
+                )
+            asked.add(translation.target)
+    for lang in params.languages:
+        if lang not in reached and params.corpus.source != "none":
+            yield (
+                f"corpus.languages leaves out {lang!r}: add a translation of the passages into it "
+                "(synthesize.translations), or the language to corpus.languages"
+            )
+    if params.corpus.source == "none" and not params.synthesize.topics.per_topic:
+        yield "corpus.source none leaves only the passages of synthesize.topics: set its per_topic above 0"
+    if params.synthesize.queries.written == "once" and len(params.languages) < 2:
+        yield "synthesize.queries.written once needs a second language to translate into: write each"
 
 
 def _sentence(error: Any, path: Path) -> str:

@@ -30,8 +30,20 @@ PASSAGES: Schema = {
 }
 # `query` names a parallel group likewise.
 QUERIES: Schema = {"query": pl.String, "lang": pl.String, "text": pl.String}
-# Relevant in every language: the passage's translations are as relevant as itself.
+# Relevant in every language: the passage's translations are as relevant as itself. 0: judged not relevant.
 JUDGEMENTS: Schema = {"query": pl.String, "passage": pl.String, "relevance": pl.Int32}
+LABELLED: Schema = {"query": pl.String, "lang": pl.String, "text": pl.String, "label": pl.String}
+# What a language model was asked for in vain, and what it wrote that a filter left out.
+FAILURES: Schema = {"job": pl.String, "task": pl.String, "reason": pl.String}
+DROPPED: Schema = {
+    "job": pl.String,
+    "item": pl.String,
+    "lang": pl.String,
+    "kind": pl.String,
+    "filter": pl.String,
+    "detail": pl.String,
+    "text": pl.String,
+}
 
 # What the teacher ranked: `candidates` and `scores` are parallel lists, best first, the candidates as row
 # numbers of POOL. The query's relevant passages stay in the list, so that a position is the raw rank.

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -30,12 +29,9 @@ from transformers.trainer_callback import ProgressCallback
 
 from stages.shared.encoder import PROMPT_NAMES
 from stages.shared.errors import UserError
+from stages.shared.state import STATE
 
 log = logging.getLogger(__name__)
-
-# DVC deletes a stage's outputs before each run, and runs queued experiments in temporary checkouts: what a killed
-# stage goes on from is kept beside the main checkout's .dvc.
-STATE = Path(os.environ.get("DVC_ROOT") or Path.cwd()) / ".state"
 
 
 class InfoNCE(CachedLossMixin, nn.Module):

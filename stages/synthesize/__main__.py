@@ -1,42 +1,155 @@
-"""synthesize: queries for the passages, written by a language model in each language.
+"""synthesize: what a language model writes for the collection: passages, queries, translations, labelled queries.
 
-The replies of one passage in its languages are parallel: the i-th query asks the same in each.
+python -m stages.synthesize [--dry-run | --record FILE]
+
+--dry-run prints the requests, tokens and dollars it would take, and sends nothing; --record also writes the replies
+that the study uses to a file that `llm.recorded` can name.
 """
 
+from __future__ import annotations
+
+import argparse
+import json
 import logging
+from pathlib import Path
 
 import polars as pl
 
-from stages.shared import errors, params, tables
-from stages.shared.collection import CORPUS, SYNTHETIC
+from stages.shared import errors, params, state, tables
+from stages.shared.collection import CORPUS
 from stages.shared.errors import UserError
-from stages.synthesize import providers, replies, requests
+from stages.shared.llm.cache import recorded_row
+from stages.shared.llm.session import Estimate, Session
+from stages.shared.params import Synthesize
+from stages.synthesize import jobs, sift, taxonomy
+from stages.synthesize.prompts import Prompts
+from stages.synthesize.sift import Corpus
 
 log = logging.getLogger("synthesize")
+REPORT = Path("metrics/synthesis.json")
+# Where the table of failures is while the stage fails, and so has no outputs.
+FAILURES = state.STATE / "synthesize-failures.csv"
 
 
 def main() -> None:
-    settings, llm = params.read("synthesize", "llm")
-    passages = tables.read(CORPUS / "passages.parquet", tables.PASSAGES)
-    count = settings.queries_per_passage
-    asked = requests.for_passages(passages, settings.prompt, llm.model, count) if count else []
-    answers = providers.answer(asked, llm) if asked else []
-    rows, refused = [], []
-    for request, content in zip(asked, answers, strict=True):
-        try:
-            found = replies.queries(content, count, settings.max_query_chars)
-        except ValueError as error:
-            refused.append(f"passage {request.passage!r} in {request.lang}: {error}")
-            continue
-        rows += [(f"{request.passage}#q{i}", request.lang, text, request.passage) for i, text in enumerate(found, 1)]
-    if refused:
-        raise UserError(f"{len(refused):,} of {len(asked):,} replies cannot be used, the first is {refused[0]}")
-    table = pl.DataFrame(rows, schema={**tables.QUERIES, "passage": pl.String}, orient="row")
-    judgements = table.select("query", "passage", relevance=pl.lit(1, pl.Int32)).unique()
-    with tables.replacing(SYNTHETIC) as draft:
-        tables.write(table.select(*tables.QUERIES).sort("query", "lang"), draft / "queries.parquet", tables.QUERIES)
-        tables.write(judgements.sort("query", "passage"), draft / "judgements.parquet", tables.JUDGEMENTS)
-    log.info(f"{table.height:,} queries from {len(asked):,} replies ({llm.provider})")
+    parser = argparse.ArgumentParser(prog="python -m stages.synthesize")
+    choice = parser.add_mutually_exclusive_group()
+    choice.add_argument("--dry-run", action="store_true", help="print requests, tokens and cost, and send nothing")
+    choice.add_argument("--record", type=Path, metavar="FILE", help="also write the replies to FILE, for llm.recorded")
+    arguments = parser.parse_args()
+    settings, llm, languages, seed, shares = params.read("synthesize", "llm", "languages", "seed", "corpus.split")
+    corpus = Corpus(*(tables.read(CORPUS / f"{name}.parquet", schema) for name, schema in Corpus.schemas().items()))
+    with Session(llm, arguments.dry_run) as session:
+        writer = jobs.Writer(llm, Prompts(settings.varieties), settings.translate_prompt, seed)
+        written = write(session, writer, settings, corpus, languages)
+        if arguments.dry_run:
+            print(estimate(session))
+            return
+        allow(session, llm.max_failed)
+        if arguments.record:
+            record(session, arguments.record)
+        kept, dropped, filtered = sift.sift(written, settings, corpus, languages)
+        sift.save(kept, dropped, pl.DataFrame(session.failures, tables.FAILURES, orient="row"), corpus, shares, seed)
+        tables.write_json(
+            {
+                "requests": {
+                    job: {"items": items, "failed": sum(failure.job == job for failure in session.failures)}
+                    for job, items in session.items.items()
+                },
+                "filters": filtered,
+                "tokens": {"prompt": session.meter.prompt_tokens, "completion": session.meter.completion_tokens},
+            },
+            REPORT,
+        )
+        log.info(
+            f"{session.meter.sent:,} requests sent, {session.meter.cached:,} replies from {session.cache.path}"
+            + (f", ${session.meter.cost:.4f} in all" if llm.prices else "")
+        )
+
+
+def write(
+    session: Session, writer: jobs.Writer, settings: Synthesize, corpus: Corpus, languages: list[str]
+) -> dict[str, list[jobs.Row]]:
+    """Every job's rows, in the order in which one builds on the other."""
+    written: dict[str, list[jobs.Row]] = {}
+
+    def run(**tasks: list[jobs.Task]) -> None:
+        for job, made in session.run(tasks).items():
+            written[job] = [row for rows in made for row in rows or []]
+
+    def queries() -> list[jobs.Task]:
+        return jobs.queries(writer, settings.queries, sift.passages(corpus, written), languages)
+
+    topics = taxonomy.read(settings.topics.taxonomy) if settings.topics.per_topic else []
+    labels = jobs.read_labels(settings.labelled) if settings.labelled.per_label else []
+    of_passages = {name: into for name, into in settings.translations.items() if into.of == "passages"}
+    of_queries = {name: into for name, into in settings.translations.items() if into.of == "queries"}
+    run(
+        topics=jobs.triples(writer, settings.topics, topics, languages),
+        labelled=jobs.labelled(writer, settings.labelled, labels),
+        queries=[] if of_passages else queries(),
+    )
+    for name, into in of_passages.items():
+        run(**{name: jobs.passage_translations(writer, into, sift.passages(corpus, written))})
+    if of_passages:
+        run(queries=queries())
+    for name, into in of_queries.items():
+        run(**{name: jobs.query_translations(writer, into, sift.queries(corpus, written))})
+    return written
+
+
+def allow(session: Session, most: float) -> None:
+    """Raise `UserError` if more than the share `most` of the items failed."""
+    failed, items = len(session.failures), sum(session.items.values())
+    if failed > most * items:
+        FAILURES.parent.mkdir(parents=True, exist_ok=True)
+        pl.DataFrame(session.failures, tables.FAILURES, orient="row").write_csv(FAILURES)
+        first = session.failures[0]
+        raise UserError(
+            f"{failed:,} of {items:,} items failed, more than llm.max_failed allows ({most:g}); the first is "
+            f"{first.job}, {first.task}: {first.reason}; all are in {FAILURES}, and replies are kept: "
+            "mend the cause and run again, or raise llm.max_failed"
+        )
+
+
+def record(session: Session, file: Path) -> None:
+    with tables.replacing(file) as draft, draft.open("w", encoding="utf-8") as lines:
+        for key, task in session.used.items():
+            reply = session.cache.get(key)
+            assert reply is not None  # it was used
+            lines.write(json.dumps(recorded_row(key, task, reply), ensure_ascii=False) + "\n")
+    log.info(f"{len(session.used):,} replies written to {file}")
+
+
+def estimate(session: Session) -> str:
+    """The dry run's table."""
+    head = ("", "requests", "cached", "to send", "tokens sent", "tokens back", "dollars")
+    jobs_and_all = [*session.estimates, Estimate.sum(session.estimates)]
+    table = [
+        head,
+        *(
+            (
+                row.job,
+                f"{row.requests:,}",
+                f"{row.cached:,}",
+                f"{row.requests - row.cached:,}",
+                f"{row.prompt_tokens:,.0f}",
+                f"{row.completion_tokens:,.0f}",
+                f"{row.dollars:,.4f}" if session.llm.prices else "no prices",
+            )
+            for row in jobs_and_all
+        ),
+    ]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    lines = [
+        f"{row[0]:<{widths[0]}}" + "".join(f"  {c:>{w}}" for c, w in zip(row[1:], widths[1:], strict=True))
+        for row in table
+    ]
+    limit = session.llm.max_cost_usd
+    lines += ["", "Tokens and dollars of what is to be sent are estimates; nothing was sent."]
+    if limit is not None:
+        lines.append(f"llm.max_cost_usd is ${limit:g}.")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,12 @@ WINDOW = {
     "min_score": None,
     "max_score": None,
     "pick": "random",
+    "written": False,
+    "round_trip": None,
 }
+# A translation that is right but for its name, and prices.
+QUERIES = {"of": "queries", "source": "en", "target": "ko"}
+PRICES = {"input": 0.15, "output": 0.6}
 
 
 def message(workspace, **changes):
@@ -100,6 +105,58 @@ def test_what_dvc_writes_for_a_small_rate_is_a_number(workspace):
         ({"corpus__queries": "source"}, ["corpus: queries: source needs"]),
         ({"benchmarks__dev__split": None}, ["benchmarks.dev: split"]),
         ({"benchmarks__dev__source": "beir"}, ["benchmarks.dev: split"]),
+        ({"corpus__languages": ["en", "de", "ko"]}, ["corpus.languages names 'de'", "add it there or remove it here"]),
+        ({"corpus__languages": ["en", "ko", "en"]}, ["corpus.languages names one twice"]),
+        ({"corpus__languages": []}, ["corpus.languages", "at least 1"]),
+        ({"corpus__languages": ["en"]}, ["corpus.languages leaves out 'ko'", "synthesize.translations", "or the lang"]),
+        (
+            {"corpus__languages": ["en"], "synthesize__translations": {"back": QUERIES}},
+            ["corpus.languages leaves out 'ko'"],
+        ),
+        ({"corpus__source": "none"}, ["corpus.source none leaves only", "synthesize.topics", "per_topic above 0"]),
+        (
+            {"synthesize__translations": {"a": {"of": "passages", "source": "de", "target": "ko"}}},
+            ["synthesize.translations.a.source is 'de'", "no passages by then", "name one of corpus.languages"],
+        ),
+        (
+            {"synthesize__translations": {"a": {"of": "queries", "source": "de", "target": "ko"}}},
+            ["synthesize.translations.a.source is 'de'", "no queries by then", "name one of languages"],
+        ),
+        (
+            {"synthesize__translations": {"a": {"of": "passages", "source": "ko", "target": "ko"}}},
+            ["synthesize.translations.a", "both ko", "name two languages"],
+        ),
+        ({"synthesize__translations": {"topics": QUERIES}}, ["translations.topics has the name of another job"]),
+        ({"synthesize__translations": {"queries": QUERIES}}, ["translations.queries has the name of another job"]),
+        ({"synthesize__translations": {"labelled": QUERIES}}, ["translations.labelled has the name of another job"]),
+        ({"synthesize__translations": {"a b": QUERIES}}, ["synthesize.translations.a b", "'a b' is no name"]),
+        (
+            {"synthesize__varieties": {"hinglish": "Hinglish"}},
+            ["synthesize.varieties", "'hinglish' is no language tag"],
+        ),
+        ({"synthesize__topics__lengths": []}, ["synthesize.topics.lengths", "at least 1"]),
+        (
+            {"synthesize__filters__query_chars": [300, 5]},
+            ["synthesize.filters.query_chars", "the least, then the most"],
+        ),
+        ({"synthesize__filters__passage_chars": [40]}, ["synthesize.filters.passage_chars", "at least 2"]),
+        ({"synthesize__filters__script": 1.5}, ["synthesize.filters.script is 1.5"]),
+        ({"synthesize__filters__scripts": 0.5}, ["unknown key synthesize.filters.scripts", "did you mean script?"]),
+        ({"llm__max_cost_usd": 5.0}, ["llm: max_cost_usd needs prices", "max_completion_tokens"]),
+        ({"llm__max_cost_usd": 5.0, "llm__prices": PRICES}, ["llm: max_cost_usd needs", "max_completion_tokens"]),
+        ({"llm__max_cost_usd": 5.0, "llm__parameters": {"max_tokens": 9}}, ["llm: max_cost_usd needs prices"]),
+        ({"llm__parameters": {"model": "m"}}, ["llm: parameters.model is set by the stage itself: remove it"]),
+        ({"llm__parameters": {"max_tokens": "9"}}, ["llm: parameters", "greatest length is '9'", "a whole number"]),
+        ({"llm__parameters": {"max_tokens": True}}, ["llm: parameters", "greatest length is True"]),
+        ({"llm__base_url": "localhost:8000"}, ["llm: base_url is 'localhost:8000'", "http://localhost:8000/v1"]),
+        ({"llm__batch_size": 50_001}, ["llm.batch_size is 50001", "50000"]),
+        ({"llm__provider": "azure"}, ["llm.provider is 'azure'", "'recorded' or 'openai'"]),
+        (
+            {"negatives__window__round_trip": 201},
+            ["negatives.window.round_trip is 201", "raise candidates.depth or low"],
+        ),
+        ({"negatives__window__round_trip": 0}, ["negatives.window.round_trip is 0"]),
+        ({"negatives__window__written": ...}, ["negatives.window.written is missing: add it"]),
         ({"base__trust_remote_code": True, "base__name": "a/b"}, ["base: trust_remote_code", "pin its revision"]),
     ],
 )
@@ -107,6 +164,39 @@ def test_a_mistake_is_one_sentence_that_names_the_key(workspace, changes, parts)
     text = message(workspace, **changes)
     for part in parts:
         assert part in text, text
+
+
+ENGLISH = {"languages": ["en"], "recipes": {"a": {"compositions": ["enenen"], "negatives": "window"}}, "merges": {}}
+
+
+def test_what_is_written_once_needs_another_language_to_be_translated_into(workspace):
+    text = message(workspace, **ENGLISH, synthesize__queries__written="once")
+    assert text.endswith("synthesize.queries.written once needs a second language to translate into: write each")
+    workspace.edit(synthesize__queries__written="each")
+    assert params.read("languages") == ["en"]
+
+
+def test_translations_may_build_on_those_before_them(workspace):
+    three = {"languages": ["en", "ko", "de"], "corpus__languages": ["ko"], "recipes": {}, "merges": {}}
+    three["recipes"] = {"a": {"compositions": ["enenen"], "negatives": "window"}}
+    first = {"of": "passages", "source": "ko", "target": "en"}
+    second = {"of": "passages", "source": "en", "target": "de"}
+    third = {"of": "queries", "source": "de", "target": "hi-Latn"}
+    fourth = {"of": "queries", "source": "hi-Latn", "target": "hi"}
+    workspace.edit(**three, synthesize__translations={"a": first, "b": second, "c": third, "d": fourth})
+    assert list(params.read("synthesize.translations")) == ["a", "b", "c", "d"]
+    text = message(workspace, synthesize__translations={"b": second, "a": first})
+    assert "synthesize.translations.b.source is 'en'" in text
+    text = message(workspace, synthesize__translations={"a": first, "b": second, "d": fourth, "c": third})
+    assert "synthesize.translations.d.source is 'hi-Latn'" in text
+
+
+def test_a_collection_may_be_written_alone_and_a_bound_on_its_cost_be_set(workspace):
+    workspace.edit(corpus__source="none", synthesize__topics__per_topic=1)
+    workspace.edit(llm__max_cost_usd=5.0, llm__prices=PRICES, llm__parameters={"max_completion_tokens": 900})
+    corpus, llm = params.read("corpus", "llm")
+    assert corpus.source == "none"
+    assert llm.longest_reply == 900
 
 
 def test_two_mistakes_are_two_sentences(workspace):

@@ -30,4 +30,5 @@ def assign(passages: pl.DataFrame, shares: Split, seed: int) -> pl.DataFrame:
             splits += [split] * taken
             left -= taken
         splits += ["train"] * left
-    return passages.join(pl.DataFrame({"passage": names, "split": splits}), on="passage")
+    assigned = pl.DataFrame({"passage": names, "split": splits}, {"passage": pl.String, "split": pl.String})
+    return passages.join(assigned, on="passage")

@@ -1,0 +1,231 @@
+"""Requests sent through the OpenAI Batch API: cheaper, within a day, and safe against a kill at any point.
+
+A batch is written into the cache before it is submitted, with a tag that the endpoint stores with it. So a run that was
+killed between submitting and learning the batch's id finds it again by its tag, and nothing is submitted twice. What
+fails with an error that may pass goes into the next batch; requests that follow from replies do as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+import uuid
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+from stages.shared.llm.cache import Cache, OpenBatch
+from stages.shared.llm.endpoint import Again, Endpoint, Refused, Stop
+from stages.shared.llm.meter import Meter
+from stages.shared.llm.request import Reply, Request
+from stages.shared.params import Llm
+
+log = logging.getLogger(__name__)
+# The API takes 200 MB a batch.
+MOST_BYTES = 190_000_000
+OVER = ("completed", "failed", "expired", "cancelled")
+TAG = "isogloss"
+
+
+class Batches:
+    """`run` leaves every reply in the cache; `refused` then says why a request has none, `stopped` why it ended."""
+
+    def __init__(self, llm: Llm, cache: Cache, meter: Meter) -> None:
+        self.llm, self.cache, self.meter = llm, cache, meter
+        self.refused: dict[str, str] = {}
+        self.stopped: str | None = None
+        self._attempts: Counter[str] = Counter()
+
+    async def run(self, pending: Callable[[dict[str, str]], dict[str, Request]]) -> None:
+        """Submit and collect until nothing is left; `pending` gives the requests that have neither a reply in the
+        cache nor a reason in the mapping it is called with."""
+        if not (wanted := pending(self.refused)):
+            return
+        self.endpoint = Endpoint(self.llm)
+        try:
+            while wanted:
+                await self._round(wanted)
+                wanted = pending(self.refused)
+        except Stop as error:
+            self.stopped = str(error)
+        finally:
+            await self.endpoint.close()
+
+    async def _round(self, wanted: dict[str, Request]) -> None:
+        open_before = await self._adopted()
+        bounds: dict[str, float] = {}
+        for batch in open_before:
+            bounds[batch.tag] = sum(self.meter.bound(wanted[key]) for key in batch.keys & wanted.keys())
+            self.meter.set_aside(bounds[batch.tag])
+        covered = set().union(*(batch.keys for batch in open_before))
+        rest = [request for key, request in wanted.items() if key not in covered]
+        while rest:
+            chunk, rest, bound = self._chunk(rest)
+            if not chunk:
+                break
+            tag = await self._submit(chunk)
+            bounds[tag] = bound
+        waited = [b for b in self.cache.open_batches(self.endpoint.url) if b.keys & wanted.keys()]
+        if rest and not waited:
+            raise Stop(self.meter.exhausted())
+        for batch in waited:
+            await self._collect(batch, wanted)
+            self.meter.settle(bounds.get(batch.tag, 0.0))
+
+    def _chunk(self, requests: list[Request]) -> tuple[list[Request], list[Request], float]:
+        """The first requests that a batch and the budget have room for, the rest, and the dollars set aside."""
+        chunk: list[Request] = []
+        dollars, size = 0.0, 0
+        for request in requests:
+            size += 2 * request.size + 1000
+            bound = self.meter.bound(request)
+            if len(chunk) == self.llm.batch_size or size > MOST_BYTES or not self.meter.fits(bound):
+                break
+            self.meter.set_aside(bound)
+            dollars += bound
+            chunk.append(request)
+        return chunk, requests[len(chunk) :], dollars
+
+    async def _adopted(self) -> list[OpenBatch]:
+        """The open batches of this endpoint, those whose id a kill has lost found again by their tags."""
+        found = []
+        for batch in self.cache.open_batches(self.endpoint.url):
+            while batch.name is None and batch.taken:
+                await asyncio.sleep(1.0)  # another process is just submitting it
+                again = {b.tag: b for b in self.cache.open_batches(self.endpoint.url)}
+                if batch.tag not in again:
+                    break
+                batch = again[batch.tag]
+            if batch.name is None:
+                name = await self._find(batch.tag)
+                if name is None:
+                    self.cache.close_batch(batch.tag, {})
+                    continue
+                self.cache.name_batch(batch.tag, name)
+                batch = batch._replace(name=name)
+            found.append(batch)
+        return found
+
+    async def _find(self, tag: str) -> str | None:
+        """The id of the batch that carries `tag`, if it was submitted."""
+        after: Any = self.endpoint.omitted
+        while True:
+            page = await self._call(partial(self.endpoint.client.batches.list, after=after, limit=100))
+            for batch in page.data:
+                if (batch.metadata or {}).get(TAG) == tag:
+                    return batch.id
+            if not page.data or not getattr(page, "has_more", False):
+                return None
+            after = page.data[-1].id
+
+    async def _submit(self, requests: list[Request]) -> str:
+        tag = uuid.uuid4().hex
+        requests = self.cache.open_batch(tag, self.endpoint.url, requests)
+        if not requests:  # another process was first
+            self.cache.close_batch(tag, {})
+            return tag
+        lines = [
+            {
+                "custom_id": r.key,
+                "method": "POST",
+                "url": "/v1/chat/completions",
+                "body": r.body(self.endpoint.structured),
+            }
+            for r in requests
+        ]
+        content = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
+        client = self.endpoint.client
+        file = await self._call(
+            lambda: client.files.create(file=(f"{tag}.jsonl", io.BytesIO(content)), purpose="batch")
+        )
+        first = True
+
+        async def create() -> str:
+            nonlocal first
+            # A lost answer may hide a batch that was made.
+            if not first and (made := await self._find(tag)):
+                return made
+            first = False
+            batch = await client.batches.create(
+                input_file_id=file.id,
+                endpoint="/v1/chat/completions",
+                completion_window="24h",
+                metadata={TAG: tag},
+            )
+            return batch.id
+
+        name = await self._call(create)
+        self.cache.name_batch(tag, name)
+        log.info(f"batch {name}: submitted {len(requests):,} requests")
+        return tag
+
+    async def _collect(self, batch: OpenBatch, wanted: dict[str, Request]) -> None:
+        """Wait until a batch is over, and keep what it brought."""
+        name = batch.name
+        if name is None:
+            return
+        said = ""
+        while True:
+            state = await self._call(lambda: self.endpoint.client.batches.retrieve(name))
+            counts = state.request_counts
+            progress = f"{counts.completed:,} of {counts.total:,}, {counts.failed:,} failed" if counts else "no counts"
+            if (now := f"batch {name}: {state.status}, {progress}") != said:
+                log.info(now)
+                said = now
+            if state.status in OVER:
+                break
+            await asyncio.sleep(self.llm.poll_seconds)
+        replies: dict[str, Reply] = {}
+        errors: dict[str, Exception] = {}
+        for file in (state.output_file_id, state.error_file_id):
+            for line in await self._lines(file) if file else []:
+                key, response = str(line.get("custom_id")), line.get("response") or {}
+                try:
+                    if response.get("status_code") != 200:
+                        reason = line.get("error") or (response.get("body") or {}).get("error") or {}
+                        raise self.endpoint.meaning(response.get("status_code") or 500, {"error": reason})
+                    replies[key] = self.endpoint.reply(response.get("body"))
+                except (Again, Refused, Stop) as error:
+                    errors[key] = error
+        self.cache.close_batch(batch.tag, replies)
+        for key in batch.keys & wanted.keys():
+            if key in replies:
+                self.meter.count(wanted[key], replies[key], cached=False)
+                continue
+            why = errors.get(key, Again(f"the batch {state.status} without it"))
+            self._attempts[key] += 1
+            if not isinstance(why, Again):
+                self.refused[key] = str(why)
+            elif self._attempts[key] > self.llm.retries:
+                self.refused[key] = f"no reply in {self._attempts[key]} batches, the last: {why}"
+        if state.status == "failed":
+            first = next(iter((state.errors.data if state.errors else None) or []), None)
+            said = self.endpoint.redact(first.message or first.code or "") if first else "no reason given"
+            raise Stop(f"the endpoint could not work on the batch {name} ({said}): mend that and run again")
+        for stop in errors.values():
+            if isinstance(stop, Stop):
+                raise stop
+
+    async def _lines(self, file: str) -> list[dict[str, Any]]:
+        content = await self._call(lambda: self.endpoint.client.files.content(file))
+        # Not splitlines: texts may hold other line separators.
+        return [json.loads(line) for line in content.text.split("\n") if line.strip()]
+
+    async def _call(self, make: Callable[[], Awaitable[Any]]) -> Any:
+        """A call that is repeated with growing pauses while its failure may pass."""
+        for attempt in range(self.llm.retries + 1):
+            try:
+                return await self.endpoint.call(make())
+            except Refused as error:
+                raise Stop(f"{self.endpoint.url} does not take batches: {error}") from None
+            except Again as error:
+                last = error
+                if attempt < self.llm.retries:
+                    await asyncio.sleep(min(60.0, 0.5 * 2**attempt) if error.wait is None else error.wait)
+        raise Stop(
+            f"{self.endpoint.url} has not answered in {self.llm.retries + 1} attempts ({last}); batches already "
+            "submitted are remembered: run again to collect them"
+        )

@@ -1,0 +1,184 @@
+"""The endpoint through the `openai` client, and what its answers mean: a reply, try again, not this one, or stop."""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import os
+import re
+import time
+from collections.abc import Awaitable
+from typing import Any
+
+from stages.shared.errors import UserError
+from stages.shared.llm.request import Reply, Request
+from stages.shared.params import Llm
+
+OPENAI = "https://api.openai.com/v1"
+# From the strictest way to ask for a form to the laxest.
+LEVELS = ("schema", "json", "none")
+
+
+class Again(Exception):
+    """Worth another try: after `wait` seconds if the endpoint says so. `busy`: it is there, but limits our rate.
+    `lost`: it may have worked on the request all the same."""
+
+    def __init__(self, reason: str, wait: float | None = None, busy: bool = False, lost: bool = False) -> None:
+        super().__init__(reason)
+        self.wait, self.busy, self.lost = wait, busy, lost
+
+
+class Refused(Exception):
+    """This request will never be answered; others may be."""
+
+
+class Stop(Exception):
+    """Nothing more can be sent; one sentence with the mend."""
+
+
+class Endpoint:
+    """Where requests go. The key is read from the environment and is in no message that this class raises."""
+
+    def __init__(self, llm: Llm) -> None:
+        self.llm = llm
+        self.url = llm.base_url or OPENAI
+        self._key = key(llm)
+        self._level = 0 if llm.structured == "auto" else LEVELS.index(llm.structured)
+        # Half a second to import, and a study that is in the cache needs none of it.
+        import httpx2
+        import openai
+
+        self._openai, self._response = openai, httpx2.Response
+        self.omitted = openai.omit
+        headers: dict[str, Any] = {}
+        if llm.key_header and self._key:
+            headers = {llm.key_header: self._key, "Authorization": openai.Omit()}
+        # aiohttp's transport takes two thirds of the time that the client's own takes for a request.
+        limits = httpx2.Limits(max_connections=llm.concurrency, max_keepalive_connections=llm.concurrency)
+        self.client = openai.AsyncOpenAI(
+            api_key=self._key or "none",
+            base_url=self.url,
+            default_headers=headers,
+            default_query=llm.query,
+            timeout=llm.timeout,
+            max_retries=0,
+            http_client=openai.DefaultAioHttpClient(limits=limits, timeout=llm.timeout),
+        )
+
+    @property
+    def structured(self) -> str:
+        """How a form is asked for at present."""
+        return LEVELS[self._level]
+
+    async def chat(self, request: Request) -> Reply:
+        """Send one request; raises `Again`, `Refused` or `Stop`."""
+        asked = self.structured
+        body = request.body(asked)
+        # The plain call: the typed one spends most of its time on checking the request anew.
+        sending = self.client.post("/chat/completions", body=body, cast_to=self._response)
+        answer = await self.call(sending, asked)
+        try:
+            return self.reply(json.loads(answer.content))
+        except ValueError:
+            raise Again("the endpoint's answer is not JSON", lost=True) from None
+
+    async def call(self, sending: Awaitable[Any], asked: str | None = None) -> Any:
+        """What a call of the client returns; its exceptions become `Again`, `Refused` or `Stop`."""
+        try:
+            return await sending
+        except self._openai.APIStatusError as error:
+            raise self.meaning(error.status_code, error.body, error.response.headers, asked) from None
+        except self._openai.APITimeoutError:
+            raise Again(f"no reply within {self.llm.timeout:g} s", lost=True) from None
+        except self._openai.APIConnectionError as error:
+            cause = error.__cause__ or error
+            # Only a connection that never stood cannot have carried the request.
+            lost = type(cause).__name__ not in ("ConnectError", "ConnectTimeout")
+            raise Again(f"connection failed ({self.redact(_named(cause))})", lost=lost) from None
+        except self._openai.APIResponseValidationError:
+            raise Again("the endpoint's answer is not in the form of the API", lost=True) from None
+
+    def reply(self, body: Any) -> Reply:
+        """The reply in a Chat Completions body; raises `Again` if there is none."""
+        try:
+            choice = body["choices"][0]
+            message = choice["message"]
+            usage = body.get("usage") or {}
+            return Reply(
+                message.get("content"),
+                choice.get("finish_reason") or "stop",
+                message.get("refusal"),
+                usage.get("prompt_tokens"),
+                usage.get("completion_tokens"),
+            )
+        except (LookupError, TypeError, AttributeError):
+            raise Again("the endpoint's answer holds no reply", lost=True) from None
+
+    def meaning(self, status: int, body: Any, headers: Any = None, asked: str | None = None) -> Exception:
+        """What an error status means. `asked`: how the form was asked for, if another way may be tried."""
+        headers = headers or {}
+        error = body.get("error", body) if isinstance(body, dict) else {}
+        error = error if isinstance(error, dict) else {"message": error}
+        message = self.redact(str(error.get("message") or body or "no message"))
+        said = f"{status}: {message}"
+        if status in (401, 403):
+            name = (
+                f"the key in {self.llm.key_env}" if self.llm.key_env else "requests without a key (llm.key_env is null)"
+            )
+            return Stop(f"{self.url} refuses {name} ({said}): check the key and llm.base_url")
+        if status == 404:
+            return Stop(f"{self.url} does not know the model {self.llm.model!r} or the path ({said}): check both")
+        if error.get("code") == "insufficient_quota":
+            return Stop(f"{self.url} says that the account has no credit left ({said}): top it up")
+        if status == 429:
+            return Again(said, wait=_wait(headers), busy=True)
+        if status in (408, 409, 425) or status >= 500:
+            return Again(said, wait=_wait(headers))
+        unknown_form = status in (400, 422) and re.search(r"response_format|json_schema", message)
+        if unknown_form and asked and self.llm.structured == "auto":
+            if asked == self.structured and self._level + 1 < len(LEVELS):
+                self._level += 1
+            if asked != self.structured:
+                return Again(said, wait=0.0)
+        return Refused(f"refused by the endpoint ({said})")
+
+    def redact(self, text: str) -> str:
+        """`text` on one line, without the key: gateways have been seen to repeat it."""
+        text = " ".join(text.split())
+        return text.replace(self._key, "[key]") if self._key else text
+
+    async def close(self) -> None:
+        await self.client.close()
+
+
+def key(llm: Llm) -> str | None:
+    """The key from the environment; raises `UserError` if it is not there."""
+    if llm.key_env is None:
+        return None
+    if not (found := os.environ.get(llm.key_env, "").strip()):
+        raise UserError(
+            f"the environment has no {llm.key_env}, which llm.key_env names: export it, "
+            "or set llm.key_env to null for an endpoint that asks for no key"
+        )
+    return found
+
+
+def _wait(headers: Any) -> float | None:
+    """Seconds that the endpoint asks to wait, from retry-after-ms or Retry-After (seconds or a date)."""
+    for name, unit in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
+        if (value := headers.get(name)) is None:
+            continue
+        try:
+            return max(0.0, float(value) * unit)
+        except ValueError:
+            pass
+        try:
+            return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+        except (TypeError, ValueError):
+            pass
+    return None
+
+
+def _named(error: BaseException) -> str:
+    text = str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,166 @@
+"""From what was written to what is kept: the filters, and the tables that later stages read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import polars as pl
+
+from stages.shared import split, tables
+from stages.shared.collection import SYNTHETIC
+from stages.shared.params import Split, Synthesize
+from stages.synthesize import filters, jobs
+from stages.synthesize.jobs import Row
+
+# Jobs whose texts are of use only in every language of the study.
+PARALLEL = ("topics", "queries")
+WRITTEN = {"job": pl.String} | dict.fromkeys(Row._fields, pl.String)
+
+
+class Corpus(NamedTuple):
+    passages: pl.DataFrame
+    queries: pl.DataFrame
+    judgements: pl.DataFrame
+
+    @staticmethod
+    def schemas() -> dict[str, tables.Schema]:
+        return {"passages": tables.PASSAGES, "queries": tables.QUERIES, "judgements": tables.JUDGEMENTS}
+
+
+Written = dict[str, list[Row]]
+
+
+def frame(written: Written) -> pl.DataFrame:
+    """All rows with their job."""
+    rows = [(job, *row) for job, rows in written.items() for row in rows]
+    return pl.DataFrame(rows, WRITTEN, orient="row")
+
+
+def passages(corpus: Corpus, written: Written) -> pl.DataFrame:
+    """The corpus's passages and their translations so far (tables.PASSAGES)."""
+    return pl.concat([corpus.passages, _translated(corpus, frame(written))]).sort("passage", "lang")
+
+
+def _translated(corpus: Corpus, rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows that are translations of the corpus's passages, as tables.PASSAGES."""
+    places = corpus.passages.select("passage", "stratum", "split").unique()
+    new = rows.filter(kind="passage").select("item", "lang", "title", "text")
+    return new.rename({"item": "passage"}).join(places, on="passage").select(*tables.PASSAGES)
+
+
+def queries(corpus: Corpus, written: Written) -> pl.DataFrame:
+    """The corpus's queries and those written so far, with the first passage that answers each."""
+    first = corpus.judgements.filter(pl.col("relevance") > 0).group_by("query").agg(pl.col("passage").min())
+    own = corpus.queries.join(first, on="query").select("query", "lang", "text", "passage")
+    new = frame(written).filter((pl.col("kind") == "query") & (pl.col("label") == ""))
+    return pl.concat([own, new.select(query="item", lang="lang", text="text", passage="passage")])
+
+
+def sift(
+    written: Written, settings: Synthesize, corpus: Corpus, languages: list[str]
+) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, dict[str, int]]]:
+    """The rows to keep (WRITTEN), those left out (tables.DROPPED), and for each job how many each filter left out."""
+    rows = frame(written)
+    texts = pl.concat([_judged(rows, settings, passages(corpus, written)), _given(rows, corpus)])
+    failed = filters.judge(texts, settings.filters)
+    keys = ["item", "lang", "kind"]
+    judged = rows.join(failed, on=keys, how="left")
+    # A bundle goes as a whole, and so does one that lacks a language.
+    whole = (
+        judged.group_by("job", "bundle")
+        .agg(pl.col("lang").n_unique().alias("langs"), pl.col("filter").is_null().all().alias("clean"))
+        .filter(pl.col("clean") & (~pl.col("job").is_in(PARALLEL) | (pl.col("langs") == len(languages))))
+    )
+    kept = rows.join(whole, on=["job", "bundle"], how="semi")
+    # A translated query goes with the query it translates.
+    written_queries = rows.filter((pl.col("kind") == "query") & pl.col("job").is_in(PARALLEL)).select("item").unique()
+    lost = written_queries.join(kept, on="item", how="anti")
+    kept = kept.join(lost, on="item", how="anti")
+    dropped = judged.join(kept.select("job", *keys), on=["job", *keys], how="anti").with_columns(
+        pl.col("filter").fill_null("parallel"),
+        pl.col("detail").fill_null("another text of it is left out or missing"),
+    )
+    names = [*filters.CHECKS, "parallel"]
+    counts = {
+        job: {"texts": len(some)}
+        | {name: dropped.filter(job=job, filter=name).height for name in names}
+        | {"kept": kept.filter(job=job).height}
+        for job, some in written.items()
+    }
+    return kept, dropped.select(*tables.DROPPED).sort("job", *keys), counts
+
+
+def _judged(rows: pl.DataFrame, settings: Synthesize, known: pl.DataFrame) -> pl.DataFrame:
+    """The rows as `filters.judge` wants them."""
+    described = settings.labelled.per_label and {
+        label.name: label.description for label in jobs.read_labels(settings.labelled)
+    }
+    own = rows.filter(kind="passage").select(passage="item", lang="lang", context="text")
+    contexts = pl.concat([known.select("passage", "lang", context="text"), own]).unique(["passage", "lang"])
+    return (
+        rows.join(contexts, on=["passage", "lang"], how="left")
+        .with_columns(
+            passage=pl.when(pl.col("kind") == "query").then(pl.col("context").fill_null("")).otherwise(pl.lit("")),
+            description=pl.col("label").replace_strict(described or {"": ""}, default="", return_dtype=pl.String),
+            given=pl.lit(False),
+        )
+        .select(*filters.TEXTS)
+    )
+
+
+def _given(rows: pl.DataFrame, corpus: Corpus) -> pl.DataFrame:
+    """What the corpus has already: never left out, but nothing written may repeat it."""
+    kinds: Iterable[tuple[str, pl.DataFrame, str]] = [("query", corpus.queries, "query")]
+    if "passage" in rows["kind"]:
+        kinds = [*kinds, ("passage", corpus.passages, "passage")]
+    return pl.concat(
+        table.select(
+            item=name,
+            lang="lang",
+            kind=pl.lit(kind),
+            text="text",
+            passage=pl.lit(""),
+            label=pl.lit(""),
+            description=pl.lit(""),
+            given=pl.lit(True),
+        )
+        for kind, table, name in kinds
+    )
+
+
+def save(
+    kept: pl.DataFrame, dropped: pl.DataFrame, failures: pl.DataFrame, corpus: Corpus, shares: Split, seed: int
+) -> None:
+    """Write data/synthetic."""
+    asked = kept.filter(kind="query")
+    plain = asked.filter(label="").select(query="item", lang="lang", text="text")
+    labelled = asked.filter(pl.col("label") != "").select(query="item", lang="lang", text="text", label="label")
+    # Translations of queries are judged as what they translate.
+    judged = asked.filter(pl.col("job").is_in(PARALLEL)).select(
+        query="item", passage="passage", relevance=pl.lit(1, pl.Int32)
+    )
+    written = kept.filter(job="topics", kind="passage")
+    negatives = written.filter(pl.col("passage") != "").select(
+        query="passage", passage="item", relevance=pl.lit(0, pl.Int32)
+    )
+    judgements = pl.concat([judged, negatives]).unique()
+    found = pl.concat([_from_topics(written, shares, seed), _translated(corpus, kept)])
+    with tables.replacing(SYNTHETIC) as draft:
+        for name, table, schema, order in (
+            ("passages", found, tables.PASSAGES, ["passage", "lang"]),
+            ("queries", plain, tables.QUERIES, ["query", "lang"]),
+            ("judgements", judgements, tables.JUDGEMENTS, ["query", "passage"]),
+            ("labelled", labelled, tables.LABELLED, ["query", "lang"]),
+            ("failures", failures, tables.FAILURES, ["job", "task"]),
+            ("dropped", dropped, tables.DROPPED, ["job", "item", "lang", "kind"]),
+        ):
+            tables.write(table.select(*schema).sort(*order), draft / f"{name}.parquet", schema)
+
+
+def _from_topics(written: pl.DataFrame, shares: Split, seed: int) -> pl.DataFrame:
+    """Triples' passages (tables.PASSAGES): the two of a triple are in one split, and topics are spread over all."""
+    # A bundle is <taxonomy>-<topic>-<number>.
+    triples = written.select(passage="bundle", stratum=pl.col("bundle").str.replace(r"-\d+$", "")).unique()
+    places = split.assign(triples, shares, seed).rename({"passage": "bundle"})
+    return written.drop("passage").join(places, on="bundle").rename({"item": "passage"}).select(*tables.PASSAGES)

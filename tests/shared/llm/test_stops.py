@@ -1,0 +1,151 @@
+"""What no further request can mend: the run stops soon, with one sentence that says what to mend."""
+
+import os
+import signal
+import socket
+import threading
+import time
+
+import pytest
+
+from tests.endpoint import Endpoint
+from tests.shared.llm.conftest import ended, once_each, right, rows, run, stopped
+
+KEY = "sk-canary-0123456789abcdef"
+
+
+@pytest.fixture
+def key(monkeypatch):
+    monkeypatch.setenv("ISOGLOSS_TEST_KEY", KEY)
+    return {"key_env": "ISOGLOSS_TEST_KEY"}
+
+
+@pytest.mark.parametrize("mode", ["direct", "batch"])
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("401", ["refuses the key in ISOGLOSS_TEST_KEY (401: Incorrect API key provided: [key].)", "check the key"]),
+        ("403", ["refuses the key in ISOGLOSS_TEST_KEY (403: You are not allowed", "llm.base_url"]),
+        ("404", ["does not know the model 'isogloss-mini' or the path (404: The model", "check both"]),
+        ("429-quota", ["says that the account has no credit left (429: You exceeded", "top it up"]),
+    ],
+)
+def test_what_asking_again_cannot_mend_stops_at_once(settings, key, mode, fault, words):
+    with Endpoint(faults=lambda body, nth: fault) as endpoint:
+        llm = settings(endpoint, mode=mode, **key)
+        said = stopped(llm, 50)
+        assert said.startswith(f"synthesize, queries: {endpoint.url} ")
+        assert all(word in said for word in words), said
+        assert KEY not in said
+        if mode == "direct":
+            assert len(endpoint.requests) <= llm.concurrency
+
+
+@pytest.mark.parametrize("mode", ["direct", "batch"])
+def test_a_key_that_the_environment_lacks_is_named(settings, monkeypatch, mode):
+    monkeypatch.delenv("ISOGLOSS_TEST_KEY", raising=False)
+    with Endpoint() as endpoint:
+        said = stopped(settings(endpoint, mode=mode, key_env="ISOGLOSS_TEST_KEY"))
+        assert said.startswith("the environment has no ISOGLOSS_TEST_KEY, which llm.key_env names: export it")
+        assert endpoint.requests == []
+
+
+def test_a_study_that_is_in_the_cache_needs_no_key_and_no_endpoint(settings, monkeypatch):
+    monkeypatch.delenv("ISOGLOSS_TEST_KEY", raising=False)
+    with Endpoint() as endpoint:
+        llm = settings(endpoint)
+        run(llm)
+    assert run(llm.model_copy(update={"key_env": "ISOGLOSS_TEST_KEY"}))[0] == right()
+
+
+def closed_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+@pytest.mark.parametrize("count", [1, 20])
+def test_an_endpoint_that_is_down_is_given_up_soon(settings, count):
+    endpoint = Endpoint(port=closed_port())
+    begin = time.monotonic()
+    said = stopped(settings(endpoint, patience=0.5, retries=8), count)
+    assert time.monotonic() - begin < 3
+    assert f"{endpoint.url} has not answered for " in said
+    assert "(connection failed (ConnectError" in said
+    assert "check llm.base_url and the server" in said
+
+
+def test_batches_give_up_an_endpoint_that_is_down(settings):
+    endpoint = Endpoint(port=closed_port())
+    said = stopped(settings(endpoint, mode="batch", retries=0))
+    assert f"{endpoint.url} has not answered in 1 attempts (connection failed (ConnectError" in said
+
+
+def test_an_endpoint_that_goes_down_is_waited_for_as_long_as_patience_says(settings):
+    endpoint = Endpoint(latency=0.02).__enter__()
+
+    def goes_down():
+        while endpoint.stats()["answered"] < 40:
+            time.sleep(0.01)
+        endpoint.__exit__()
+
+    thread = threading.Thread(target=goes_down)
+    thread.start()
+    llm = settings(endpoint, patience=1.0, retries=100)
+    begin = time.monotonic()
+    said = stopped(llm, 100)
+    assert 1 < time.monotonic() - begin < 4
+    thread.join()
+    assert "has not answered for 1 s (connection failed" in said
+    assert "replies so far are kept: run again to go on" in said
+    kept = len(rows(llm))
+    assert 40 <= kept < 100
+    # What was on its way when the endpoint went is lost.
+    assert endpoint.stats()["answered"] - kept <= llm.concurrency
+    with Endpoint(port=endpoint.port) as endpoint:
+        assert run(llm, 100)[0] == right(100)
+        assert endpoint.stats()["answered"] == 100 - kept
+
+
+def test_an_endpoint_that_refuses_everything_is_not_asked_to_the_end(settings):
+    with Endpoint(faults=lambda body, nth: "400") as endpoint:
+        assert "refused the first 20 requests" in stopped(settings(endpoint), 200)
+        assert len(endpoint.requests) < 40
+
+
+def test_an_interrupted_run_keeps_what_is_in_flight_and_goes_on_the_next_time(settings, start):
+    with Endpoint(latency=0.5) as endpoint:
+        llm = settings(endpoint)
+        process = start(llm, 40)
+        while len(endpoint.requests) < 12:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        output = process.communicate(timeout=20)[1]
+        assert process.returncode == 1
+        assert output.splitlines()[-1] == (
+            "error: synthesize, queries: interrupted; replies so far are kept: run the same command again to go on"
+        )
+        assert "Traceback" not in output
+        assert not process.out.exists()
+        asked = len(endpoint.requests)
+        assert asked <= 16
+        assert endpoint.answers().total() == len(rows(llm)) == asked
+        endpoint.latency = 0.01
+        ended(start(llm, 40))
+        assert once_each(endpoint, llm)
+        assert len(endpoint.requests) == 40
+
+
+def test_a_second_interrupt_ends_at_once(settings, start):
+    with Endpoint(faults=lambda body, nth: "hang") as endpoint:
+        process = start(settings(endpoint, timeout=60.0), 40)
+        while len(endpoint.requests) < 8:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        output = process.communicate(timeout=5)[1]
+        assert process.returncode == 1
+        assert output.splitlines()[-1] == "error: interrupted; run the same command again to go on"
+        assert "Traceback" not in output
+        assert os.path.exists(settings(endpoint).cache)
