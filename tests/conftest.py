@@ -153,6 +153,11 @@ def topics(workspace, monkeypatch):
     return write
 
 
+def prompts_of(endpoint):
+    """What `endpoint` was asked in first messages, sorted."""
+    return sorted(request.body["messages"][0]["content"] for request in endpoint.requests if request.body)
+
+
 @pytest.fixture
 def training(tmp_path, monkeypatch):
     """`stages.shared.training`, with its checkpoints kept in the test's own folder."""

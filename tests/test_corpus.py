@@ -124,3 +124,18 @@ def test_a_beir_folder_brings_its_queries(workspace):
             merges={},
             recipes={"a": {"compositions": ["enenen"], "negatives": "window"}},
         )
+
+
+def test_a_study_of_what_is_written_alone_has_an_empty_corpus(workspace):
+    workspace.edit(synthesize__topics__per_topic=1)
+    found = run(workspace, [passage("a")], corpus__source="none", corpus__queries="held-out-lead")
+    assert all(table.is_empty() for table in found.values())
+
+
+def test_a_source_may_have_some_of_the_languages(workspace):
+    rows = [{"id": n, "title_en": f"T {n}", "text_en": "One is here. Two is there."} for n in "ab"]
+    into = {"korean": {"of": "passages", "source": "en", "target": "ko"}}
+    changes = {"corpus__languages": ["en"], "synthesize__translations": into, "corpus__queries": "held-out-lead"}
+    found = run(workspace, rows, **changes)
+    assert found["passages"].select("passage", "lang").rows() == [("a", "en"), ("b", "en")]
+    assert found["queries"].rows() == [(f"{n}#lead", "en", f"T {n} One is here.") for n in "ab"]

@@ -1,14 +1,17 @@
 """synthesize: the shipped replies, prompts and taxonomies, what is kept, failures, dry runs, recordings."""
 
 import json
+import shutil
+from collections import Counter
 
 import polars as pl
 import pytest
 
 from stages.shared import jsonl, tables
 from stages.shared.errors import UserError
+from stages.synthesize import __main__ as stage
 from stages.synthesize import prompts, taxonomy
-from tests.conftest import ROOT, SYNTHETIC, Workspace
+from tests.conftest import ROOT, SYNTHETIC, Workspace, prompts_of
 from tests.endpoint import Endpoint
 
 REPLIES = ROOT / "data/collection/replies.jsonl"
@@ -34,10 +37,6 @@ def refused(workspace, *arguments):
 
 def prompt(body):
     return body["messages"][0]["content"]
-
-
-def prompts_of(endpoint):
-    return [prompt(request.body) for request in endpoint.requests]
 
 
 # ── The shipped collection ──
@@ -78,10 +77,9 @@ def test_every_query_kept_is_that_of_the_recorded_reply(in_shipped):
     for query, lang, text in queries.iter_rows():
         passage, number = query.split("#q")
         assert text == replied[f"{passage} in {lang}"][int(number) - 1]
-    assert queries.group_by("query").agg(pl.col("lang").sort()).filter(pl.col("lang") != ["en", "ko"]).is_empty()
-    assert set(in_shipped.written("judgements").iter_rows()) == {
-        (name, name.split("#")[0], 1) for name in queries["query"]
-    }
+    names = set(queries["query"])
+    assert queries.select("query", "lang").rows() == [(name, lang) for name in sorted(names) for lang in ("en", "ko")]
+    assert in_shipped.written("judgements").rows() == [(name, name.split("#")[0], 1) for name in sorted(names)]
     for name in ("passages", "labelled", "failures"):
         assert in_shipped.written(name).is_empty()
 
@@ -209,7 +207,7 @@ def test_a_prompt_of_ones_own_is_used(workspace, prompt_files):
         workspace.asks(endpoint, synthesize__queries__per_passage=2, synthesize__queries__prompt="mine")
         workspace.edit(llm__max_failed=1.0, llm__reasks=0).run("synthesize")
     wanted = ['Ask 2 times in English about "a|en".', 'Ask 2 times in Korean about "a|ko".']
-    assert sorted(prompts_of(endpoint)) == wanted
+    assert prompts_of(endpoint) == wanted
 
 
 def test_the_shipped_taxonomy_is_read_in_korean_and_in_english():
@@ -261,3 +259,235 @@ def test_a_taxonomy_that_is_not_there_is_told(workspace):
     workspace.corpus([("a", "train")])
     workspace.edit(synthesize__topics__taxonomy="ddc", synthesize__topics__per_topic=1, llm__recorded=str(REPLIES))
     assert "synthesize.topics.taxonomy is 'ddc', but taxonomies/ has kdc: name one" in refused(workspace)
+
+
+# ── Failures, dry runs, recordings ──
+
+
+@pytest.fixture
+def failures(workspace, monkeypatch):
+    """Where the table of failures goes while the stage fails."""
+    file = workspace.path / ".state/failures.csv"
+    monkeypatch.setattr(stage, "FAILURES", file)
+    return file
+
+
+def of_passage(*names):
+    """A fault: the model refuses to write queries for these passages."""
+    ends = tuple(f"Passage: {name}" for name in names)
+    return lambda body, nth: "refusal" if prompt(body).endswith(ends) else None
+
+
+REFUSED = "refused: I can't help with that."
+
+
+def test_failures_are_listed_and_counted(workspace):
+    workspace.corpus([(name, "train") for name in "ab"])
+    with Endpoint(faults=of_passage("a|ko")) as endpoint:
+        workspace.asks(endpoint, synthesize__queries__per_passage=1, llm__max_failed=0.25).run("synthesize")
+    assert workspace.written("failures").rows() == [("queries", "a in ko", REFUSED)]
+    assert report(workspace)["requests"] == {"queries": {"items": 4, "failed": 1}}
+    assert workspace.written("queries").select("query", "lang").rows() == [("b#q1", "en"), ("b#q1", "ko")]
+
+
+def test_more_failures_than_may_be_stop_the_stage(workspace, failures):
+    workspace.corpus([(name, "train") for name in "ab"])
+    shutil.rmtree(workspace.path / "data/synthetic")
+    with Endpoint(faults=of_passage("a|ko", "b|en")) as endpoint:
+        workspace.asks(endpoint, synthesize__queries__per_passage=1, llm__max_failed=0.25)
+        text = refused(workspace, "--record", "replies.jsonl")
+        assert text.startswith(
+            f"2 of 4 items failed, more than llm.max_failed allows (0.25); the first is queries, a in ko: {REFUSED}"
+        )
+        assert f"all are in {failures}, and replies are kept: mend the cause and run again" in text
+        table = pl.read_csv(failures)
+        assert table.rows() == [("queries", "a in ko", REFUSED), ("queries", "b in en", REFUSED)]
+        assert table.columns == list(tables.FAILURES)
+        for name in ("data/synthetic", "metrics", "replies.jsonl"):
+            assert not (workspace.path / name).exists()
+        # What was replied is kept, the refusals too.
+        endpoint.reset()
+        workspace.edit(llm__max_failed=0.5).run("synthesize")
+        assert not endpoint.requests
+    assert workspace.written("failures").height == 2
+    assert not failures.exists()
+
+
+def test_an_endpoint_that_is_not_there_is_told(workspace, failures):
+    workspace.corpus([("a", "train")])
+    shutil.rmtree(workspace.path / "data/synthetic")
+    with Endpoint() as endpoint:
+        workspace.asks(endpoint, synthesize__queries__per_passage=1)
+    workspace.edit(llm__patience=0.1, llm__retries=1)
+    assert f"synthesize, queries: {endpoint.url} has not answered for" in refused(workspace)
+    assert not (workspace.path / "data/synthetic").exists()
+
+
+def many(workspace, endpoint, topics, **changes):
+    """All jobs at once: queries for two passages, their translations, three triples, labelled queries."""
+    topics([{"id": str(n), "topic": f"Topic {n}"} for n in range(3)])
+    workspace.corpus([(name, "train") for name in "ab"])
+    rows = [{"label": f"one/{n}", "description_en": f"About {n}.", "text_en": f"Say {n}."} for n in "xyz"]
+    workspace.jsonl("labels.jsonl", rows)
+    into = {"hinglish": {"of": "queries", "source": "ko", "target": "hi-Latn"}}
+    settings = {
+        "synthesize__queries__per_passage": 2,
+        "synthesize__topics__per_topic": 1,
+        "synthesize__labelled__per_label": 1,
+        "synthesize__labelled__path": "labels.jsonl",
+        "synthesize__translations": into,
+    }
+    return workspace.asks(endpoint, **settings | changes)
+
+
+# Requests of each job: topics are written and translated, queries are translated by passage.
+NEEDED = {"topics": 6, "labelled": 3, "queries": 4, "hinglish": 5}
+
+
+def test_a_dry_run_sends_nothing_and_says_what_it_would_take(workspace, topics, capsys):
+    with Endpoint() as endpoint:
+        many(workspace, endpoint, topics)
+        shutil.rmtree(workspace.path / "data/synthetic")
+        workspace.run("synthesize", "--dry-run")
+        assert not endpoint.requests
+        assert not (workspace.path / "data/synthetic").exists()
+        assert not (workspace.path / "metrics").exists()
+        printed = capsys.readouterr().out
+        head, *rows = [line.split() for line in printed.splitlines() if line][:6]
+        assert " ".join(head) == "requests cached to send tokens sent tokens back dollars"
+        found = {name: (int(requests), int(cached), int(left)) for name, requests, cached, left, *_ in rows}
+        assert found == {name: (n, 0, n) for name, n in NEEDED.items()} | {"all": (18, 0, 18)}
+        assert all(row[-2:] == ["no", "prices"] for row in rows)
+        assert all(float(row[4].replace(",", "")) > 0 and float(row[5].replace(",", "")) > 0 for row in rows)
+        assert printed.splitlines()[-1] == "Tokens and dollars of what is to be sent are estimates; nothing was sent."
+        # What is in the cache is not to be sent.
+        workspace.run("synthesize")
+        assert len(endpoint.requests) == 18
+        endpoint.reset()
+        many(workspace, endpoint, topics, synthesize__topics__per_topic=2)
+        capsys.readouterr()
+        workspace.run("synthesize", "--dry-run")
+        assert not endpoint.requests
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if line][1:6]
+    found = {name: (int(requests), int(cached), int(left)) for name, requests, cached, left, *_ in rows}
+    assert found == {
+        "topics": (12, 6, 6),
+        "labelled": (3, 3, 0),
+        "queries": (4, 4, 0),
+        "hinglish": (8, 5, 3),
+        "all": (27, 18, 9),
+    }
+
+
+def test_a_dry_run_prices_what_it_estimates(workspace, topics, capsys):
+    with Endpoint() as endpoint:
+        many(workspace, endpoint, topics, llm__prices={"input": 1000.0, "output": 0.0})
+        workspace.edit(llm__max_cost_usd=2.5, llm__parameters={"max_tokens": 100}).run("synthesize", "--dry-run")
+    printed = capsys.readouterr().out.splitlines()
+    rows = [line.split() for line in printed if line][1:6]
+    for row in rows:
+        assert float(row[-1]) == pytest.approx(float(row[4].replace(",", "")) / 1000, abs=0.001)
+    assert float(rows[-1][-1]) == pytest.approx(sum(float(row[-1]) for row in rows[:-1]), abs=0.001)
+    assert printed[-1] == "llm.max_cost_usd is $2.5."
+
+
+def test_a_dry_run_of_recorded_replies_finds_them(workspace, capsys):
+    recorded(workspace, 2)
+    workspace.run("synthesize", "--dry-run")
+    assert capsys.readouterr().out.splitlines()[1].split()[:4] == ["queries", "4", "4", "0"]
+
+
+def test_running_twice_gives_the_same_bytes_and_asks_nothing(workspace, topics):
+    with Endpoint() as endpoint:
+        many(workspace, endpoint, topics).run("synthesize")
+        before = everything(workspace)
+        assert len(endpoint.requests) == sum(NEEDED.values())
+        endpoint.reset()
+        workspace.run("synthesize")
+        assert not endpoint.requests
+        assert everything(workspace) == before
+        # Asked anew, one request at a time, for the same.
+        (workspace.path / "llm.sqlite").unlink()
+        workspace.edit(llm__concurrency=1).run("synthesize")
+        assert len(endpoint.requests) == sum(NEEDED.values())
+    assert everything(workspace) == before
+
+
+def test_what_is_recorded_rebuilds_the_study(workspace, topics):
+    def faults(body, nth):
+        """One refusal for good, one request that the endpoint takes never, and one reply to be asked for again."""
+        if prompt(body).endswith("Passage: a|ko"):
+            return "refusal"
+        if prompt(body).endswith("Passage: a|en"):
+            return "400"
+        return (
+            "prose" if nth else "schema" if "topic: Topic 1." in prompt(body) and len(body["messages"]) == 1 else None
+        )
+
+    with Endpoint(faults=faults) as endpoint:
+        many(workspace, endpoint, topics, llm__max_failed=0.5).run("synthesize", "--record", "kept/replies.jsonl")
+        before = everything(workspace)
+        assert len(endpoint.requests) == 18  # one more to ask again, and a passage fewer with a Korean query
+    rows = [row for _, row in jsonl.rows(workspace.path / "kept/replies.jsonl")]
+    assert len(rows) == len({row["key"] for row in rows}) == 18
+    assert workspace.written("failures").height == 2
+    many(workspace, endpoint, topics, llm__max_failed=0.5)
+    workspace.edit(llm__provider="recorded", llm__recorded="kept/replies.jsonl").run("synthesize")
+    assert everything(workspace) == before
+
+
+KINDS = {
+    "You write search queries": "queries",
+    "You write example queries": "labelled",
+    "You write training data": "triples",
+    "You translate texts of a search collection from English into Korean": "translated triples",
+    "You translate texts of a search collection from Korean into Hinglish": "hinglish",
+}
+
+
+def kinds(endpoint):
+    """How many requests of each kind there were."""
+    found = [kind for text in prompts_of(endpoint) for begin, kind in KINDS.items() if text.startswith(begin)]
+    assert len(found) == len(endpoint.requests)
+    return Counter(found)
+
+
+@pytest.mark.parametrize(
+    ("file", "asked"),
+    [
+        ("queries", {"queries": 4, "hinglish": 2}),
+        ("triple", {"triples": 3, "translated triples": 3, "hinglish": 3}),
+        ("labelled", {"labelled": 3}),
+        ("translate", {"translated triples": 3, "hinglish": 5}),
+    ],
+)
+def test_a_changed_prompt_asks_again_for_what_it_writes_alone(workspace, topics, prompt_files, file, asked):
+    """And for the translations of that, which are of other texts then."""
+    with Endpoint() as endpoint:
+        many(workspace, endpoint, topics).run("synthesize")
+        endpoint.reset()
+        change(prompt_files / f"{file}.md", "Reply with JSON alone", "Take care. Reply with JSON alone")
+        workspace.run("synthesize")
+        assert kinds(endpoint) == asked
+
+
+def test_what_the_language_is_called_is_part_of_a_prompt(workspace, topics):
+    with Endpoint() as endpoint:
+        many(workspace, endpoint, topics).run("synthesize")
+        endpoint.reset()
+        varieties = {"hi-Latn": "Romanised Hindi (Latin letters)"}
+        workspace.edit(synthesize__varieties=varieties).run("synthesize")
+    assert len(endpoint.requests) == NEEDED["hinglish"] + NEEDED["labelled"]
+    assert all("Romanised Hindi (Latin letters)" in text for text in prompts_of(endpoint))
+
+
+def test_replies_come_in_batches_to_the_same_bytes(workspace, topics):
+    with Endpoint(polls=0) as endpoint:
+        many(workspace, endpoint, topics).run("synthesize")
+        before = everything(workspace)
+        endpoint.reset()
+        batched = {"llm__mode": "batch", "llm__poll_seconds": 0.01, "llm__cache": str(workspace.path / "other.sqlite")}
+        workspace.edit(**batched).run("synthesize")
+        assert not [request for request in endpoint.requests if request.path.endswith("/chat/completions")]
+        assert len(endpoint.answers()) == sum(NEEDED.values())
+    assert everything(workspace) == before

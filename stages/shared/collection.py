@@ -8,7 +8,6 @@ from typing import NamedTuple
 import polars as pl
 
 from stages.shared import tables
-from stages.shared.errors import UserError
 from stages.shared.params import SPLITS
 
 CORPUS = Path("data/corpus")
@@ -44,14 +43,8 @@ def read() -> Collection:
 
 
 def read_passages() -> pl.DataFrame:
-    """All passages, without those that some language lacks because their translation failed; raises `UserError` if
-    that leaves none."""
+    """All passages, without those that some language lacks because their translation failed."""
     passages = pl.concat([tables.read(f / "passages.parquet", tables.PASSAGES) for f in (CORPUS, SYNTHETIC)])
     languages = passages["lang"].n_unique()
     whole = passages.group_by("passage").agg(pl.col("lang").n_unique()).filter(pl.col("lang") == languages)
-    if whole.is_empty():
-        raise UserError(
-            "no passage is there in every language: look into failures.parquet and dropped.parquet in data/synthetic "
-            "for what became of those that were written"
-        )
     return passages.join(whole, on="passage", how="semi").sort("passage", "lang")

@@ -516,6 +516,11 @@ def _untranslated(params: Params) -> Any:
                     f"synthesize.translations.{name}.source is {translation.source!r}, in which there are no "
                     "passages by then: name one of corpus.languages or the target of a translation before it"
                 )
+            if translation.target not in params.languages:
+                yield (
+                    f"synthesize.translations.{name}.target is {translation.target!r}, which languages does not name: "
+                    "add it there, or translate queries alone into it"
+                )
             reached.add(translation.target)
         else:
             if translation.source not in asked:

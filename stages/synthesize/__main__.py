@@ -46,6 +46,7 @@ def main() -> None:
             print(estimate(session))
             return
         allow(session, llm.max_failed)
+        FAILURES.unlink(missing_ok=True)  # of a run before this one
         if arguments.record:
             record(session, arguments.record)
         kept, dropped, filtered = sift.sift(written, settings, corpus, languages)
@@ -61,6 +62,12 @@ def main() -> None:
             },
             REPORT,
         )
+        left = {*corpus.passages["lang"], *kept.filter(kind="passage")["lang"]}
+        if lost := [lang for lang in languages if lang not in left]:
+            raise UserError(
+                f"no passage in {' or '.join(lost)} is left: data/synthetic/dropped.parquet lists what was written and "
+                "why it is out, so mend the prompt, ask another model or loosen synthesize.filters"
+            )
         log.info(
             f"{session.meter.sent:,} requests sent, {session.meter.cached:,} replies from {session.cache.path}"
             + (f", ${session.meter.cost:.4f} in all" if llm.prices else "")
@@ -115,8 +122,7 @@ def allow(session: Session, most: float) -> None:
 def record(session: Session, file: Path) -> None:
     with tables.replacing(file) as draft, draft.open("w", encoding="utf-8") as lines:
         for key, task in session.used.items():
-            reply = session.cache.get(key)
-            assert reply is not None  # it was used
+            reply = session.cache.get(key) or session.unanswered[key]
             lines.write(json.dumps(recorded_row(key, task, reply), ensure_ascii=False) + "\n")
     log.info(f"{len(session.used):,} replies written to {file}")
 

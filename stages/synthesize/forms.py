@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
 
 import regex
+from pydantic import AfterValidator
 
 from stages.shared.languages import scripts
 from stages.shared.llm.converse import Filled, Form, Text
@@ -15,8 +16,15 @@ from stages.shared.llm.converse import Filled, Form, Text
 OTHER_SCRIPT = 0.2
 
 
+def _some(queries: list[str]) -> list[str]:
+    if not queries:
+        raise ValueError("no query")
+    return queries
+
+
 class Queries(Form):
-    queries: list[Filled]
+    # By a validator, as other constraints are (converse): the schema is part of each request's key.
+    queries: Annotated[list[Filled], AfterValidator(_some)]
 
 
 class Triple(Form):

@@ -219,6 +219,8 @@ def read_labels(settings: LabelledQueries) -> list[Label]:
     texts: dict[str, list[str]] = {}
     for place, row in jsonl.rows(settings.path):
         label = jsonl.text(row, columns.label, place)
+        if not label:
+            raise UserError(f"{place}: the label is empty: name it or remove the row")
         if row.get(columns.description):
             descriptions[label] = jsonl.text(row, columns.description, place)
         if row.get(columns.text):

@@ -75,7 +75,7 @@ def sift(
     kept = rows.join(whole, on=["job", "bundle"], how="semi")
     # A translated query goes with the query it translates.
     written_queries = rows.filter((pl.col("kind") == "query") & pl.col("job").is_in(PARALLEL)).select("item").unique()
-    lost = written_queries.join(kept, on="item", how="anti")
+    lost = written_queries.join(kept.filter(pl.col("job").is_in(PARALLEL)), on="item", how="anti")
     kept = kept.join(lost, on="item", how="anti")
     dropped = judged.join(kept.select("job", *keys), on=["job", *keys], how="anti").with_columns(
         pl.col("filter").fill_null("parallel"),

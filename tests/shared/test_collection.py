@@ -1,10 +1,8 @@
 """The collection: the corpus and what was written for it, as one."""
 
 import polars as pl
-import pytest
 
 from stages.shared import collection, tables
-from stages.shared.errors import UserError
 
 
 def passages(name, split="train", langs=("en", "ko")):
@@ -97,11 +95,3 @@ def test_later_stages_take_no_passage_judged_0_for_an_answer(workspace):
     assert [texts[n] for n in rows["positive"]] == ["a|en"]
     qrels = tables.read("data/benchmarks/test/qrels.parquet", tables.QRELS)
     assert qrels.rows() == [("qc", "c", "en", 1), ("qc", "c", "ko", 1)]
-
-
-def test_a_collection_without_a_whole_passage_is_told(workspace):
-    workspace.tables("corpus", passages("a", langs=["en"]))
-    workspace.tables("synthetic", passages("b", langs=["ko"]))
-    with pytest.raises(UserError, match="no passage is there in every language") as caught:
-        collection.read_passages()
-    assert len(str(caught.value).splitlines()) == 1

@@ -123,6 +123,10 @@ def test_what_dvc_writes_for_a_small_rate_is_a_number(workspace):
             ["synthesize.translations.a.source is 'de'", "no queries by then", "name one of languages"],
         ),
         (
+            {"synthesize__translations": {"a": {"of": "passages", "source": "en", "target": "hi-Latn"}}},
+            ["synthesize.translations.a.target is 'hi-Latn', which languages does not name", "translate queries alone"],
+        ),
+        (
             {"synthesize__translations": {"a": {"of": "passages", "source": "ko", "target": "ko"}}},
             ["synthesize.translations.a", "both ko", "name two languages"],
         ),

@@ -51,6 +51,14 @@ def test_a_submodule_is_a_checkout_of_its_own(checkout):
     assert main_checkout(module) == module
 
 
+def test_a_worktree_of_a_bare_repository_is_a_checkout_of_its_own(checkout, tmp_path):
+    git(tmp_path, "clone", "-q", "--bare", str(checkout), "bare.git")
+    linked = tmp_path / "linked"
+    git(tmp_path / "bare.git", "worktree", "add", "-q", str(linked))
+    assert (linked / ".git").is_file()
+    assert main_checkout(linked) == linked
+
+
 def state_of(folder, **environment):
     """STATE as a process that starts in `folder` sees it."""
     inherited = {name: value for name, value in os.environ.items() if name != "DVC_ROOT"}

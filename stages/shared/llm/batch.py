@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any
 
 from stages.shared.llm.cache import Cache, OpenBatch
-from stages.shared.llm.endpoint import Again, Endpoint, Refused, Stop
+from stages.shared.llm.endpoint import Again, Endpoint, Refused, Stop, Unknown
 from stages.shared.llm.meter import Meter
 from stages.shared.llm.request import Reply, Request
 from stages.shared.params import Llm
@@ -58,8 +58,9 @@ class Batches:
         open_before = await self._adopted()
         bounds: dict[str, float] = {}
         for batch in open_before:
-            bounds[batch.tag] = sum(self.meter.bound(wanted[key]) for key in batch.keys & wanted.keys())
-            self.meter.set_aside(bounds[batch.tag])
+            if asked := batch.keys & wanted.keys():
+                bounds[batch.tag] = sum(self.meter.bound(wanted[key]) for key in asked)
+                self.meter.set_aside(bounds[batch.tag])
         covered = set().union(*(batch.keys for batch in open_before))
         rest = [request for key, request in wanted.items() if key not in covered]
         while rest:
@@ -69,7 +70,9 @@ class Batches:
             tag = await self._submit(chunk)
             bounds[tag] = bound
         waited = [b for b in self.cache.open_batches(self.endpoint.url) if b.keys & wanted.keys()]
-        if rest and not waited:
+        for tag in bounds.keys() - {batch.tag for batch in waited}:
+            self.meter.settle(bounds[tag])  # another process was first
+        if not waited and not bounds:
             raise Stop(self.meter.exhausted())
         for batch in waited:
             await self._collect(batch, wanted)
@@ -92,13 +95,13 @@ class Batches:
     async def _adopted(self) -> list[OpenBatch]:
         """The open batches of this endpoint, those whose id a kill has lost found again by their tags."""
         found = []
+        batch: OpenBatch | None
         for batch in self.cache.open_batches(self.endpoint.url):
-            while batch.name is None and batch.taken:
+            while batch and batch.name is None and batch.taken:
                 await asyncio.sleep(1.0)  # another process is just submitting it
-                again = {b.tag: b for b in self.cache.open_batches(self.endpoint.url)}
-                if batch.tag not in again:
-                    break
-                batch = again[batch.tag]
+                batch = {b.tag: b for b in self.cache.open_batches(self.endpoint.url)}.get(batch.tag)
+            if batch is None:  # it has also collected it
+                continue
             if batch.name is None:
                 name = await self._find(batch.tag)
                 if name is None:
@@ -167,6 +170,50 @@ class Batches:
         name = batch.name
         if name is None:
             return
+        state: Any = None
+        lines: list[dict[str, Any]] = []
+        try:
+            state = await self._over(name)
+            for file in (state.output_file_id, state.error_file_id):
+                lines += await self._lines(file) if file else []
+        except Unknown:
+            if state is None and await self._find(batch.tag):
+                raise
+            log.warning(f"batch {name}: {self.endpoint.url} does not know it or its files any more")
+        replies: dict[str, Reply] = {}
+        errors: dict[str, Exception] = {}
+        asked = self.endpoint.structured
+        for line in lines:
+            key, response = str(line.get("custom_id")), line.get("response") or {}
+            try:
+                if (status := response.get("status_code")) != 200:
+                    body = {"error": line["error"]} if line.get("error") else response.get("body")
+                    raise self.endpoint.meaning(status or 500, body, asked=asked)
+                replies[key] = self.endpoint.reply(response.get("body"))
+            except (Again, Refused, Stop) as error:
+                errors[key] = error
+        end = f"the batch {state.status} without it" if state else "the batch is lost"
+        self.cache.close_batch(batch.tag, replies)
+        for key in batch.keys & wanted.keys():
+            if key in replies:
+                self.meter.count(wanted[key], replies[key], cached=False)
+                continue
+            why = errors.get(key, Again(end))
+            self._attempts[key] += 1
+            if not isinstance(why, Again):
+                self.refused[key] = str(why)
+            elif self._attempts[key] > self.llm.retries:
+                self.refused[key] = f"no reply in {self._attempts[key]} batches, the last: {why}"
+        if state and state.status == "failed":
+            first = next(iter((state.errors.data if state.errors else None) or []), None)
+            said = self.endpoint.redact(first.message or first.code or "") if first else "no reason given"
+            raise Stop(f"the endpoint could not work on the batch {name} ({said}): mend that and run again")
+        for stop in errors.values():
+            if isinstance(stop, Stop):
+                raise stop
+
+    async def _over(self, name: str) -> Any:
+        """The batch, once it is over."""
         said = ""
         while True:
             state = await self._call(lambda: self.endpoint.client.batches.retrieve(name))
@@ -176,38 +223,8 @@ class Batches:
                 log.info(now)
                 said = now
             if state.status in OVER:
-                break
+                return state
             await asyncio.sleep(self.llm.poll_seconds)
-        replies: dict[str, Reply] = {}
-        errors: dict[str, Exception] = {}
-        for file in (state.output_file_id, state.error_file_id):
-            for line in await self._lines(file) if file else []:
-                key, response = str(line.get("custom_id")), line.get("response") or {}
-                try:
-                    if response.get("status_code") != 200:
-                        reason = line.get("error") or (response.get("body") or {}).get("error") or {}
-                        raise self.endpoint.meaning(response.get("status_code") or 500, {"error": reason})
-                    replies[key] = self.endpoint.reply(response.get("body"))
-                except (Again, Refused, Stop) as error:
-                    errors[key] = error
-        self.cache.close_batch(batch.tag, replies)
-        for key in batch.keys & wanted.keys():
-            if key in replies:
-                self.meter.count(wanted[key], replies[key], cached=False)
-                continue
-            why = errors.get(key, Again(f"the batch {state.status} without it"))
-            self._attempts[key] += 1
-            if not isinstance(why, Again):
-                self.refused[key] = str(why)
-            elif self._attempts[key] > self.llm.retries:
-                self.refused[key] = f"no reply in {self._attempts[key]} batches, the last: {why}"
-        if state.status == "failed":
-            first = next(iter((state.errors.data if state.errors else None) or []), None)
-            said = self.endpoint.redact(first.message or first.code or "") if first else "no reason given"
-            raise Stop(f"the endpoint could not work on the batch {name} ({said}): mend that and run again")
-        for stop in errors.values():
-            if isinstance(stop, Stop):
-                raise stop
 
     async def _lines(self, file: str) -> list[dict[str, Any]]:
         content = await self._call(lambda: self.endpoint.client.files.content(file))

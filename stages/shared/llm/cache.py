@@ -48,10 +48,10 @@ class Cache:
     def __init__(self, path: Path) -> None:
         """Open the file, or make it. Raises `UserError` if it is no cache of this version."""
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=60, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode=WAL")
+            self._write_ahead()
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.execute("BEGIN IMMEDIATE")
             found = self._db.execute("PRAGMA user_version").fetchone()[0]
@@ -60,7 +60,7 @@ class Cache:
                     self._db.execute(statement)
                 self._db.execute(f"PRAGMA user_version={VERSION}")
             self._db.execute("COMMIT")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise UserError(f"llm.cache: {path} cannot be used ({error}): name another file or move it away") from None
         if found not in (0, VERSION):
             raise UserError(f"llm.cache: {path} has version {found}, this code {VERSION}: name another file")
@@ -70,6 +70,19 @@ class Cache:
         self._lock = FileLock(self._locks / self.run)
         self._lock.acquire()
         self._synced = time.monotonic()
+
+    def _write_ahead(self) -> None:
+        """Set the journal's mode. Processes that open a new file at once lock each other out, and for that SQLite does
+        not wait by itself."""
+        until = time.monotonic() + 60
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    raise
+                time.sleep(0.01)
 
     def close(self) -> None:
         self._db.execute("DELETE FROM claims WHERE run = ?", (self.run,))
@@ -106,8 +119,9 @@ class Cache:
     # ── claims ──
 
     def claim(self, key: str) -> bool:
-        """Whether this process may send the request; if not, another that is alive is about to."""
-        if self._db.execute("INSERT OR IGNORE INTO claims VALUES (?, ?)", (key, self.run)).rowcount:
+        """Whether this process may send the request; if not, another that is alive is about to, or just has."""
+        free = "INSERT OR IGNORE INTO claims SELECT ?, ? WHERE NOT EXISTS (SELECT 1 FROM replies WHERE key = ?)"
+        if self._db.execute(free, (key, self.run, key)).rowcount:
             return True
         row = self._db.execute("SELECT run FROM claims WHERE key = ?", (key,)).fetchone()
         if row is None or self._alive(row[0]):
@@ -135,10 +149,14 @@ class Cache:
     # ── batches ──
 
     def open_batch(self, tag: str, endpoint: str, requests: list[Request]) -> list[Request]:
-        """Remember that a batch is about to be submitted; return its requests, without those in another open batch."""
+        """Remember that a batch is about to be submitted; return its requests, without those that are in another open
+        batch of the endpoint or have a reply by now."""
+        here = "(SELECT tag FROM batches WHERE endpoint = ?)"
         self._db.execute("BEGIN IMMEDIATE")
-        elsewhere = {row[0] for row in self._db.execute("SELECT key FROM batched")}
-        mine = [r for r in requests if r.key not in elsewhere]
+        known = {row[0] for row in self._db.execute(f"SELECT key FROM batched WHERE tag IN {here}", (endpoint,))}
+        mine = [r for r in requests if r.key not in known and self.get(r.key) is None]
+        # Who turns to another endpoint waits for none but that.
+        self._db.executemany("DELETE FROM batched WHERE key = ?", [(r.key,) for r in mine])
         self._db.execute("INSERT INTO batches (tag, endpoint, run) VALUES (?, ?, ?)", (tag, endpoint, self.run))
         self._db.executemany("INSERT INTO batched VALUES (?, ?, ?, ?, ?, ?)", [(*_head(r), tag) for r in mine])
         self._db.execute("COMMIT")
@@ -209,12 +227,24 @@ class Recorded(Cache):
         self._db.close()
 
 
+# What else a recorded row may hold.
+OPTIONAL: dict[str, Any] = {
+    "finish": str,
+    "refusal": str | None,
+    "prompt_tokens": int | None,
+    "completion_tokens": int | None,
+}
+
+
 def _recorded_rows(path: Path) -> Iterator[tuple[Any, ...]]:
-    defaults = Reply._field_defaults
     for place, row in jsonl.rows(path):
-        if not isinstance(row.get("key"), str) or not isinstance(row.get("content"), str | None):
+        if not isinstance(row.get("key"), str) or not isinstance(row.get("content", ...), str | None):
             raise UserError(f"{place} is no recorded reply: it needs a text 'key', and 'content', a text or null")
-        yield row["key"], row.get("content"), *(row.get(name, defaults[name]) for name in Reply._fields[1:])
+        others = [row.get(name, Reply._field_defaults[name]) for name in OPTIONAL]
+        for value, (name, kind) in zip(others, OPTIONAL.items(), strict=True):
+            if not isinstance(value, kind):
+                raise UserError(f"{place} is no recorded reply: its {name!r} is {value!r}")
+        yield row["key"], row["content"], *others
 
 
 def recorded_row(key: str, task: str, reply: Reply) -> dict[str, Any]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Generator
+from itertools import islice
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
-from stages.shared.llm.request import STAND_IN, Failed, Reply, Request
+from stages.shared.llm.request import REFUSED, STAND_IN, Failed, Reply, Request
 from stages.shared.params import Llm
 
 
@@ -19,7 +20,13 @@ class Form(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
+# Halves of surrogate pairs: JSON can spell them, and no file can hold them.
+HALVES = re.compile("[\ud800-\udfff]")
+
+
 def _text(text: str) -> str:
+    if HALVES.search(text):
+        raise ValueError("a text with half a character")
     return " ".join(text.split())
 
 
@@ -49,6 +56,8 @@ def ask(
     problem = ""
     for _ in range(llm.reasks + 1):
         reply = yield Request(llm, messages, form, json.dumps(stand_in, ensure_ascii=False))
+        if reply.finish == REFUSED:
+            raise Failed(reply.refusal or "no reply")
         if reply.refusal:
             raise Failed(f"refused: {_short(reply.refusal)}")
         if reply.finish == "content_filter":
@@ -74,27 +83,32 @@ def ask(
     raise Failed(f"no usable reply in {llm.reasks + 1} tries: {problem}")
 
 
+# Where an object may begin, and how many such places are tried: each may cost a look at all that follows.
+BEGIN, PLACES = re.compile(r'\{\s*["}]'), 1000
+
+
 def read(content: str, form: type[F]) -> F:
     """The first JSON object in `content` that fills `form`, whatever stands around it (a code fence, prose, a
-    reasoning block); raises `ValueError` with the reason if there is none."""
+    reasoning block, another object); raises `ValueError` with the reason if there is none."""
     text = content.rsplit("</think>", 1)[-1]
-    reason = "no JSON object in the reply"
-    decoder, at = json.JSONDecoder(), 0
-    while (at := text.find("{", at)) >= 0:
+    reason = none = "no JSON object in the reply"
+    decoder, end = json.JSONDecoder(), 0
+    for begin in islice(BEGIN.finditer(text), PLACES):
         try:
-            found, at = decoder.raw_decode(text, at)
-        except json.JSONDecodeError as error:
-            if reason.startswith("no JSON"):
-                reason = f"no JSON object in the reply ({error.msg} at character {error.pos})"
-            at += 1
+            found, stop = decoder.raw_decode(text, begin.start())
+        except (ValueError, RecursionError) as error:
+            if isinstance(error, json.JSONDecodeError) and reason == none:
+                reason = f"{none} ({error.msg} at character {error.pos})"
             continue
         try:
             return form.model_validate(found)
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "the object"
-            reason = f"not the form asked for ({where}: {first['msg'].removeprefix('Value error, ')})"
-    raise ValueError(reason)
+            if begin.start() >= end:  # else it is a part of an object whose fault is told
+                first = error.errors()[0]
+                where = ".".join(map(str, first["loc"])) or "the object"
+                reason = f"not the form asked for ({where}: {first['msg'].removeprefix('Value error, ')})"
+                end = stop
+    raise ValueError(_short(reason))
 
 
 def _short(text: str) -> str:

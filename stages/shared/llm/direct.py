@@ -12,17 +12,19 @@ from functools import cached_property
 
 from stages.shared.llm.cache import Cache
 from stages.shared.llm.endpoint import Again, Endpoint, Refused, Stop
-from stages.shared.llm.meter import FRAME, Meter
+from stages.shared.llm.meter import Meter, expected_tokens
 from stages.shared.llm.request import Failed, Reply, Request, Steps
 from stages.shared.params import Llm
 
 LONGEST_PAUSE = 60.0
 # An endpoint that never worked in this run is given up sooner, and one that only limits our rate much later.
 PATIENCE_AT_FIRST, PATIENCE_IF_BUSY = 10.0, 10.0
-# Failures in a row that mean something; with fewer, a single request may be at fault.
+# Requests that fail at the same time, or attempts to connect: with fewer, they themselves may be at fault.
 FEW = 5
-# Requests refused in a row, with none answered, after which the rest is not worth sending.
+# Requests refused in a row, with no reply yet, after which the rest is not worth sending.
 HOPELESS = 20
+# Tasks that wait for another process, at most; then they are seen to before new ones.
+MOST_ASIDE = 1000
 
 
 class Pace:
@@ -39,6 +41,18 @@ class Pace:
         self.next = begin + units * self.seconds
         return begin - now
 
+    def correct(self, units: float) -> None:
+        """Take so many more than was said, or fewer."""
+        self.next += units * self.seconds
+
+
+class Elsewhere(Exception):
+    """Another process is asking this very thing."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__()
+        self.request = request
+
 
 class Direct:
     """`run` leaves every reply in the cache; `refused` then says why a request has none, `stopped` why it ended."""
@@ -49,6 +63,7 @@ class Direct:
         self.stopped: str | None = None
         self.failed = 0
         self._halt = asyncio.Event()
+        self._aside: dict[Steps, Request] = {}
         self._in_flight: dict[str, asyncio.Future[None]] = {}
         self._requests, self._tokens = Pace(llm.requests_per_minute), Pace(llm.tokens_per_minute)
         self._not_before = 0.0
@@ -56,6 +71,7 @@ class Direct:
         self._last_answer = 0.0
         self._failing_since = 0.0
         self._failures = 0
+        self._failing: set[str] = set()
         self._hopeless = 0
         self._jitter = random.Random()
 
@@ -95,13 +111,18 @@ class Direct:
         self._halt.set()
 
     async def _work(self, queue: Iterator[Steps]) -> None:
-        for steps in queue:
+        while (steps := self._next(queue)) is not None:
+            waits = steps in self._aside
+            request = self._aside.pop(steps, None)
             try:
-                request = next(steps)
+                request = request or next(steps)
                 while True:
-                    request = steps.send(await self._reply(request))
+                    request = steps.send(await self._reply(request, waits))
             except StopIteration:
                 pass
+            except Elsewhere as error:
+                self._aside[steps] = error.request
+                continue
             except (Failed, Refused):
                 self.failed += 1
             except Stop as error:
@@ -110,7 +131,12 @@ class Direct:
             if self.stopped:
                 return
 
-    async def _reply(self, request: Request) -> Reply:
+    def _next(self, queue: Iterator[Steps]) -> Steps | None:
+        """A task to go on with: a new one, or one put aside if there are many of those or no new ones."""
+        steps = next(queue, None) if len(self._aside) < MOST_ASIDE else None
+        return steps or next(iter(self._aside), None)
+
+    async def _reply(self, request: Request, waits: bool) -> Reply:
         while True:
             if (reply := self.cache.get(request.key)) is not None:
                 self.meter.count(request, reply, cached=True)
@@ -121,8 +147,10 @@ class Direct:
                 await other
             elif self.cache.claim(request.key):
                 break
+            elif waits:
+                await self._sleep(0.2)
             else:
-                await self._sleep(0.2)  # another process is asking this very thing
+                raise Elsewhere(request)
         done = self._in_flight[request.key] = asyncio.get_running_loop().create_future()
         try:
             reply = await self._send(request)
@@ -136,7 +164,8 @@ class Direct:
             raise
         finally:
             del self._in_flight[request.key]
-            done.set_result(None)
+            if not done.done():  # cancelled with those who wait for it
+                done.set_result(None)
 
     async def _send(self, request: Request) -> Reply:
         attempt = 0
@@ -148,14 +177,17 @@ class Direct:
             except Again as error:
                 if error.wait != 0.0:  # else asked for in a way that the endpoint does not know: at once in another
                     attempt += 1
-                    await self._pause(error, attempt, began)
+                    await self._pause(request, error, attempt, began)
             except Refused:
                 self._hopeless += 1
-                if not self._answered and self._hopeless >= HOPELESS:
+                if not (self._answered or self.meter.cached) and self._hopeless >= HOPELESS:
                     raise Stop(f"{self.endpoint.url} refused the first {HOPELESS} requests") from None
                 raise
             else:
                 self._answered, self._last_answer, self._failures = True, time.monotonic(), 0
+                self._failing.clear()
+                if reply.prompt_tokens is not None and reply.completion_tokens is not None:
+                    self._tokens.correct(reply.prompt_tokens + reply.completion_tokens - expected_tokens(request))
                 return reply
 
     async def _attempt(self, request: Request) -> Reply:
@@ -164,6 +196,7 @@ class Direct:
         if not await self.meter.reserve(bound):
             raise Stop(self.meter.exhausted())
         try:
+            await self._sleep(0)  # everything may have stopped meanwhile
             return await self.endpoint.chat(request)
         except Again as error:
             lost = bound if error.lost else 0.0
@@ -173,22 +206,23 @@ class Direct:
 
     async def _turn(self, request: Request) -> None:
         """Wait until limits and the endpoint's own wishes let the request go."""
-        tokens = (request.size + FRAME * len(request.messages)) / 4 + len(request.stand_in.encode()) / 4
-        await self._sleep(max(self._requests.wait(1), self._tokens.wait(tokens)))
+        await self._sleep(max(self._requests.wait(1), self._tokens.wait(expected_tokens(request))))
         while (wait := self._not_before - time.monotonic()) > 0:
             await self._sleep(wait)
 
-    async def _pause(self, error: Again, attempt: int, began: float) -> None:
+    async def _pause(self, request: Request, error: Again, attempt: int, began: float) -> None:
         """After a failed attempt: wait, or raise `Refused` if it was the last, or `Stop` if the endpoint is down."""
         now = time.monotonic()
         if self._failures == 0:
             self._failing_since = max(began, self._last_answer)
         self._failures += 1
+        self._failing.add(request.key)
         patience = self.llm.patience if self._answered else min(self.llm.patience, PATIENCE_AT_FIRST)
         if error.busy:
             patience = self.llm.patience * PATIENCE_IF_BUSY
         last = attempt > self.llm.retries
-        if (self._failures >= FEW or last) and now - self._failing_since >= patience:
+        many = len(self._failing) >= FEW or (error.down and (self._failures >= FEW or last))
+        if many and now - self._failing_since >= patience:
             raise Stop(
                 f"{self.endpoint.url} has not answered for {now - self._failing_since:.0f} s ({error}): check "
                 "llm.base_url and the server; replies so far are kept: run again to go on"

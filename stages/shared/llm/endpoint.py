@@ -17,15 +17,19 @@ from stages.shared.params import Llm
 OPENAI = "https://api.openai.com/v1"
 # From the strictest way to ask for a form to the laxest.
 LEVELS = ("schema", "json", "none")
+# Characters of an endpoint's own words; gateways send whole pages.
+LONGEST = 300
 
 
 class Again(Exception):
     """Worth another try: after `wait` seconds if the endpoint says so. `busy`: it is there, but limits our rate.
-    `lost`: it may have worked on the request all the same."""
+    `lost`: it may have worked on the request all the same. `down`: it is not even there."""
 
-    def __init__(self, reason: str, wait: float | None = None, busy: bool = False, lost: bool = False) -> None:
+    def __init__(
+        self, reason: str, wait: float | None = None, busy: bool = False, lost: bool = False, down: bool = False
+    ) -> None:
         super().__init__(reason)
-        self.wait, self.busy, self.lost = wait, busy, lost
+        self.wait, self.busy, self.lost, self.down = wait, busy, lost, down
 
 
 class Refused(Exception):
@@ -34,6 +38,10 @@ class Refused(Exception):
 
 class Stop(Exception):
     """Nothing more can be sent; one sentence with the mend."""
+
+
+class Unknown(Stop):
+    """The endpoint does not know what was asked for: the model, the path, or a batch."""
 
 
 class Endpoint:
@@ -45,25 +53,30 @@ class Endpoint:
         self._key = key(llm)
         self._level = 0 if llm.structured == "auto" else LEVELS.index(llm.structured)
         # Half a second to import, and a study that is in the cache needs none of it.
+        import aiohttp
         import httpx2
         import openai
 
-        self._openai, self._response = openai, httpx2.Response
+        self._openai, self._aiohttp, self._response = openai, aiohttp, httpx2.Response
         self.omitted = openai.omit
-        headers: dict[str, Any] = {}
-        if llm.key_header and self._key:
-            headers = {llm.key_header: self._key, "Authorization": openai.Omit()}
         # aiohttp's transport takes two thirds of the time that the client's own takes for a request.
         limits = httpx2.Limits(max_connections=llm.concurrency, max_keepalive_connections=llm.concurrency)
         self.client = openai.AsyncOpenAI(
             api_key=self._key or "none",
             base_url=self.url,
-            default_headers=headers,
             default_query=llm.query,
             timeout=llm.timeout,
             max_retries=0,
-            http_client=openai.DefaultAioHttpClient(limits=limits, timeout=llm.timeout),
+            http_client=openai.DefaultAioHttpClient(
+                limits=limits, timeout=llm.timeout, event_hooks={"request": [self._with_key]}
+            ),
         )
+
+    async def _with_key(self, request: Any) -> None:
+        """Put the key into the header that is to take it: the client knows but one."""
+        if self.llm.key_header and self._key:
+            del request.headers["Authorization"]
+            request.headers[self.llm.key_header] = self._key
 
     @property
     def structured(self) -> str:
@@ -88,15 +101,22 @@ class Endpoint:
             return await sending
         except self._openai.APIStatusError as error:
             raise self.meaning(error.status_code, error.body, error.response.headers, asked) from None
-        except self._openai.APITimeoutError:
-            raise Again(f"no reply within {self.llm.timeout:g} s", lost=True) from None
-        except self._openai.APIConnectionError as error:
-            cause = error.__cause__ or error
-            # Only a connection that never stood cannot have carried the request.
-            lost = type(cause).__name__ not in ("ConnectError", "ConnectTimeout")
-            raise Again(f"connection failed ({self.redact(_named(cause))})", lost=lost) from None
         except self._openai.APIResponseValidationError:
             raise Again("the endpoint's answer is not in the form of the API", lost=True) from None
+        except (self._openai.APIConnectionError, self._aiohttp.ClientError) as error:
+            raise self._broken(error) from None
+
+    def _broken(self, error: BaseException) -> Again:
+        """What a failed connection means. The client calls most failures time-outs: their causes say what happened."""
+        causes = [error]
+        while cause := causes[-1].__cause__:
+            causes.append(cause)
+        # Only a connection that never stood cannot have carried the request.
+        never = (self._aiohttp.ClientConnectorError, self._aiohttp.ConnectionTimeoutError)
+        down = any(isinstance(cause, never) for cause in causes)
+        if not down and any(isinstance(cause, TimeoutError) for cause in causes):
+            return Again(f"no reply within {self.llm.timeout:g} s", lost=True)
+        return Again(f"connection failed ({self.redact(_named(causes[-1]))})", lost=not down, down=down)
 
     def reply(self, body: Any) -> Reply:
         """The reply in a Chat Completions body; raises `Again` if there is none."""
@@ -105,9 +125,9 @@ class Endpoint:
             message = choice["message"]
             usage = body.get("usage") or {}
             return Reply(
-                message.get("content"),
+                _text(message.get("content")),
                 choice.get("finish_reason") or "stop",
-                message.get("refusal"),
+                _text(message.get("refusal")),
                 usage.get("prompt_tokens"),
                 usage.get("completion_tokens"),
             )
@@ -120,6 +140,7 @@ class Endpoint:
         error = body.get("error", body) if isinstance(body, dict) else {}
         error = error if isinstance(error, dict) else {"message": error}
         message = self.redact(str(error.get("message") or body or "no message"))
+        message = message if len(message) <= LONGEST else message[: LONGEST - 1] + "…"
         said = f"{status}: {message}"
         if status in (401, 403):
             name = (
@@ -127,7 +148,7 @@ class Endpoint:
             )
             return Stop(f"{self.url} refuses {name} ({said}): check the key and llm.base_url")
         if status == 404:
-            return Stop(f"{self.url} does not know the model {self.llm.model!r} or the path ({said}): check both")
+            return Unknown(f"{self.url} does not know the model {self.llm.model!r} or the path ({said}): check both")
         if error.get("code") == "insufficient_quota":
             return Stop(f"{self.url} says that the account has no credit left ({said}): top it up")
         if status == 429:
@@ -164,19 +185,26 @@ def key(llm: Llm) -> str | None:
 
 
 def _wait(headers: Any) -> float | None:
-    """Seconds that the endpoint asks to wait, from retry-after-ms or Retry-After (seconds or a date)."""
+    """Seconds that the endpoint asks to wait, from retry-after-ms or Retry-After (seconds or a date), if any."""
     for name, unit in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
         if (value := headers.get(name)) is None:
             continue
         try:
-            return max(0.0, float(value) * unit)
+            return max(0.0, float(value) * unit) or None
         except ValueError:
             pass
         try:
-            return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+            return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time()) or None
         except (TypeError, ValueError):
             pass
     return None
+
+
+def _text(content: Any) -> str | None:
+    """A text that a file can hold; some endpoints give it in parts."""
+    if isinstance(content, list):
+        content = "".join(part["text"] for part in content if part.get("type") == "text")
+    return content if content is None else content.encode("utf-8", "replace").decode()
 
 
 def _named(error: BaseException) -> str:

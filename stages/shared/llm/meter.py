@@ -21,6 +21,11 @@ BYTES_PER_TOKEN = 3.5
 WAIT = 0.05
 
 
+def expected_tokens(request: Request) -> float:
+    """Tokens of a request and its reply, by their bytes."""
+    return (request.size + len(request.stand_in.encode())) / BYTES_PER_TOKEN
+
+
 class Meter:
     def __init__(self, llm: Llm) -> None:
         self.llm = llm
@@ -76,7 +81,7 @@ class Meter:
     async def reserve(self, dollars: float) -> bool:
         """Set `dollars` aside, waiting for requests in flight to turn out cheaper; False if there is no room."""
         while not self.fits(dollars):
-            if self._reserved <= 1e-12:
+            if self._reserved <= 1e-9:  # sums of dollars are not exact
                 return False
             await asyncio.sleep(WAIT)
         self.set_aside(dollars)

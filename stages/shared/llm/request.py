@@ -67,6 +67,8 @@ class Reply(NamedTuple):
 
 # How a reply ends that nobody gave: `Request.stand_in`, in a dry run.
 STAND_IN = "stand-in"
+# How a recorded reply ends that never came: its `refusal` says why.
+REFUSED = "refused"
 
 
 class Failed(Exception):

@@ -20,7 +20,7 @@ from stages.shared.llm.batch import Batches
 from stages.shared.llm.cache import Cache, Recorded, path_of
 from stages.shared.llm.direct import Direct
 from stages.shared.llm.meter import BYTES_PER_TOKEN, Meter
-from stages.shared.llm.request import STAND_IN, Failed, Reply, Request, Steps
+from stages.shared.llm.request import REFUSED, STAND_IN, Failed, Reply, Request, Steps
 from stages.shared.params import Llm
 
 log = logging.getLogger(__name__)
@@ -66,6 +66,8 @@ class Session:
         self.items: dict[str, int] = {}
         # By key, the task that first used the reply.
         self.used: dict[str, str] = {}
+        # By key, why a request that the study needs has no reply.
+        self.unanswered: dict[str, Reply] = {}
         self.meter = Meter(llm)
         self._refused: dict[str, str] = {}
         if llm.provider == "recorded":
@@ -101,7 +103,10 @@ class Session:
                 value, request = self._follow(task)
                 if request is not None:
                     missing.append(task.name)
-                    raise Failed(self._refused.get(request.key, "no reply"))
+                    why = self._refused.get(request.key, "no reply")
+                    self.used.setdefault(request.key, task.name)
+                    self.unanswered[request.key] = Reply(None, REFUSED, why)
+                    raise Failed(why)
             except Failed as error:
                 self.failures.append(Failure(job, task.name, str(error)))
             made.append(value)
@@ -134,6 +139,8 @@ class Session:
             asking = Batches(self.llm, self.cache, self.meter)
             asyncio.run(asking.run(lambda refused: self._pending(tasks, refused)))
         else:
+            if self.llm.max_cost_usd is not None:
+                self._pending(tasks, {})  # counts what is in the cache before anything is sent
             with tqdm(total=len(tasks), desc=job, unit="item") as bar:
 
                 def progress() -> None:

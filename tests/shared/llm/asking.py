@@ -2,8 +2,8 @@
 
     python -m tests.shared.llm.asking RUN
 
-RUN is a file of JSON: {"llm": changes of the settings, "tasks": arguments of `tasks`, "out": a file for the values}, and
-perhaps "die": "before" or "after" a batch is created.
+RUN is a file of JSON: {"llm": changes of the settings, "tasks": what `tasks` takes, "out": a file for the values}, and
+maybe "die": "before" or "after" a batch is created.
 """
 
 from __future__ import annotations

@@ -1,6 +1,5 @@
 """What no further request can mend: the run stops soon, with one sentence that says what to mend."""
 
-import os
 import signal
 import socket
 import threading
@@ -67,17 +66,17 @@ def closed_port():
 def test_an_endpoint_that_is_down_is_given_up_soon(settings, count):
     endpoint = Endpoint(port=closed_port())
     begin = time.monotonic()
-    said = stopped(settings(endpoint, patience=0.5, retries=8), count)
+    said = stopped(settings(endpoint, patience=0.5, retries=100), count)
     assert time.monotonic() - begin < 3
     assert f"{endpoint.url} has not answered for " in said
-    assert "(connection failed (ConnectError" in said
+    assert "(connection failed (ConnectionRefusedError: " in said
     assert "check llm.base_url and the server" in said
 
 
 def test_batches_give_up_an_endpoint_that_is_down(settings):
     endpoint = Endpoint(port=closed_port())
     said = stopped(settings(endpoint, mode="batch", retries=0))
-    assert f"{endpoint.url} has not answered in 1 attempts (connection failed (ConnectError" in said
+    assert f"{endpoint.url} has not answered in 1 attempts (connection failed (ConnectionRefusedError: " in said
 
 
 def test_an_endpoint_that_goes_down_is_waited_for_as_long_as_patience_says(settings):
@@ -148,4 +147,3 @@ def test_a_second_interrupt_ends_at_once(settings, start):
         assert process.returncode == 1
         assert output.splitlines()[-1] == "error: interrupted; run the same command again to go on"
         assert "Traceback" not in output
-        assert os.path.exists(settings(endpoint).cache)
