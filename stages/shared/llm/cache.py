@@ -7,8 +7,10 @@ that the operating system lets go of. `recorded` is the same cache, read from a 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -53,6 +55,7 @@ class Cache:
             self._db = sqlite3.connect(path, timeout=60, isolation_level=None)
             self._write_ahead()
             self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.execute("PRAGMA wal_autocheckpoint=0")  # `_sync` does it
             self._db.execute("BEGIN IMMEDIATE")
             found = self._db.execute("PRAGMA user_version").fetchone()[0]
             if found == 0:
@@ -69,7 +72,8 @@ class Cache:
         self._locks.mkdir(exist_ok=True)
         self._lock = FileLock(self._locks / self.run)
         self._lock.acquire()
-        self._synced = time.monotonic()
+        self._syncing: threading.Thread | None = None
+        self._closing = threading.Event()
 
     def _write_ahead(self) -> None:
         """Set the journal's mode. Processes that open a new file at once lock each other out, and for that SQLite does
@@ -85,6 +89,9 @@ class Cache:
                 time.sleep(0.01)
 
     def close(self) -> None:
+        self._closing.set()
+        if self._syncing is not None:
+            self._syncing.join()
         self._db.execute("DELETE FROM claims WHERE run = ?", (self.run,))
         self._db.close()
         self._lock.release()
@@ -103,9 +110,17 @@ class Cache:
         self._db.execute(f"INSERT OR IGNORE INTO replies VALUES ({', '.join('?' * len(row))})", row)
         self._db.execute("DELETE FROM claims WHERE key = ?", (request.key,))
         self._db.execute("COMMIT")
-        if time.monotonic() - self._synced > SYNC_SECONDS:
-            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
-            self._synced = time.monotonic()
+        if self._syncing is None:
+            self._syncing = threading.Thread(target=self._sync, daemon=True)
+            self._syncing.start()
+
+    def _sync(self) -> None:
+        """Bring commits to the disk every so often, on a thread of its own: no reply waits for it."""
+        db = sqlite3.connect(self.path, timeout=60, isolation_level=None)
+        while not self._closing.wait(SYNC_SECONDS):
+            with contextlib.suppress(sqlite3.OperationalError):  # busy: next time
+                db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        db.close()
 
     def rates(self, model: str) -> dict[str, tuple[float, float]]:
         """By form: tokens sent per byte, and tokens replied per request, on average over the model's replies."""
@@ -177,6 +192,10 @@ class Cache:
         self._db.execute("DELETE FROM batched WHERE tag = ?", (tag,))
         self._db.execute("DELETE FROM batches WHERE tag = ?", (tag,))
         self._db.execute("COMMIT")
+
+    def batched(self) -> set[str]:
+        """The keys of all requests in batches that are not collected."""
+        return {row[0] for row in self._db.execute("SELECT key FROM batched")}
 
     def open_batches(self, endpoint: str) -> list[OpenBatch]:
         rows = self._db.execute("SELECT tag, batch, run FROM batches WHERE endpoint = ? ORDER BY tag", (endpoint,))

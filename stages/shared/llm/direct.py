@@ -19,6 +19,8 @@ from stages.shared.params import Llm
 LONGEST_PAUSE = 60.0
 # An endpoint that never worked in this run is given up sooner, and one that only limits our rate much later.
 PATIENCE_AT_FIRST, PATIENCE_IF_BUSY = 10.0, 10.0
+# What a 429 counts of an attempt: the account's limit is no fault of the request, unless it alone meets it for ever.
+BUSY = 0.1
 # Requests that fail at the same time, or attempts to connect: with fewer, they themselves may be at fault.
 FEW = 5
 # Requests refused in a row, with no reply yet, after which the rest is not worth sending.
@@ -66,6 +68,7 @@ class Direct:
         self._aside: dict[Steps, Request] = {}
         self._in_flight: dict[str, asyncio.Future[None]] = {}
         self._requests, self._tokens = Pace(llm.requests_per_minute), Pace(llm.tokens_per_minute)
+        self._batched = cache.batched()
         self._not_before = 0.0
         self._answered = False
         self._last_answer = 0.0
@@ -145,6 +148,11 @@ class Direct:
                 raise Refused(why)
             if (other := self._in_flight.get(request.key)) is not None:
                 await other
+            elif request.key in self._batched:
+                raise Stop(
+                    "requests of this study are in a batch that is not collected: set llm.mode to batch and run again, "
+                    "or they would be paid for twice"
+                )
             elif self.cache.claim(request.key):
                 break
             elif waits:
@@ -168,7 +176,7 @@ class Direct:
                 done.set_result(None)
 
     async def _send(self, request: Request) -> Reply:
-        attempt = 0
+        failed, attempts = 0, 0.0
         while True:
             await self._turn(request)
             began = time.monotonic()
@@ -176,8 +184,9 @@ class Direct:
                 reply = await self._attempt(request)
             except Again as error:
                 if error.wait != 0.0:  # else asked for in a way that the endpoint does not know: at once in another
-                    attempt += 1
-                    await self._pause(request, error, attempt, began)
+                    failed += 1
+                    attempts += BUSY if error.busy else 1.0
+                    await self._pause(request, error, failed, attempts > self.llm.retries, began)
             except Refused:
                 self._hopeless += 1
                 if not (self._answered or self.meter.cached) and self._hopeless >= HOPELESS:
@@ -210,8 +219,9 @@ class Direct:
         while (wait := self._not_before - time.monotonic()) > 0:
             await self._sleep(wait)
 
-    async def _pause(self, request: Request, error: Again, attempt: int, began: float) -> None:
-        """After a failed attempt: wait, or raise `Refused` if it was the last, or `Stop` if the endpoint is down."""
+    async def _pause(self, request: Request, error: Again, failed: int, last: bool, began: float) -> None:
+        """After the request's so many-th failure: wait, or raise `Refused` if it was the last try, or `Stop` if the
+        endpoint is down."""
         now = time.monotonic()
         if self._failures == 0:
             self._failing_since = max(began, self._last_answer)
@@ -220,7 +230,6 @@ class Direct:
         patience = self.llm.patience if self._answered else min(self.llm.patience, PATIENCE_AT_FIRST)
         if error.busy:
             patience = self.llm.patience * PATIENCE_IF_BUSY
-        last = attempt > self.llm.retries
         many = len(self._failing) >= FEW or (error.down and (self._failures >= FEW or last))
         if many and now - self._failing_since >= patience:
             raise Stop(
@@ -228,13 +237,13 @@ class Direct:
                 "llm.base_url and the server; replies so far are kept: run again to go on"
             )
         if last:
-            raise Refused(f"no reply in {attempt} attempts, the last: {error}")
+            raise Refused(f"no reply in {failed} attempts, the last: {error}")
         if error.wait is not None:
             # Everyone waits: the limit is the account's, not the request's.
             self._not_before = max(self._not_before, now + error.wait)
             await self._sleep(error.wait + self._jitter.uniform(0, 0.1))
         else:
-            await self._sleep(min(LONGEST_PAUSE, 0.5 * 2 ** (attempt - 1)) * self._jitter.uniform(0.5, 1))
+            await self._sleep(min(LONGEST_PAUSE, 0.5 * 2 ** min(failed - 1, 20)) * self._jitter.uniform(0.5, 1))
 
     async def _sleep(self, seconds: float) -> None:
         """Sleep; raises `Stop` as soon as everything stops."""

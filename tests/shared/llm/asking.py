@@ -83,6 +83,8 @@ def dying(moment: str) -> None:
 
 
 def main() -> None:
+    # Who starts the tests in the background has their processes ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     run = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     llm = settings(**run["llm"])
     if "die" in run:

@@ -54,6 +54,16 @@ def test_a_whole_run_goes_in_batches(settings):
         assert left(llm) == []
 
 
+def test_what_is_in_a_batch_is_not_sent_directly_as_well(settings):
+    with Endpoint() as endpoint:
+        llm = settings(endpoint, mode="direct")
+        cache = Cache(path_of(llm.cache, asking.ROOT))
+        cache.open_batch("tag", endpoint.url, [next(asking.tasks(llm, 2)[1].steps())])
+        cache.close()
+        assert "in a batch that is not collected: set llm.mode to batch" in stopped(llm, 2)
+        assert [r.path for r in endpoint.requests].count("/v1/chat/completions") <= 1
+
+
 def test_errors_that_pass_are_mended_by_another_batch(settings):
     with Endpoint(faults=met("500", range(3))) as endpoint:
         llm = settings(endpoint, mode="batch")
@@ -159,6 +169,21 @@ def test_a_kill_while_a_batch_is_in_progress_sends_nothing_twice(settings, start
         assert run(llm, 10)[0] == right(10)
         assert sizes(endpoint) == [10]
         assert once_each(endpoint, llm)
+
+
+def test_an_interrupted_wait_goes_on_the_next_time(settings, start):
+    with Endpoint(polls=10**9) as endpoint:
+        llm = settings(endpoint, mode="batch")
+        process = start(llm, 10)
+        in_progress(endpoint, process)
+        process.send_signal(signal.SIGINT)
+        output = process.communicate(timeout=20)[1]
+        assert process.returncode == 1
+        assert output.splitlines()[-1] == "error: interrupted; run the same command again to go on"
+        assert "Traceback" not in output
+        endpoint.polls = 0
+        assert run(llm, 10)[0] == right(10)
+        assert sizes(endpoint) == [10]
 
 
 def test_a_batch_that_is_not_wanted_any_more_does_not_disturb(settings, start):

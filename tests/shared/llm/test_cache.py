@@ -1,7 +1,6 @@
 """cache: replies outlive all, one process asks each thing, and what is no cache is one sentence."""
 
 import json
-import os
 import signal
 import sqlite3
 import subprocess
@@ -243,39 +242,6 @@ def test_a_recorded_study_makes_what_the_asking_one_made(settings, tmp_path):
 
 
 # ── Where it is ──
-
-
-def git(folder, *arguments):
-    names = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b"}
-    subprocess.run(["git", *arguments], cwd=folder, env=os.environ | names, check=True, capture_output=True)
-
-
-def test_a_linked_worktree_shares_the_folder_of_the_main_checkout(tmp_path):
-    main = tmp_path / "main"
-    main.mkdir()
-    git(main, "init")
-    git(main, "commit", "--allow-empty", "-m", "first")
-    git(main, "worktree", "add", "../linked")
-    assert state.main_checkout(tmp_path / "linked") == main.resolve()
-    assert state.main_checkout(main) == main
-    assert state.main_checkout(tmp_path) == tmp_path
-    # Git writes relative links if it is told to; a submodule's link leads elsewhere.
-    (tmp_path / "linked/.git").write_text("gitdir: ../main/.git/worktrees/linked\n")
-    assert state.main_checkout(tmp_path / "linked") == main.resolve()
-    (tmp_path / "linked/.git").write_text("gitdir: ../main/.git/modules/linked\n")
-    assert state.main_checkout(tmp_path / "linked") == tmp_path / "linked"
-
-
-def test_a_queued_experiment_shares_the_folder_that_dvc_names(tmp_path):
-    def root(**environment):
-        code = "from stages.shared import state; print(state.ROOT)"
-        inherited = {name: value for name, value in os.environ.items() if name != "DVC_ROOT"}
-        inherited |= {"PYTHONPATH": str(asking.ROOT)} | environment
-        run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=inherited, capture_output=True, text=True)
-        return Path(run.stdout.strip())
-
-    assert root() == tmp_path
-    assert root(DVC_ROOT=str(tmp_path / "main")) == tmp_path / "main"
 
 
 def test_a_relative_path_counts_from_the_main_checkout(tmp_path):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from stages.shared.llm import direct
 from tests.endpoint import Endpoint
 from tests.shared.llm.conftest import once_each, right, rows, run
 
@@ -9,7 +10,7 @@ PASSING = ("429", "429-date", "500", "503-retry-after", "hang", "reset", "cut", 
 READABLE = ("no-usage", "fences", "prose", "think")
 ASKED_AGAIN = ("length", "truncated", "invalid", "schema", "wrong-language")
 LASTING = {
-    "429": "no reply in 2 attempts, the last: 429: Rate limit reached",
+    "429": "no reply in 3 attempts, the last: 429: Rate limit reached",
     "500": "no reply in 2 attempts, the last: 500: The server had an error",
     "503-retry-after": "no reply in 2 attempts, the last: 503: The engine is overloaded",
     "hang": "no reply in 2 attempts, the last: no reply within 0.3 s",
@@ -49,7 +50,8 @@ def test_a_fault_that_passes_changes_nothing(settings, fault):
 
 
 @pytest.mark.parametrize("fault", LASTING)
-def test_a_fault_that_lasts_is_one_failure_with_its_reason(settings, fault):
+def test_a_fault_that_lasts_is_one_failure_with_its_reason(settings, monkeypatch, fault):
+    monkeypatch.setattr(direct, "BUSY", 0.5)  # or the test would wait eleven times
     with Endpoint(faults=lambda body, nth: fault if "test 1." in body["messages"][0]["content"] else None) as endpoint:
         llm = settings(endpoint, timeout=0.3 if fault == "hang" else 5.0, retries=1)
         made, session = run(llm)
@@ -66,6 +68,15 @@ def test_a_fault_that_lasts_is_one_failure_with_its_reason(settings, fault):
         assert (made[1], again.failures) == ((None, session.failures) if paid else (right()[1], []))
         assert len(endpoint.requests) - before == (0 if paid else 1)
         assert once_each(endpoint, llm)
+
+
+def test_a_limit_that_is_met_again_and_again_costs_no_item(settings):
+    """A 429 is no failure of the request: far more of them than `retries` are waited for."""
+    with Endpoint(faults=lambda body, nth: "429" if nth < 3 else None) as endpoint:
+        made, session = run(settings(endpoint, retries=1), 2)
+        assert made == right(2)
+        assert session.failures == []
+        assert len(endpoint.requests) == 8
 
 
 def test_a_reply_that_has_the_form_is_taken_if_no_better_one_comes(settings):
@@ -92,6 +103,7 @@ def test_everyone_waits_as_long_as_the_endpoint_asks(settings, fault, seconds):
 
 @pytest.mark.parametrize("fault", ["429", "503-retry-after"])
 def test_a_wish_to_wait_no_time_is_not_taken_at_its_word(settings, monkeypatch, fault):
+    monkeypatch.setattr(direct, "BUSY", 1.0)
     from tests import endpoint as server
 
     status, _, *others = server.ERRORS[fault]

@@ -1,7 +1,5 @@
 """What is sent is within the limits: dollars, requests and tokens a minute, requests at once."""
 
-import itertools
-
 import pytest
 
 from stages.shared import params
@@ -121,8 +119,8 @@ def test_requests_are_spread_over_the_minute(settings, limit):
         assert made == right(16)
         meter, times = session.meter, [r.at for r in endpoint.requests]
         assert 60 < (meter.prompt_tokens + meter.completion_tokens) / 16 < 70
-        assert 1.2 < times[-1] - times[0] < 2.2
-        assert min(b - a for a, b in itertools.pairwise(times)) > 0.02
+        assert 1.2 < times[-1] - times[0] < 4
+        assert min(times[i + 5] - times[i] for i in range(11)) > 0.3
 
 
 @pytest.mark.parametrize("concurrency", [1, 5])

@@ -79,7 +79,7 @@ def test_what_a_killed_process_had_in_flight_is_asked_by_the_next(settings, star
         assert len(rows(llm, "claims")) == 8
         begin = time.monotonic()
         assert run(llm, 8)[0] == right(8)
-        assert time.monotonic() - begin < 2
+        assert time.monotonic() - begin < 5
         assert rows(llm, "claims") == []
         assert once_each(endpoint, llm)
 
@@ -95,14 +95,16 @@ def test_what_a_living_process_has_in_flight_is_waited_for(settings, start):
 
 
 def test_what_a_living_process_gives_up_is_asked_by_the_other(settings, start):
-    with Endpoint(latency=0.3, faults=lambda body, nth: "400" if nth == 0 else None) as endpoint:
-        llm = settings(endpoint)
-        process = start(llm, 4)
-        sent(endpoint, 4)
-        assert run(llm, 4)[0] == right(4)
-        ended(process)
-        assert len(json.loads(process.out.read_text())["failures"]) == 4
-        assert len(endpoint.requests) == 8
+    def faults(body, nth):
+        return "hang" if "test 8." in body["messages"][0]["content"] else "400" if nth == 0 else None
+
+    with Endpoint(faults=faults) as endpoint:
+        llm = settings(endpoint, timeout=60.0)
+        process = start(llm, 9)
+        sent(endpoint, 9)
+        assert run(llm, 8)[0] == right(8)
+        assert process.poll() is None
+        assert len(endpoint.requests) == 17
 
 
 # ── The key ──

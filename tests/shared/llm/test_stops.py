@@ -1,5 +1,6 @@
 """What no further request can mend: the run stops soon, with one sentence that says what to mend."""
 
+import asyncio
 import signal
 import socket
 import threading
@@ -7,7 +8,11 @@ import time
 
 import pytest
 
+from stages.shared.llm.cache import Cache
+from stages.shared.llm.direct import Direct
+from stages.shared.llm.meter import Meter
 from tests.endpoint import Endpoint
+from tests.shared.llm import asking
 from tests.shared.llm.conftest import ended, once_each, right, rows, run, stopped
 
 KEY = "sk-canary-0123456789abcdef"
@@ -67,7 +72,7 @@ def test_an_endpoint_that_is_down_is_given_up_soon(settings, count):
     endpoint = Endpoint(port=closed_port())
     begin = time.monotonic()
     said = stopped(settings(endpoint, patience=0.5, retries=100), count)
-    assert time.monotonic() - begin < 3
+    assert time.monotonic() - begin < 5
     assert f"{endpoint.url} has not answered for " in said
     assert "(connection failed (ConnectionRefusedError: " in said
     assert "check llm.base_url and the server" in said
@@ -92,7 +97,7 @@ def test_an_endpoint_that_goes_down_is_waited_for_as_long_as_patience_says(setti
     llm = settings(endpoint, patience=1.0, retries=100)
     begin = time.monotonic()
     said = stopped(llm, 100)
-    assert 1 < time.monotonic() - begin < 4
+    assert 1 < time.monotonic() - begin < 6
     thread.join()
     assert "has not answered for 1 s (connection failed" in said
     assert "replies so far are kept: run again to go on" in said
@@ -147,3 +152,33 @@ def test_a_second_interrupt_ends_at_once(settings, start):
         assert process.returncode == 1
         assert output.splitlines()[-1] == "error: interrupted; run the same command again to go on"
         assert "Traceback" not in output
+
+
+async def ended_meanwhile(llm, items, end):
+    """Follow `items`, and have them ended after a moment."""
+    cache = Cache(asking.ROOT / llm.cache)
+    direct = Direct(llm, cache, Meter(llm), lambda: None)
+    running = asyncio.create_task(direct.run(item.steps() for item in items))
+    await asyncio.sleep(0.3)
+    end(direct, running)
+    try:
+        await running
+    finally:
+        cache.close()
+
+
+def test_what_waits_for_the_budget_is_not_sent_after_the_end(settings):
+    with Endpoint(latency=0.6) as endpoint:
+        llm = settings(
+            endpoint, prices={"input": 10.0, "output": 30.0}, parameters={"max_tokens": 200}, max_cost_usd=0.03
+        )
+        asyncio.run(ended_meanwhile(llm, asking.tasks(llm, 20), lambda direct, _: direct._stop("enough")))
+        assert len(endpoint.requests) == len(rows(llm)) == 3
+
+
+def test_those_who_wait_for_the_same_reply_end_with_it(settings):
+    with Endpoint(faults=lambda body, nth: "hang") as endpoint:
+        llm = settings(endpoint)
+        with pytest.raises(asyncio.CancelledError):
+            asyncio.run(ended_meanwhile(llm, asking.tasks(llm, 1) * 4, lambda _, running: running.cancel()))
+        assert len(endpoint.requests) == 1
