@@ -339,7 +339,7 @@ async def _chunks(reader: asyncio.StreamReader) -> bytes:
 
 
 def _head(status: int, size: int, kind: str = "application/json", headers: dict[str, str] | None = None) -> bytes:
-    lines = [f"HTTP/1.1 {status} {REASONS[status]}", f"Content-Type: {kind}", f"Content-Length: {size}"]
+    lines = [f"HTTP/1.1 {status} {REASONS.get(status, 'Other')}", f"Content-Type: {kind}", f"Content-Length: {size}"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 

@@ -7,7 +7,7 @@ import pytest
 
 from stages.shared import collection, jsonl, tables
 from stages.shared.errors import UserError
-from stages.synthesize import jobs
+from stages.synthesize import forms, jobs
 from tests.conftest import ROOT, prompts_of
 from tests.endpoint import Endpoint, write
 
@@ -575,3 +575,11 @@ def test_a_collection_that_was_written_alone_is_mined_and_becomes_training_sets(
         assert len(qrels) > 0
         assert all(passage == query.replace("#query", "#positive") for query, passage, *_ in qrels.iter_rows())
         assert not set(qrels["query"]) & set(train)
+
+
+def test_a_title_that_is_but_a_name_is_no_reason_to_ask_again():
+    sources = ["useState", "This hook keeps a value between two renderings."]
+    kept = forms.Texts(texts=["useState", "이 훅은 렌더링 사이에 값을 보관한다."])
+    assert forms.check_texts(kept, sources, "ko", "Korean") is None
+    missed = forms.Texts(texts=["useState", "This hook keeps a value."])
+    assert forms.check_texts(missed, sources, "ko", "Korean") == "'useState This hook keeps a value.' is not in Korean"

@@ -388,7 +388,10 @@ def test_a_dry_run_prices_what_it_estimates(workspace, topics, capsys):
     for row in rows:
         assert float(row[-1]) == pytest.approx(float(row[4].replace(",", "")) / 1000, abs=0.001)
     assert float(rows[-1][-1]) == pytest.approx(sum(float(row[-1]) for row in rows[:-1]), abs=0.001)
-    assert printed[-1] == "llm.max_cost_usd is $2.5."
+    assert (
+        printed[-2] == f"What is in the cache has cost $0.0000; with the rest it would be ${float(rows[-1][-1]):.4f}."
+    )
+    assert printed[-1] == "llm.max_cost_usd is $2.5: not enough, by this estimate."
 
 
 def test_a_dry_run_of_recorded_replies_finds_them(workspace, capsys):

@@ -42,6 +42,12 @@ def _model_name(name: str) -> str:
     return name
 
 
+def _variable(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):  # not repeated: it may be a key
+        raise ValueError("what is given is no name of an environment variable: write its name here, and never the key")
+    return name
+
+
 Language = Annotated[str, AfterValidator(_language)]
 Name = Annotated[str, AfterValidator(_model_name)]
 Count = Annotated[int, Field(ge=1)]
@@ -112,7 +118,7 @@ class Llm(Group):
     model: str
     recorded: str
     base_url: str | None
-    key_env: str | None
+    key_env: Annotated[str, AfterValidator(_variable)] | None
     key_header: str | None
     query: dict[str, str]
     structured: Literal["auto", "schema", "json", "none"]

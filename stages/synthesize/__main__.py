@@ -1,6 +1,6 @@
 """synthesize: what a language model writes for the collection: passages, queries, translations, labelled queries.
 
-python -m stages.synthesize [--dry-run | --record FILE]
+python -m stages.synthesize [--dry-run | --record FILE | --forget-batches]
 
 --dry-run prints the requests, tokens and dollars it would take, and sends nothing; --record also writes the replies
 that the study uses to a file that `llm.recorded` can name.
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import polars as pl
 
-from stages.shared import errors, params, state, tables
+from stages.shared import errors, params, tables
 from stages.shared.collection import CORPUS
 from stages.shared.errors import UserError
 from stages.shared.llm.cache import recorded_row
@@ -28,16 +28,21 @@ from stages.synthesize.sift import Corpus
 log = logging.getLogger("synthesize")
 REPORT = Path("metrics/synthesis.json")
 # Where the table of failures is while the stage fails, and so has no outputs.
-FAILURES = state.STATE / "synthesize-failures.csv"
+FAILURES = Path(".state/synthesize-failures.csv")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m stages.synthesize")
     choice = parser.add_mutually_exclusive_group()
     choice.add_argument("--dry-run", action="store_true", help="print requests, tokens and cost, and send nothing")
+    choice.add_argument("--forget-batches", action="store_true", help="give up batches that are not collected")
     choice.add_argument("--record", type=Path, metavar="FILE", help="also write the replies to FILE, for llm.recorded")
     arguments = parser.parse_args()
     settings, llm, languages, seed, shares = params.read("synthesize", "llm", "languages", "seed", "corpus.split")
+    if arguments.forget_batches:
+        with Session(llm) as session:
+            print("\n".join(f"gave up {batch}" for batch in session.cache.forget_batches()) or "no batch is open")
+        return
     corpus = Corpus(*(tables.read(CORPUS / f"{name}.parquet", schema) for name, schema in Corpus.schemas().items()))
     with Session(llm, arguments.dry_run) as session:
         writer = jobs.Writer(llm, Prompts(settings.varieties), settings.translate_prompt, seed)
@@ -130,7 +135,7 @@ def record(session: Session, file: Path) -> None:
 def estimate(session: Session) -> str:
     """The dry run's table."""
     head = ("", "requests", "cached", "to send", "tokens sent", "tokens back", "dollars")
-    jobs_and_all = [*session.estimates, Estimate.sum(session.estimates)]
+    total = Estimate.sum(session.estimates)
     table = [
         head,
         *(
@@ -143,7 +148,7 @@ def estimate(session: Session) -> str:
                 f"{row.completion_tokens:,.0f}",
                 f"{row.dollars:,.4f}" if session.llm.prices else "no prices",
             )
-            for row in jobs_and_all
+            for row in [*session.estimates, total]
         ),
     ]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
@@ -153,8 +158,16 @@ def estimate(session: Session) -> str:
     ]
     limit = session.llm.max_cost_usd
     lines += ["", "Tokens and dollars of what is to be sent are estimates; nothing was sent."]
-    if limit is not None:
-        lines.append(f"llm.max_cost_usd is ${limit:g}.")
+    if session.llm.prices:
+        used = session.meter.cost
+        lines.append(
+            f"What is in the cache has cost ${used:.4f}; with the rest it would be ${used + total.dollars:.4f}."
+        )
+        if limit is not None:
+            verdict = "not enough, by this estimate" if used + total.dollars > limit else "enough, by this estimate"
+            lines.append(f"llm.max_cost_usd is ${limit:g}: {verdict}.")
+    if session.llm.provider == "recorded" and total.cached < total.requests:
+        lines.append("llm.provider is recorded: what is not in llm.recorded will be refused, not sent.")
     return "\n".join(lines)
 
 

@@ -11,7 +11,7 @@ from pydantic import AfterValidator
 from stages.shared.languages import scripts
 from stages.shared.llm.converse import Filled, Form, Text
 
-# A reply is asked for again if so small a share of a text's letters is of the script it should be written in; what is
+# A reply is asked for again if so small a share of its letters is of the script it should be written in; what is
 # in between is for the filter `script` to judge.
 OTHER_SCRIPT = 0.2
 
@@ -38,11 +38,12 @@ class Texts(Form):
 
 
 def wrong_language(texts: list[str], lang: str, name: str) -> str | None:
-    """What is wrong if one of `texts` is in another script than `lang`, which prompts call `name`."""
+    """What is wrong if `texts` are in another script than `lang`, which prompts call `name`: all of them
+    taken together, since a title or a query may be nothing but a name."""
     own, letters = _letters(lang)
-    for text in texts:
-        if own and len(own.findall(text)) < OTHER_SCRIPT * len(letters.findall(text)):
-            return f"{text[:60]!r} is not in {name}"
+    text = " ".join(texts)
+    if own and len(own.findall(text)) < OTHER_SCRIPT * len(letters.findall(text)):
+        return f"{text[:60]!r} is not in {name}"
     return None
 
 

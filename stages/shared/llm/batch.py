@@ -38,6 +38,8 @@ class Batches:
         self.refused: dict[str, str] = {}
         self.stopped: str | None = None
         self._attempts: Counter[str] = Counter()
+        self._collected = 0
+        self._full: str | None = None
 
     async def run(self, pending: Callable[[dict[str, str]], dict[str, Request]]) -> None:
         """Submit and collect until nothing is left; `pending` gives the requests that have neither a reply in the
@@ -74,9 +76,14 @@ class Batches:
             self.meter.settle(bounds[tag])  # another process was first
         if not waited and not bounds:
             raise Stop(self.meter.exhausted())
+        if not waited:
+            await asyncio.sleep(self.llm.poll_seconds)
+        self._collected, self._full = 0, None
         for batch in waited:
             await self._collect(batch, wanted)
             self.meter.settle(bounds.get(batch.tag, 0.0))
+        if self._full and not self._collected:
+            raise Stop(f"{self.endpoint.url} takes no batch of this size ({self._full}): lower llm.batch_size")
 
     def _chunk(self, requests: list[Request]) -> tuple[list[Request], list[Request], float]:
         """The first requests that a batch and the budget have room for, the rest, and the dollars set aside."""
@@ -141,9 +148,13 @@ class Batches:
         ]
         content = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
         client = self.endpoint.client
-        file = await self._call(
-            lambda: client.files.create(file=(f"{tag}.jsonl", io.BytesIO(content)), purpose="batch")
-        )
+        try:
+            file = await self._call(
+                lambda: client.files.create(file=(f"{tag}.jsonl", io.BytesIO(content)), purpose="batch")
+            )
+        except Unknown as error:
+            self.cache.close_batch(tag, {})
+            raise Stop(f"{self.endpoint.url} has no Batch API ({error}): set llm.mode to direct") from None
         first = True
 
         async def create() -> str:
@@ -176,10 +187,11 @@ class Batches:
             state = await self._over(name)
             for file in (state.output_file_id, state.error_file_id):
                 lines += await self._lines(file) if file else []
-        except Unknown:
-            if state is None and await self._find(batch.tag):
-                raise
-            log.warning(f"batch {name}: {self.endpoint.url} does not know it or its files any more")
+        except Unknown as error:
+            raise Stop(
+                f"{self.endpoint.url} does not know the batch {name} or its files ({error}): use the key that "
+                "submitted it, or give it up with python -m stages.synthesize --forget-batches"
+            ) from None
         replies: dict[str, Reply] = {}
         errors: dict[str, Exception] = {}
         asked = self.endpoint.structured
@@ -192,20 +204,25 @@ class Batches:
                 replies[key] = self.endpoint.reply(response.get("body"))
             except (Again, Refused, Stop) as error:
                 errors[key] = error
-        end = f"the batch {state.status} without it" if state else "the batch is lost"
+        first = next(iter((state.errors.data if state.errors else None) or []), None)
+        # As many tokens as the account may have waiting: the rest goes when these batches are done.
+        full = state.status == "failed" and first is not None and first.code == "token_limit_exceeded"
         self.cache.close_batch(batch.tag, replies)
+        self._collected += len(replies)
+        if full and first:
+            self._full = self.endpoint.redact(first.message or first.code or "")
+            return
         for key in batch.keys & wanted.keys():
             if key in replies:
                 self.meter.count(wanted[key], replies[key], cached=False)
                 continue
-            why = errors.get(key, Again(end))
+            why = errors.get(key, Again(f"the batch {state.status} without it"))
             self._attempts[key] += 1
             if not isinstance(why, Again):
                 self.refused[key] = str(why)
             elif self._attempts[key] > self.llm.retries:
                 self.refused[key] = f"no reply in {self._attempts[key]} batches, the last: {why}"
-        if state and state.status == "failed":
-            first = next(iter((state.errors.data if state.errors else None) or []), None)
+        if state.status == "failed":
             said = self.endpoint.redact(first.message or first.code or "") if first else "no reason given"
             raise Stop(f"the endpoint could not work on the batch {name} ({said}): mend that and run again")
         for stop in errors.values():

@@ -27,7 +27,7 @@ VERSION = 1
 TABLES = """
 CREATE TABLE replies (
     key TEXT PRIMARY KEY,
-    model TEXT, form TEXT, size INTEGER, request TEXT,
+    model TEXT, form TEXT, size INTEGER, expected INTEGER, request TEXT,
     content TEXT, finish TEXT NOT NULL, refusal TEXT, prompt_tokens INTEGER, completion_tokens INTEGER
 ) WITHOUT ROWID;
 CREATE TABLE claims (key TEXT PRIMARY KEY, run TEXT NOT NULL) WITHOUT ROWID;
@@ -36,10 +36,12 @@ CREATE TABLE batches (
     endpoint TEXT NOT NULL, run TEXT NOT NULL, batch TEXT
 ) WITHOUT ROWID;
 CREATE TABLE batched (
-    key TEXT PRIMARY KEY,
-    model TEXT, form TEXT, size INTEGER, request TEXT,
-    tag TEXT NOT NULL
+    key TEXT,
+    model TEXT, form TEXT, size INTEGER, expected INTEGER, request TEXT,
+    tag TEXT,
+    PRIMARY KEY (key, tag)
 ) WITHOUT ROWID;
+CREATE TABLE lost (key TEXT PRIMARY KEY, attempts INTEGER NOT NULL) WITHOUT ROWID;
 """
 REPLY = "content, finish, refusal, prompt_tokens, completion_tokens"
 # Committed replies outlive the process at once, and a power cut after at most so many seconds.
@@ -92,7 +94,8 @@ class Cache:
         self._closing.set()
         if self._syncing is not None:
             self._syncing.join()
-        self._db.execute("DELETE FROM claims WHERE run = ?", (self.run,))
+        with contextlib.suppress(sqlite3.Error):  # a full disk: the claims end with the lock
+            self._db.execute("DELETE FROM claims WHERE run = ?", (self.run,))
         self._db.close()
         self._lock.release()
         (self._locks / self.run).unlink(missing_ok=True)
@@ -106,10 +109,13 @@ class Cache:
     def put(self, request: Request, reply: Reply) -> None:
         """Keep a reply and end its request's claim, both or neither."""
         row = (*_head(request), *reply)
-        self._db.execute("BEGIN IMMEDIATE")
-        self._db.execute(f"INSERT OR IGNORE INTO replies VALUES ({', '.join('?' * len(row))})", row)
-        self._db.execute("DELETE FROM claims WHERE key = ?", (request.key,))
-        self._db.execute("COMMIT")
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute(f"INSERT OR IGNORE INTO replies VALUES ({', '.join('?' * len(row))})", row)
+            self._db.execute("DELETE FROM claims WHERE key = ?", (request.key,))
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise UserError(f"llm.cache: {self.path} cannot be written ({error}): make room and run again") from None
         if self._syncing is None:
             self._syncing = threading.Thread(target=self._sync, daemon=True)
             self._syncing.start()
@@ -123,13 +129,23 @@ class Cache:
         db.close()
 
     def rates(self, model: str) -> dict[str, tuple[float, float]]:
-        """By form: tokens sent per byte, and tokens replied per request, on average over the model's replies."""
+        """By form, over the model's replies: tokens sent per byte, and tokens replied per byte expected."""
         rows = self._db.execute(
-            "SELECT form, SUM(prompt_tokens) * 1.0 / SUM(size), AVG(completion_tokens) FROM replies "
-            "WHERE model = ? AND prompt_tokens > 0 AND completion_tokens IS NOT NULL GROUP BY form",
+            "SELECT form, SUM(prompt_tokens) * 1.0 / SUM(size), SUM(completion_tokens) * 1.0 / SUM(expected) "
+            "FROM replies WHERE model = ? AND prompt_tokens > 0 AND completion_tokens IS NOT NULL GROUP BY form",
             (model,),
         )
         return {form: (sent, replied) for form, sent, replied in rows}
+
+    def lose(self, key: str) -> None:
+        """Remember an attempt whose reply was lost, and which may have been billed."""
+        self._db.execute(
+            "INSERT INTO lost VALUES (?, 1) ON CONFLICT (key) DO UPDATE SET attempts = attempts + 1", (key,)
+        )
+
+    def lost(self, key: str) -> int:
+        row = self._db.execute("SELECT attempts FROM lost WHERE key = ?", (key,)).fetchone()
+        return row[0] if row else 0
 
     # ── claims ──
 
@@ -165,15 +181,15 @@ class Cache:
 
     def open_batch(self, tag: str, endpoint: str, requests: list[Request]) -> list[Request]:
         """Remember that a batch is about to be submitted; return its requests, without those that are in another open
-        batch of the endpoint or have a reply by now."""
-        here = "(SELECT tag FROM batches WHERE endpoint = ?)"
+        batch of the endpoint, that a live process is just sending, or that have a reply by now."""
         self._db.execute("BEGIN IMMEDIATE")
-        known = {row[0] for row in self._db.execute(f"SELECT key FROM batched WHERE tag IN {here}", (endpoint,))}
+        known = self.batched(endpoint)
+        claims = self._db.execute("SELECT key, run FROM claims WHERE run != ?", (self.run,)).fetchall()
+        alive = {run for run in {run for _, run in claims} if self._alive(run)}
+        known |= {key for key, run in claims if run in alive}
         mine = [r for r in requests if r.key not in known and self.get(r.key) is None]
-        # Who turns to another endpoint waits for none but that.
-        self._db.executemany("DELETE FROM batched WHERE key = ?", [(r.key,) for r in mine])
         self._db.execute("INSERT INTO batches (tag, endpoint, run) VALUES (?, ?, ?)", (tag, endpoint, self.run))
-        self._db.executemany("INSERT INTO batched VALUES (?, ?, ?, ?, ?, ?)", [(*_head(r), tag) for r in mine])
+        self._db.executemany("INSERT INTO batched VALUES (?, ?, ?, ?, ?, ?, ?)", [(*_head(r), tag) for r in mine])
         self._db.execute("COMMIT")
         return mine
 
@@ -186,16 +202,24 @@ class Cache:
         marks = ", ".join("?" * len(Reply._fields))
         self._db.executemany(
             "INSERT OR IGNORE INTO replies "
-            f"SELECT key, model, form, size, request, {marks} FROM batched WHERE key = ? AND tag = ?",
+            f"SELECT key, model, form, size, expected, request, {marks} FROM batched WHERE key = ? AND tag = ?",
             [(*reply, key, tag) for key, reply in replies.items()],
         )
         self._db.execute("DELETE FROM batched WHERE tag = ?", (tag,))
         self._db.execute("DELETE FROM batches WHERE tag = ?", (tag,))
         self._db.execute("COMMIT")
 
-    def batched(self) -> set[str]:
-        """The keys of all requests in batches that are not collected."""
-        return {row[0] for row in self._db.execute("SELECT key FROM batched")}
+    def batched(self, endpoint: str) -> set[str]:
+        """The keys of all requests in batches of the endpoint that are not collected."""
+        here = "SELECT key FROM batched WHERE tag IN (SELECT tag FROM batches WHERE endpoint = ?)"
+        return {row[0] for row in self._db.execute(here, (endpoint,))}
+
+    def forget_batches(self) -> list[str]:
+        """Give up all batches that are not collected; return what is known of each."""
+        found = self._db.execute("SELECT tag, batch, endpoint FROM batches ORDER BY tag").fetchall()
+        for tag, _, _ in found:
+            self.close_batch(tag, {})
+        return [f"{batch or 'a batch without an id'} at {endpoint}" for _, batch, endpoint in found]
 
     def open_batches(self, endpoint: str) -> list[OpenBatch]:
         rows = self._db.execute("SELECT tag, batch, run FROM batches WHERE endpoint = ? ORDER BY tag", (endpoint,))
@@ -222,7 +246,8 @@ class OpenBatch(NamedTuple):
 def _head(request: Request) -> tuple[Any, ...]:
     """The columns that a reply shares with the request it answers."""
     asked = json.dumps(request.body("schema"), ensure_ascii=False, sort_keys=True)
-    return request.key, request.llm.model, request.form.__name__, request.size, asked
+    expected = len(request.stand_in.encode())
+    return request.key, request.llm.model, request.form.__name__, request.size, expected, asked
 
 
 class Recorded(Cache):

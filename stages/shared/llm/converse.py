@@ -68,14 +68,14 @@ def ask(
         except ValueError as error:
             problem = str(error)
             if reply.finish == "length":
-                problem = f"the reply was cut off at its greatest length; {problem}"
+                problem = f"the reply was cut off at its greatest length, so write less; {problem}"
         else:
             if reply.finish == STAND_IN or not (found := check(value)):
                 return value
             usable, problem = value, found
         messages = (
             *messages,
-            {"role": "assistant", "content": content},
+            *([{"role": "assistant", "content": content}] if content else []),
             {"role": "user", "content": f"This cannot be used: {problem}. Reply again, with the JSON asked for alone."},
         )
     if usable is not None:

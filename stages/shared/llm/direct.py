@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import random
 import signal
 import time
@@ -11,10 +12,12 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 
 from stages.shared.llm.cache import Cache
-from stages.shared.llm.endpoint import Again, Endpoint, Refused, Stop
+from stages.shared.llm.endpoint import Again, Endpoint, Forbidden, Refused, Stop, url
 from stages.shared.llm.meter import Meter, expected_tokens
 from stages.shared.llm.request import Failed, Reply, Request, Steps
 from stages.shared.params import Llm
+
+log = logging.getLogger(__name__)
 
 LONGEST_PAUSE = 60.0
 # An endpoint that never worked in this run is given up sooner, and one that only limits our rate much later.
@@ -68,7 +71,7 @@ class Direct:
         self._aside: dict[Steps, Request] = {}
         self._in_flight: dict[str, asyncio.Future[None]] = {}
         self._requests, self._tokens = Pace(llm.requests_per_minute), Pace(llm.tokens_per_minute)
-        self._batched = cache.batched()
+        self._batched = cache.batched(url(llm))
         self._not_before = 0.0
         self._answered = False
         self._last_answer = 0.0
@@ -76,6 +79,7 @@ class Direct:
         self._failures = 0
         self._failing: set[str] = set()
         self._hopeless = 0
+        self._told = False
         self._jitter = random.Random()
 
     async def run(self, tasks: Iterable[Steps]) -> None:
@@ -150,12 +154,16 @@ class Direct:
                 await other
             elif request.key in self._batched:
                 raise Stop(
-                    "requests of this study are in a batch that is not collected: set llm.mode to batch and run again, "
-                    "or they would be paid for twice"
+                    f"requests of this study are in a batch at {self.endpoint.url} that is not collected: set llm.mode "
+                    "to batch and run again, or they would be paid for twice (python -m stages.synthesize "
+                    "--forget-batches gives such batches up)"
                 )
             elif self.cache.claim(request.key):
                 break
             elif waits:
+                if not self._told:
+                    log.info("the rest is being asked by another process: waiting for it")
+                self._told = True
                 await self._sleep(0.2)
             else:
                 raise Elsewhere(request)
@@ -187,10 +195,17 @@ class Direct:
                     failed += 1
                     attempts += BUSY if error.busy else 1.0
                     await self._pause(request, error, failed, attempts > self.llm.retries, began)
-            except Refused:
+            except Refused as error:
                 self._hopeless += 1
                 if not (self._answered or self.meter.cached) and self._hopeless >= HOPELESS:
-                    raise Stop(f"{self.endpoint.url} refused the first {HOPELESS} requests") from None
+                    raise Stop(
+                        f"{self.endpoint.url} refused the first {HOPELESS} requests, the last: {error}; "
+                        "mend llm.parameters or llm.model"
+                    ) from None
+                raise
+            except Forbidden as error:
+                if self._answered:
+                    raise Refused(str(error)) from None
                 raise
             else:
                 self._answered, self._last_answer, self._failures = True, time.monotonic(), 0
@@ -208,7 +223,10 @@ class Direct:
             await self._sleep(0)  # everything may have stopped meanwhile
             return await self.endpoint.chat(request)
         except Again as error:
-            lost = bound if error.lost else 0.0
+            if error.lost:
+                lost = bound
+                self.meter.count_lost(request, self.cache)
+                self.cache.lose(request.key)
             raise
         finally:
             self.meter.settle(bound, lost)
@@ -234,7 +252,13 @@ class Direct:
         if many and now - self._failing_since >= patience:
             raise Stop(
                 f"{self.endpoint.url} has not answered for {now - self._failing_since:.0f} s ({error}): check "
-                "llm.base_url and the server; replies so far are kept: run again to go on"
+                "llm.base_url and the server, or raise llm.timeout or lower llm.concurrency if it is slow; "
+                "replies so far are kept: run again to go on"
+            )
+        if (error.wait or 0) > self.llm.patience * PATIENCE_IF_BUSY:
+            raise Stop(
+                f"{self.endpoint.url} wants to be left alone for {error.wait:.0f} s ({error}); replies so far are "
+                "kept: run again then"
             )
         if last:
             raise Refused(f"no reply in {failed} attempts, the last: {error}")

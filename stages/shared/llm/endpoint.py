@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import json
+import math
 import os
 import re
 import time
@@ -40,6 +41,10 @@ class Stop(Exception):
     """Nothing more can be sent; one sentence with the mend."""
 
 
+class Forbidden(Stop):
+    """A key that may not do this; where others were answered, a gateway that will not have this one request."""
+
+
 class Unknown(Stop):
     """The endpoint does not know what was asked for: the model, the path, or a batch."""
 
@@ -49,7 +54,7 @@ class Endpoint:
 
     def __init__(self, llm: Llm) -> None:
         self.llm = llm
-        self.url = llm.base_url or OPENAI
+        self.url = url(llm)
         self._key = key(llm)
         self._level = 0 if llm.structured == "auto" else LEVELS.index(llm.structured)
         # Half a second to import, and a study that is in the cache needs none of it.
@@ -68,7 +73,10 @@ class Endpoint:
             timeout=llm.timeout,
             max_retries=0,
             http_client=openai.DefaultAioHttpClient(
-                limits=limits, timeout=llm.timeout, event_hooks={"request": [self._with_key]}
+                limits=limits,
+                timeout=llm.timeout,
+                follow_redirects=False,  # another host has no business with the key
+                event_hooks={"request": [self._with_key]},
             ),
         )
 
@@ -142,20 +150,21 @@ class Endpoint:
         message = self.redact(str(error.get("message") or body or "no message"))
         message = message if len(message) <= LONGEST else message[: LONGEST - 1] + "…"
         said = f"{status}: {message}"
+        if error.get("code") in ("insufficient_quota", "billing_hard_limit_reached") or status == 402:
+            return Stop(f"{self.url} says that the account has no credit left ({said}): top it up")
         if status in (401, 403):
             name = (
                 f"the key in {self.llm.key_env}" if self.llm.key_env else "requests without a key (llm.key_env is null)"
             )
-            return Stop(f"{self.url} refuses {name} ({said}): check the key and llm.base_url")
+            kind = Forbidden if status == 403 else Stop
+            return kind(f"{self.url} refuses {name} ({said}): check the key and llm.base_url")
         if status == 404:
             return Unknown(f"{self.url} does not know the model {self.llm.model!r} or the path ({said}): check both")
-        if error.get("code") == "insufficient_quota":
-            return Stop(f"{self.url} says that the account has no credit left ({said}): top it up")
         if status == 429:
             return Again(said, wait=_wait(headers), busy=True)
         if status in (408, 409, 425) or status >= 500:
             return Again(said, wait=_wait(headers))
-        unknown_form = status in (400, 422) and re.search(r"response_format|json_schema", message)
+        unknown_form = status in (400, 422) and re.search(r"response_format|schema|grammar", message)
         if unknown_form and asked and self.llm.structured == "auto":
             if asked == self.structured and self._level + 1 < len(LEVELS):
                 self._level += 1
@@ -172,14 +181,22 @@ class Endpoint:
         await self.client.close()
 
 
+def url(llm: Llm) -> str:
+    return (llm.base_url or OPENAI).rstrip("/")
+
+
 def key(llm: Llm) -> str | None:
-    """The key from the environment; raises `UserError` if it is not there."""
+    """The key from the environment; raises `UserError` if it is not there, or is none."""
     if llm.key_env is None:
         return None
     if not (found := os.environ.get(llm.key_env, "").strip()):
         raise UserError(
             f"the environment has no {llm.key_env}, which llm.key_env names: export it, "
             "or set llm.key_env to null for an endpoint that asks for no key"
+        )
+    if not re.fullmatch(r"[!-~]+", found):
+        raise UserError(
+            f"what {llm.key_env} holds is no key: it has spaces, line ends or quotation marks that are no ASCII"
         )
     return found
 
@@ -190,7 +207,8 @@ def _wait(headers: Any) -> float | None:
         if (value := headers.get(name)) is None:
             continue
         try:
-            return max(0.0, float(value) * unit) or None
+            seconds = float(value) * unit
+            return seconds if 0 < seconds < math.inf else None
         except ValueError:
             pass
         try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 
+from stages.shared.llm.cache import Cache
 from stages.shared.llm.request import Reply, Request
 from stages.shared.params import Llm
 
@@ -37,6 +38,7 @@ class Meter:
         self.cached = 0
         self._reserved = 0.0
         self._seen: set[str] = set()
+        self._lost: set[str] = set()
 
     def price(self, prompt_tokens: float, completion_tokens: float) -> float:
         prices = self.llm.prices
@@ -63,6 +65,12 @@ class Meter:
             self.cached += 1
         else:
             self.sent += 1
+
+    def count_lost(self, request: Request, cache: Cache) -> None:
+        """Count the attempts whose replies were lost before this run, once."""
+        if request.key not in self._lost:
+            self._lost.add(request.key)
+            self.cost += cache.lost(request.key) * self.bound(request)
 
     def fits(self, dollars: float) -> bool:
         limit = self.llm.max_cost_usd

@@ -124,13 +124,20 @@ class Session:
         try:
             request = next(steps)
             while (reply := self.cache.get(request.key)) is not None:
+                self._count_lost(request)
                 self.meter.count(request, reply, cached=True)
                 self.used.setdefault(request.key, task.name)
                 request = steps.send(reply)
         except StopIteration as end:
             return end.value, None
         steps.close()
+        self._count_lost(request)
         return None, request
+
+    def _count_lost(self, request: Request) -> None:
+        """Count what attempts of runs before this one may have cost."""
+        if self.llm.max_cost_usd is not None:
+            self.meter.count_lost(request, self.cache)
 
     def _ask(self, job: str, tasks: list[Task]) -> None:
         """Have the cache filled with all that the tasks ask for."""
@@ -188,13 +195,14 @@ class Session:
                         # Not compared with others: what builds on stand-ins is alike here and will not be then.
                         requests += 1
                         length = len(request.stand_in.encode())
-                        rate = rates.get(request.form.__name__, (1 / BYTES_PER_TOKEN, length / BYTES_PER_TOKEN))
+                        rate = rates.get(request.form.__name__, (1 / BYTES_PER_TOKEN, 1 / BYTES_PER_TOKEN))
                         prompt_tokens += request.size * rate[0]
-                        completion_tokens += rate[1]
+                        completion_tokens += length * rate[1]
                     elif request.key not in seen:
                         seen.add(request.key)
                         requests += 1
                         cached += 1
+                        self.meter.count(request, reply, cached=True)
                     request = steps.send(reply or Reply(request.stand_in, STAND_IN))
             except StopIteration as end:
                 value = end.value

@@ -60,7 +60,7 @@ def test_what_is_in_a_batch_is_not_sent_directly_as_well(settings):
         cache = Cache(path_of(llm.cache, asking.ROOT))
         cache.open_batch("tag", endpoint.url, [next(asking.tasks(llm, 2)[1].steps())])
         cache.close()
-        assert "in a batch that is not collected: set llm.mode to batch" in stopped(llm, 2)
+        assert "that is not collected: set llm.mode to batch and run again" in stopped(llm, 2)
         assert [r.path for r in endpoint.requests].count("/v1/chat/completions") <= 1
 
 
@@ -114,14 +114,23 @@ def test_a_batch_that_fails_is_one_sentence_and_leaves_nothing_behind(settings):
     with Endpoint(batch_end=["failed"]) as endpoint:
         llm = settings(endpoint, mode="batch")
         said = stopped(llm)
-        (name,) = endpoint.batches
         assert said == (
-            f"synthesize, queries: the endpoint could not work on the batch {name} (Enqueued token limit reached.): "
-            "mend that and run again"
+            f"synthesize, queries: {endpoint.url} takes no batch of this size (Enqueued token limit reached.): "
+            "lower llm.batch_size"
         )
         assert left(llm) == []
         assert run(llm)[0] == right()
         assert sizes(endpoint) == [3, 3]
+
+
+def test_batches_that_the_account_has_no_room_for_wait_until_others_are_done(settings):
+    with Endpoint(batch_end=["completed", "failed", "failed"]) as endpoint:
+        llm = settings(endpoint, mode="batch", batch_size=2)
+        made, session = run(llm, 6)
+        assert made == right(6)
+        assert session.failures == []
+        assert sizes(endpoint) == [2, 2, 2, 2, 2]
+        assert once_each(endpoint, llm)
 
 
 @pytest.mark.parametrize(("fault", "kind"), [("400-schema", "json_object"), ("400-format", None)])
@@ -232,7 +241,14 @@ def test_another_endpoint_does_not_wait_for_the_batches_of_the_first(settings, s
         assert not first.answers()
 
 
-def test_a_batch_that_the_endpoint_has_forgotten_is_submitted_again(settings, start):
+def give_up(llm):
+    cache = Cache(path_of(llm.cache, asking.ROOT))
+    given_up = cache.forget_batches()
+    cache.close()
+    return given_up
+
+
+def test_a_batch_that_the_endpoint_has_forgotten_is_submitted_again_only_if_it_is_given_up(settings, start):
     with Endpoint(polls=10**9) as endpoint:
         llm = settings(endpoint, mode="batch")
         process = start(llm, 6)
@@ -240,6 +256,10 @@ def test_a_batch_that_the_endpoint_has_forgotten_is_submitted_again(settings, st
         process.kill()
         process.wait()
     with Endpoint(port=endpoint.port) as endpoint:
+        assert "use the key that submitted it, or give it up with" in stopped(llm, 6)
+        assert not endpoint.batches
+        (given_up,) = give_up(llm)
+        assert given_up.endswith(f" at {endpoint.url}")
         made, session = run(llm, 6)
         assert made == right(6)
         assert session.failures == []
@@ -258,8 +278,35 @@ def test_files_that_the_endpoint_keeps_no_longer_are_asked_for_anew(settings):
                 lost.append(endpoint._files.pop(batch["output_file_id"]))
 
         endpoint._finish = finish
+        assert "or its files" in stopped(llm, 3)
+        assert sizes(endpoint) == [3]
+        give_up(llm)
         assert run(llm, 3)[0] == right()
         assert sizes(endpoint) == [3, 3]
+
+
+def test_how_the_url_is_spelt_makes_no_other_endpoint(settings, start):
+    with Endpoint(polls=10**9) as endpoint:
+        llm = settings(endpoint, mode="batch")
+        process = start(llm, 6)
+        in_progress(endpoint, process)
+        process.kill()
+        process.wait()
+        endpoint.polls = 0
+        assert run(llm.model_copy(update={"base_url": endpoint.url + "/"}), 6)[0] == right(6)
+        assert sizes(endpoint) == [6]
+
+
+def test_what_a_living_process_is_sending_goes_into_no_batch(settings):
+    with Endpoint() as endpoint:
+        llm = settings(endpoint, mode="batch")
+        other, mine = (Cache(path_of(llm.cache, asking.ROOT)) for _ in range(2))
+        first, second = (next(asking.steps(llm, number)) for number in range(2))
+        assert other.claim(first.key)
+        assert mine.open_batch("tag", endpoint.url, [first, second]) == [second]
+        other.close()
+        assert mine.open_batch("later", endpoint.url, [first, second]) == [first]
+        mine.close()
 
 
 def test_two_processes_share_one_batch(settings, start):

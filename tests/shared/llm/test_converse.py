@@ -196,7 +196,7 @@ def test_a_refusal_and_a_filtered_reply_are_not_asked_for_again():
 def test_a_reply_that_was_cut_off_says_so():
     requests, made = dialogue([Reply(GOOD[:-3], "length"), GOOD])
     assert made == ["a", "b"]
-    assert "the reply was cut off at its greatest length; no JSON" in requests[1].messages[-1]["content"]
+    assert "the reply was cut off at its greatest length, so write less; no JSON" in requests[1].messages[-1]["content"]
     assert dialogue([Reply(GOOD, "length")])[1] == ["a", "b"]
 
 

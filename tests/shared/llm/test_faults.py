@@ -19,7 +19,7 @@ LASTING = {
     "not-json": "no reply in 2 attempts, the last: the endpoint's answer is not JSON",
     "empty-choices": "no reply in 2 attempts, the last: the endpoint's answer holds no reply",
     "400": "refused by the endpoint (400: Invalid value for 'messages'.)",
-    "length": "no usable reply in 3 tries: the reply was cut off at its greatest length; no JSON object in the reply",
+    "length": "no usable reply in 3 tries: the reply was cut off at its greatest length, so write less; no JSON",
     "truncated": "no usable reply in 3 tries: no JSON object in the reply (",
     "invalid": "no usable reply in 3 tries: no JSON object in the reply",
     "schema": "no usable reply in 3 tries: not the form asked for (queries: Field required)",

@@ -85,7 +85,7 @@ def test_what_the_endpoint_does_not_count_is_counted_by_bytes(settings):
         llm = settings(endpoint, **PRICED)
         _, session = run(llm, 1)
         asked = request(llm)
-        ((content,),) = [[row[5]] for row in rows(llm)]
+        ((content,),) = [[row[6]] for row in rows(llm)]
         assert session.meter.cost == pytest.approx(session.meter.price(asked.size + FRAME, len(content.encode())))
         assert spent(endpoint, llm) < session.meter.cost <= session.meter.bound(asked) * 2
 
@@ -129,3 +129,14 @@ def test_no_more_requests_are_sent_at_once_than_allowed(settings, concurrency):
         made, _ = run(settings(endpoint, concurrency=concurrency), 15)
         assert made == right(15)
         assert endpoint.most == concurrency
+
+
+def test_what_lost_replies_may_have_cost_is_remembered(settings):
+    """Cut off again and again, each run would else spend the whole budget anew."""
+    with Endpoint(faults=lambda body, nth: "cut") as endpoint:
+        llm = settings(endpoint, concurrency=1, retries=100, **PRICED)
+        llm = llm.model_copy(update={"max_cost_usd": 3.5 * Meter(llm).bound(request(llm))})
+        assert "stopped at $" in stopped(llm, 2)
+        assert len(endpoint.requests) == 3
+        assert "stopped at $" in stopped(llm, 2)
+        assert len(endpoint.requests) == 3

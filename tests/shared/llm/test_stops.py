@@ -8,9 +8,12 @@ import time
 
 import pytest
 
+from stages.shared import params
+from stages.shared.errors import UserError
 from stages.shared.llm.cache import Cache
 from stages.shared.llm.direct import Direct
 from stages.shared.llm.meter import Meter
+from tests import endpoint as server
 from tests.endpoint import Endpoint
 from tests.shared.llm import asking
 from tests.shared.llm.conftest import ended, once_each, right, rows, run, stopped
@@ -182,3 +185,78 @@ def test_those_who_wait_for_the_same_reply_end_with_it(settings):
         with pytest.raises(asyncio.CancelledError):
             asyncio.run(ended_meanwhile(llm, asking.tasks(llm, 1) * 4, lambda _, running: running.cancel()))
         assert len(endpoint.requests) == 1
+
+
+def says(monkeypatch, fault, status, headers=(), **error):
+    """Have the endpoint's fault be this answer."""
+    kind, code = error.get("kind", "invalid_request_error"), error.get("code")
+    answer = (status, dict(headers), kind, code, error.get("message", "No."))
+    monkeypatch.setitem(server.ERRORS, fault, answer)
+
+
+@pytest.mark.parametrize(("status", "code"), [(402, None), (429, "billing_hard_limit_reached")])
+def test_an_account_without_credit_stops_after_replies_too(settings, monkeypatch, status, code):
+    says(monkeypatch, "400", status, code=code)
+    with Endpoint(faults=lambda body, nth: None if "test 0." in body["messages"][0]["content"] else "400") as endpoint:
+        llm = settings(endpoint, concurrency=1)
+        assert "has no credit left" in stopped(llm, 50)
+        assert len(endpoint.requests) == 2
+
+
+def test_a_gateway_that_will_not_have_one_request_costs_that_item(settings):
+    with Endpoint(faults=lambda body, nth: "403" if "test 1." in body["messages"][0]["content"] else None) as endpoint:
+        made, session = run(settings(endpoint, concurrency=1), 3)
+        assert made == [right(3)[0], None, right(3)[2]]
+        assert "403: You are not allowed" in session.failures[0].reason
+
+
+@pytest.mark.parametrize("wish", ["3600", "1e30"])
+def test_a_wish_for_hours_of_quiet_ends_the_run(settings, monkeypatch, wish):
+    says(monkeypatch, "429", 429, {"Retry-After": wish}, code="rate_limit_exceeded")
+    with Endpoint(faults=lambda body, nth: "429") as endpoint:
+        assert "wants to be left alone for " in stopped(settings(endpoint), 3)
+
+
+def test_a_wish_without_end_is_none(settings, monkeypatch):
+    says(monkeypatch, "429", 429, {"Retry-After": "inf"}, code="rate_limit_exceeded")
+    with Endpoint(faults=lambda body, nth: "429" if nth == 0 else None) as endpoint:
+        assert run(settings(endpoint))[0] == right()
+
+
+def test_refusals_without_a_reply_say_why_and_what_to_mend(settings, monkeypatch):
+    says(monkeypatch, "400", 400, message="Unsupported value: 'temperature'.")
+    with Endpoint(faults=lambda body, nth: "400") as endpoint:
+        said = stopped(settings(endpoint, concurrency=1), 50)
+        assert (
+            "the first 20 requests, the last: refused by the endpoint (400: Unsupported value: 'temperature'.)" in said
+        )
+        assert said.endswith("mend llm.parameters or llm.model")
+        assert len(endpoint.requests) == 20
+
+
+def test_another_host_never_gets_the_key(settings, key, monkeypatch):
+    with Endpoint() as other:
+        says(monkeypatch, "400", 308, {"Location": f"{other.url}/chat/completions"})
+        with Endpoint(faults=lambda body, nth: "400") as endpoint:
+            _, session = run(settings(endpoint, key_header="api-key", **key), 2)
+            assert all(failure.reason.startswith("refused by the endpoint (308") for failure in session.failures)
+            assert len(session.failures) == 2
+        assert other.requests == []
+
+
+@pytest.mark.parametrize("held", ["sk-one\nsk-two", "“sk-one”", "sk one"])
+def test_what_is_no_key_is_told_without_repeating_it(settings, monkeypatch, held):
+    monkeypatch.setenv("ISOGLOSS_TEST_KEY", held)
+    with Endpoint() as endpoint:
+        said = stopped(settings(endpoint, key_env="ISOGLOSS_TEST_KEY"))
+        assert said.startswith("what ISOGLOSS_TEST_KEY holds is no key")
+        assert "sk" not in said
+        assert endpoint.requests == []
+
+
+def test_a_key_in_place_of_its_variable_is_not_repeated():
+    tree = params.load(asking.ROOT / "params.yaml").model_dump()
+    tree["llm"]["key_env"] = KEY
+    with pytest.raises(UserError, match=r"llm\.key_env: what is given is no name of an environment variable") as caught:
+        params.validate(tree)
+    assert KEY not in str(caught.value)
