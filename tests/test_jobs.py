@@ -335,11 +335,22 @@ def test_labelled_queries_are_shown_examples_of_their_own_label(workspace):
     assert workspace.written("judgements").is_empty()
 
 
+def test_no_test_row_is_shown_whatever_column_the_examples_come_from(workspace):
+    path = ROOT / "data/collection/kb.jsonl"
+    workspace.corpus([("a", "train")])
+    with Endpoint() as endpoint:
+        workspace.asks(endpoint, synthesize__labelled__path=str(path), synthesize__labelled__per_label=1)
+        workspace.edit(synthesize__labelled__columns__text="text_hinglish", synthesize__labelled__examples=100)
+        workspace.run("synthesize")
+        shown = {text for prompt in prompts_of(endpoint) for text in re.findall(r"^- (.+)$", prompt, re.M)}
+    assert shown == {row["text_hinglish"] for _, row in jsonl.rows(path) if row["kind"] == "kb"}
+
+
 def labels(workspace, endpoint, rows, **changes):
     workspace.corpus([("a", "train")])
     workspace.jsonl("labels.jsonl", rows)
     columns = {"label": "intent", "description": "about", "text": "says"}
-    settings = {"path": "labels.jsonl", "columns": columns, "per_label": 2, "language": "ko"} | changes
+    settings = {"path": "labels.jsonl", "rows": {}, "columns": columns, "per_label": 2, "language": "ko"} | changes
     workspace.asks(endpoint, **{f"synthesize__labelled__{key}": value for key, value in settings.items()})
     workspace.run("synthesize")
 

@@ -335,6 +335,7 @@ def many(workspace, endpoint, topics, **changes):
         "synthesize__topics__per_topic": 1,
         "synthesize__labelled__per_label": 1,
         "synthesize__labelled__path": "labels.jsonl",
+        "synthesize__labelled__rows": {},
         "synthesize__translations": into,
     }
     return workspace.asks(endpoint, **settings | changes)

@@ -197,6 +197,7 @@ class LabelColumns(Group):
 
 class LabelledQueries(Group):
     path: str
+    rows: dict[str, list[str]]
     columns: LabelColumns
     per_label: Annotated[int, Field(ge=0)]
     language: Language

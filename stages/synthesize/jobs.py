@@ -213,11 +213,14 @@ class Label(NamedTuple):
 
 
 def read_labels(settings: LabelledQueries) -> list[Label]:
-    """The labels of a JSONL file: a row with a description describes its label, one with a text is an example of it."""
+    """The labels of a JSONL file: of the rows that `settings.rows` lets through, one with a description describes its
+    label, one with a text is an example of it."""
     columns = settings.columns
     descriptions: dict[str, str] = {}
     texts: dict[str, list[str]] = {}
     for place, row in jsonl.rows(settings.path):
+        if any(row.get(column) not in values for column, values in settings.rows.items()):
+            continue
         label = jsonl.text(row, columns.label, place)
         if not label:
             raise UserError(f"{place}: the label is empty: name it or remove the row")
@@ -226,7 +229,10 @@ def read_labels(settings: LabelledQueries) -> list[Label]:
         if row.get(columns.text):
             texts.setdefault(label, []).append(jsonl.text(row, columns.text, place))
     if not descriptions:
-        raise UserError(f"{settings.path} has no row with {columns.description!r}: name its column in params.yaml")
+        raise UserError(
+            f"{settings.path} has no row with {columns.description!r} among synthesize.labelled.rows: "
+            "name its column and the rows in params.yaml"
+        )
     return [Label(name, text, texts.get(name, [])) for name, text in sorted(descriptions.items())]
 
 
