@@ -27,14 +27,11 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from stages.shared import params  # noqa: E402
-from stages.shared.llm.converse import Filled, Form, ask  # noqa: E402
+from stages.shared.llm.converse import ask  # noqa: E402
 from stages.shared.llm.session import Session, Task  # noqa: E402
+from stages.synthesize.forms import Queries  # noqa: E402
 
 PROMPT = "You write search queries in English.\n\nWrite 2 different English queries. " + "Some passage. " * 70
-
-
-class Queries(Form):
-    queries: list[Filled]
 
 
 @contextmanager

@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import polars as pl
 import regex
@@ -23,9 +22,7 @@ from rapidfuzz import fuzz
 from stages.shared import duplicates, tables
 from stages.shared.errors import UserError
 from stages.shared.languages import language_name, scripts
-
-if TYPE_CHECKING:
-    from stages.shared.params import Filters
+from stages.shared.params import Filters
 
 # `item` names a parallel group: the same text in several languages. `passage` is the text of the passage that a query
 # is for, in the query's language; `label` what it belongs to and `description` what that means; "" where there is none.

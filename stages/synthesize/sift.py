@@ -81,11 +81,10 @@ def sift(
         pl.col("filter").fill_null("parallel"),
         pl.col("detail").fill_null("another text of it is left out or missing"),
     )
-    names = [*filters.CHECKS, "parallel"]
     counts = {
         job: {"texts": len(some)}
-        | {name: dropped.filter(job=job, filter=name).height for name in names}
-        | {"kept": kept.filter(job=job).height}
+        | filters.counts(dropped.filter(job=job))
+        | {"parallel": dropped.filter(job=job, filter="parallel").height, "kept": kept.filter(job=job).height}
         for job, some in written.items()
     }
     return kept, dropped.select(*tables.DROPPED).sort("job", *keys), counts

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
-from stages.shared.llm.request import REFUSED, STAND_IN, Failed, Reply, Request
+from stages.shared.llm.request import REFUSED, STAND_IN, Failed, Messages, Reply, Request
 from stages.shared.params import Llm
 
 
@@ -51,7 +51,7 @@ def ask(
     `check` returns what is wrong, or None. After `llm.reasks` further tries a reply that has the form is taken as it
     is, for the filters to judge; raises `Failed` if none had it, or if the model refuses.
     """
-    messages: tuple[dict[str, str], ...] = ({"role": "user", "content": prompt},)
+    messages: Messages = ({"role": "user", "content": prompt},)
     usable: F | None = None
     problem = ""
     for _ in range(llm.reasks + 1):

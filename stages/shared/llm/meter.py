@@ -22,6 +22,11 @@ BYTES_PER_TOKEN = 3.5
 WAIT = 0.05
 
 
+def most_tokens(request: Request) -> int:
+    """Tokens that are sent, at most: no tokenizer makes more of a text than its bytes."""
+    return request.size + FRAME * len(request.messages)
+
+
 def expected_tokens(request: Request) -> float:
     """Tokens of a request and its reply, by their bytes."""
     return (request.size + len(request.stand_in.encode())) / BYTES_PER_TOKEN
@@ -46,7 +51,7 @@ class Meter:
 
     def bound(self, request: Request) -> float:
         """Dollars that the request costs at most."""
-        return self.price(request.size + FRAME * len(request.messages), self.llm.longest_reply or 0)
+        return self.price(most_tokens(request), self.llm.longest_reply or 0)
 
     def count(self, request: Request, reply: Reply, cached: bool) -> None:
         """Count a reply, once however often the study uses it."""
@@ -58,7 +63,7 @@ class Meter:
         self.completion_tokens += replied or 0
         # Where the endpoint does not say, bytes: too many rather than too few.
         self.cost += self.price(
-            request.size + FRAME * len(request.messages) if sent is None else sent,
+            most_tokens(request) if sent is None else sent,
             len((reply.content or "").encode()) if replied is None else replied,
         )
         if cached:

@@ -7,7 +7,6 @@ that was never disturbed are the same code and give the same bytes.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,8 +21,6 @@ from stages.shared.llm.direct import Direct
 from stages.shared.llm.meter import BYTES_PER_TOKEN, Meter
 from stages.shared.llm.request import REFUSED, STAND_IN, Failed, Reply, Request, Steps
 from stages.shared.params import Llm
-
-log = logging.getLogger(__name__)
 
 
 class Task(NamedTuple):

@@ -166,6 +166,14 @@ def in_progress(endpoint, process):
         time.sleep(0.01)
 
 
+def kill_in_progress(start, endpoint, llm, count=6):
+    """A process that is killed while the endpoint works on its batch."""
+    process = start(llm, count)
+    in_progress(endpoint, process)
+    process.kill()
+    process.wait()
+
+
 def test_a_kill_while_a_batch_is_in_progress_sends_nothing_twice(settings, start):
     with Endpoint(polls=10**9) as endpoint:
         llm = settings(endpoint, mode="batch")
@@ -198,10 +206,7 @@ def test_an_interrupted_wait_goes_on_the_next_time(settings, start):
 def test_a_batch_that_is_not_wanted_any_more_does_not_disturb(settings, start):
     with Endpoint(polls=10**9) as endpoint:
         llm = settings(endpoint, mode="batch")
-        process = start(llm, 6)
-        in_progress(endpoint, process)
-        process.kill()
-        process.wait()
+        kill_in_progress(start, endpoint, llm)
         endpoint.polls = 2
         # Items 3 to 9: half of it is wanted; then none of it; then the rest.
         for begin in (3, 10, 0):
@@ -216,10 +221,7 @@ def test_a_batch_that_is_not_wanted_any_more_does_not_disturb(settings, start):
 def test_an_unwanted_batch_stays_for_those_who_want_it_again(settings, start):
     with Endpoint(polls=10**9) as endpoint:
         llm = settings(endpoint, mode="batch")
-        process = start(llm, 6)
-        in_progress(endpoint, process)
-        process.kill()
-        process.wait()
+        kill_in_progress(start, endpoint, llm)
         old, endpoint.polls = list(endpoint.batches), 0
         assert run(llm, 4, begin=50)[0] == right(4, 50)
         assert endpoint.batches[old[0]]["status"] == "in_progress"
@@ -231,10 +233,7 @@ def test_an_unwanted_batch_stays_for_those_who_want_it_again(settings, start):
 def test_another_endpoint_does_not_wait_for_the_batches_of_the_first(settings, start):
     with Endpoint(polls=10**9) as first, Endpoint() as second:
         llm = settings(first, mode="batch")
-        process = start(llm, 6)
-        in_progress(first, process)
-        process.kill()
-        process.wait()
+        kill_in_progress(start, first, llm)
         assert run(settings(second, mode="batch"), 6)[0] == right(6)
         assert sizes(second) == [6]
         assert run(llm, 6)[0] == right(6)
@@ -251,10 +250,7 @@ def give_up(llm):
 def test_a_batch_that_the_endpoint_has_forgotten_is_submitted_again_only_if_it_is_given_up(settings, start):
     with Endpoint(polls=10**9) as endpoint:
         llm = settings(endpoint, mode="batch")
-        process = start(llm, 6)
-        in_progress(endpoint, process)
-        process.kill()
-        process.wait()
+        kill_in_progress(start, endpoint, llm)
     with Endpoint(port=endpoint.port) as endpoint:
         assert "use the key that submitted it, or give it up with" in stopped(llm, 6)
         assert not endpoint.batches
@@ -288,10 +284,7 @@ def test_files_that_the_endpoint_keeps_no_longer_are_asked_for_anew(settings):
 def test_how_the_url_is_spelt_makes_no_other_endpoint(settings, start):
     with Endpoint(polls=10**9) as endpoint:
         llm = settings(endpoint, mode="batch")
-        process = start(llm, 6)
-        in_progress(endpoint, process)
-        process.kill()
-        process.wait()
+        kill_in_progress(start, endpoint, llm)
         endpoint.polls = 0
         assert run(llm.model_copy(update={"base_url": endpoint.url + "/"}), 6)[0] == right(6)
         assert sizes(endpoint) == [6]
