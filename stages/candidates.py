@@ -1,4 +1,4 @@
-"""candidates: the teacher (the base) ranks the whole pool, in each language, for each training query.
+"""candidates: the teacher (the base or another encoder) ranks the whole pool, in each language, for each query.
 
 Expensive, and free of every choice about negatives: the query's own passages stay in the list, so that a position is
 the raw rank of retrieval.
@@ -6,23 +6,25 @@ the raw rank of retrieval.
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from stages.shared import collection, encoder, errors, models, params, search, tables
+from stages.shared import collection, embeddings, encoder, errors, models, params, search, tables
 
 log = logging.getLogger("candidates")
 OUT = Path("data/candidates")
 
 
 def main() -> None:
-    settings, languages, trusted = params.read("candidates", "languages", "base.trust_remote_code")
+    settings, languages = params.read("candidates", "languages")
+    teacher_settings, trusted, attention = params.read("teacher", "base.trust_remote_code", "base.attention")
     passages, queries, judgements, _ = collection.read()
     queries = queries.filter(split="train")
     if queries.is_empty():
         raise errors.UserError("there is no training query: check corpus.queries, synthesize and corpus.split.train")
-    teacher = encoder.load(models.BASE, settings.batch_size, trusted)
+    teacher, record = load_teacher(teacher_settings, settings.batch_size, trusted, attention)
     pool = passages.select("passage").unique().sort("passage")
     numbered = pool.with_row_index("number")
     passages = passages.join(numbered, on="passage").sort("number").with_columns(text=tables.passage_text())
@@ -61,6 +63,32 @@ def main() -> None:
     with tables.replacing(OUT) as draft:
         tables.write(pool, draft / "pool.parquet", tables.POOL)
         tables.write(pl.concat(parts), draft / "ranked.parquet", tables.CANDIDATES)
+        tables.write_json(record, draft / "teacher.json")
+
+
+def load_teacher(
+    teacher: params.Encoder, batch_size: int, trusted: bool, attention: str | None
+) -> tuple[encoder.Encoder, dict[str, Any]]:
+    """The encoder that ranks, its vectors kept, and a record of it; `trusted` and `attention` are the base's."""
+    if teacher.name == "base":
+        unused = [key for key, value in teacher if value and key not in ("name", "dtype")]
+        if unused:
+            raise errors.UserError(f"teacher.{unused[0]} does not apply to teacher.name base: write null")
+        loaded = encoder.load(models.BASE, batch_size, trusted, attention)
+        if not isinstance(loaded, encoder.TransformerEncoder):  # a table, faster than reading what was kept
+            return loaded, {"name": "base"}
+        model, identity, record = loaded.model, f"{embeddings.content(models.BASE)} {attention}", {"name": "base"}
+    else:
+        from stages.shared import pretrained
+
+        model, record = pretrained.load(teacher, "teacher")
+        loaded = encoder.TransformerEncoder(model, batch_size)
+        folder = Path(teacher.name)
+        identity = embeddings.content(folder) if folder.is_dir() else f"{teacher.name} {record['revision']}"
+    prompts = {role: model.prompts.get(name) or "" for role, name in encoder.PROMPT_NAMES.items()}
+    run = {trait: value for trait, value in record.items() if trait not in ("name", "preset", "revision", "prompts")}
+    # Batches are part of it: a text's last bits depend on what it is padded with.
+    return embeddings.Kept(loaded, [identity, run, batch_size], prompts), record
 
 
 def positive_scores(asked: np.ndarray, vectors: np.ndarray, own: pl.DataFrame, judged: pl.DataFrame) -> pl.Series:

@@ -1,10 +1,12 @@
 """merge: one model computed from the weights of others (SentenceTransformer.merge, over mergekit).
 
-Pooling, normalisation, prompts and maximal length are those of the parts, which must agree on them.
+Pooling, normalisation, prompts, maximal length and padding side are those of the parts, which must agree on them.
 """
 
+import copy
 import logging
 import sys
+from typing import Any
 
 from stages.shared import errors, models, params, tables
 from stages.shared.errors import UserError
@@ -28,6 +30,8 @@ def main() -> None:
         for folder in parts.values()
     ]
     agree(name, dict(zip(parts, loaded, strict=True)))
+    if trusted:
+        loaded = [loaded[0], *(alike(loaded[0], other) for other in loaded[1:])]
     try:
         # Weights are scaled to add up to 1; sums are taken in float32.
         merged = SentenceTransformer.merge(
@@ -40,17 +44,35 @@ def main() -> None:
     log.info(f"{name}: " + " + ".join(f"{weight:g} {part}" for part, weight in merge.weights.items()))
 
 
-def agree(name: str, loaded: dict) -> None:
+def agree(name: str, loaded: dict[str, Any]) -> None:
     """Raise `UserError` if the parts differ in what `SentenceTransformer.merge` takes from the first unasked."""
-    first, *others = loaded
-    for trait in ("prompts", "default_prompt_name", "max_seq_length", "similarity_fn_name"):
+    found = {part: traits(model) for part, model in loaded.items()}
+    first, *others = found
+    for trait, value in found[first].items():
         for other in others:
-            values = [getattr(loaded[part], trait) for part in (first, other)]
-            if values[0] != values[1]:
+            if found[other][trait] != value:
                 raise UserError(
-                    f"merges.{name}: {first} and {other} differ in {trait} ({values[0]!r}, {values[1]!r}): "
+                    f"merges.{name}: {first} and {other} differ in {trait} ({value!r}, {found[other][trait]!r}): "
                     "merge models of one base"
                 )
+
+
+def alike(model: Any, other: Any) -> Any:
+    """`other` as an instance of `model`'s classes: a model's own code is loaded once for each folder, and the classes
+    then differ for mergekit though they are the same."""
+    kinds = [type(getattr(m[0], "auto_model", m[0])) for m in (model, other)]
+    if kinds[0] is kinds[1] or kinds[0].__qualname__ != kinds[1].__qualname__:
+        return other
+    same = copy.deepcopy(model)
+    same.load_state_dict(other.state_dict())
+    return same
+
+
+def traits(model: Any) -> dict[str, Any]:
+    names = ("prompts", "default_prompt_name", "max_seq_length", "similarity_fn_name")
+    # A static model's tokenizer does not pad.
+    padding = getattr(model.tokenizer, "padding_side", None)
+    return {**{name: getattr(model, name) for name in names}, "padding_side": padding}
 
 
 if __name__ == "__main__":

@@ -30,8 +30,9 @@ def main() -> None:
     kind, name = sys.argv[1:]
     if kind not in FOLDERS:
         raise UserError(f"{kind!r} is no kind of model: write {', '.join(FOLDERS)}")
-    settings, benchmarks, trusted = params.read("retrieve", "benchmarks", "base.trust_remote_code")
-    model = encoder.load(FOLDERS[kind](name), settings.batch_size, trusted)
+    settings, benchmarks = params.read("retrieve", "benchmarks")
+    trusted, attention = params.read("base.trust_remote_code", "base.attention")
+    model = encoder.load(FOLDERS[kind](name), settings.batch_size, trusted, attention)
     found = {
         benchmark: {
             # In the order of the document ids that `score` gives trec_eval, for the tie rule of `search`.

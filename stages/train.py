@@ -11,9 +11,13 @@ import polars as pl
 
 from stages.shared import errors, models, params, tables
 from stages.shared.errors import UserError
+from stages.shared.params import Train
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from sentence_transformers import SentenceTransformer
+
+    from stages.shared.training import Pool
 
 log = logging.getLogger("train")
 TRAINSETS = Path("data/trainsets")
@@ -22,38 +26,33 @@ CURVES = Path("metrics/training")
 
 def main() -> None:
     name = sys.argv[1]
-    settings, seed, dtype, trusted = params.read("train", "seed", "base.dtype", "base.trust_remote_code")
+    settings, seed, dtype, attention, trusted = params.read(
+        "train", "seed", "base.dtype", "base.attention", "base.trust_remote_code"
+    )
     import torch
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.base.losses.gradcache import has_static_embedding_input
 
     from stages.shared import training
 
-    rows = dataset(TRAINSETS / name)
-    # Updates happen in float32, whatever the base is stored in (a static base heeds no torch_dtype).
-    model = SentenceTransformer(
-        str(models.BASE),
-        local_files_only=True,
-        trust_remote_code=trusted,
-        model_kwargs={"torch_dtype": "float32"},
-    ).float()
-    if settings.mini_batch_size and has_static_embedding_input(model):
-        raise UserError("train.mini_batch_size cannot split a static base's batches: write null")
-    if settings.max_length and has_static_embedding_input(model):
-        raise UserError("train.max_length does not apply to a static base, which reads texts of any length: write null")
+    rows, drawn = dataset(TRAINSETS / name), pools(name, settings.batch_size)
+    model = base(settings, dtype, attention, trusted)
+    length = model.max_seq_length
     if settings.max_length:
-        own_length, model.max_seq_length = model.max_seq_length, settings.max_length
-    key = training.fingerprint("train", settings, seed, TRAINSETS / name, models.BASE)
+        model.max_seq_length = settings.max_length
+    adapted = training.adapt(model, settings.lora, seed) if settings.lora else None
+    key = training.fingerprint("train", settings, seed, dtype, attention, TRAINSETS / name, models.BASE)
     points = training.fit(
         model,
         rows,
         training.InfoNCE(model, settings.temperature, mini_batch_size=settings.mini_batch_size),
         key,
         seed=seed,
-        **settings.model_dump(exclude={"temperature", "mini_batch_size", "max_length"}),
+        pools=drawn,
+        **settings.model_dump(exclude={"temperature", "mini_batch_size", "max_length", "lora"}),
     )
+    if adapted:
+        training.fold(adapted)
     if settings.max_length:
-        model.max_seq_length = own_length
+        model.max_seq_length = length
     with tables.replacing(models.TRAINED / name) as draft:
         training.save(model.to(dtype=getattr(torch, dtype)), draft)
     tables.write_text(curve(points), CURVES / f"{name}.csv")
@@ -61,6 +60,47 @@ def main() -> None:
     log.info(
         f"{name}: {rows.num_rows:,} rows, {settings.steps:,} steps, loss {points[0][1]:.3f} to {points[-1][1]:.3f}"
     )
+
+
+def base(settings: Train, dtype: str, attention: str | None, trusted: bool) -> "SentenceTransformer":
+    """The base, to be trained; raises `UserError` if it is static and `settings` are a transformer's.
+
+    In float32, whatever it is stored in, for small updates would be rounded away. With LoRA its weights stay as they
+    are, and so does their type.
+    """
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.losses.gradcache import has_static_embedding_input
+
+    model = SentenceTransformer(
+        str(models.BASE),
+        local_files_only=True,
+        trust_remote_code=trusted,
+        model_kwargs={"dtype": dtype if settings.lora else "float32", "attn_implementation": attention},
+    )
+    if has_static_embedding_input(model):
+        if settings.mini_batch_size:
+            raise UserError("train.mini_batch_size cannot split a static base's batches: write null")
+        if settings.max_length:
+            raise UserError(
+                "train.max_length does not apply to a static base, which reads texts of any length: write null"
+            )
+    # A static base heeds no dtype.
+    return model if settings.lora else model.float()
+
+
+def pools(name: str, batch_size: int) -> "list[Pool] | None":
+    """The rows that hybrid batches are drawn from, with the share of each pool; None: all rows alike."""
+    rows = tables.read(TRAINSETS / name / "rows.parquet", tables.TRAINING_ROWS)["composition"]
+    found = []
+    for share, compositions in tables.read(TRAINSETS / name / "batches.parquet", tables.BATCHES).iter_rows():
+        held = rows.is_in(compositions).arg_true().to_numpy()
+        if len(held) < batch_size:
+            raise UserError(
+                f"recipes.{name}.hybrid draws batches of {', '.join(compositions)} alone, but there are {len(held):,} "
+                f"such rows, fewer than train.batch_size ({batch_size:,}): lower it, or change the recipe"
+            )
+        found.append((share, held))
+    return found or None
 
 
 def dataset(folder: Path) -> "Dataset":

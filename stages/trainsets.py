@@ -30,9 +30,9 @@ def main() -> None:
     groups = stored.passages.select("passage").unique().sort("passage").with_row_index("group")
     with tables.replacing(OUT) as draft:
         for name, recipe in recipes.items():
+            compositions = [composition(spelling, languages) for spelling in recipe.compositions]
             parts = []
-            for spelling in recipe.compositions:
-                slots = composition(spelling, languages)
+            for slots in compositions:
                 file = TRIPLES / recipe.negatives / f"{slots.name}.parquet"
                 parts.append(with_texts(tables.read(file, tables.TRIPLES), slots, texts, groups))
             rows, distinct = store_once(pl.concat(parts))
@@ -40,7 +40,19 @@ def main() -> None:
                 raise errors.UserError(f"recipes.{name} has no triple: its languages have no training query")
             tables.write(distinct, draft / name / "texts.parquet", tables.TEXTS)
             tables.write(rows, draft / name / "rows.parquet", tables.TRAINING_ROWS)
+            tables.write(batches(recipe.hybrid, compositions), draft / name / "batches.parquet", tables.BATCHES)
             log.info(f"{name}: {rows.height:,} rows, {distinct.height:,} texts")
+
+
+def batches(hybrid: float | None, compositions: list[Composition]) -> pl.DataFrame:
+    """The pools of hybrid batches (arXiv 2408.10536, section 3): with the share `hybrid` (alpha) a batch is of one
+    composition whose query and positive agree in language, each as likely; else it mixes those where they differ."""
+    rows: list[tuple[float, list[str]]] = []
+    if hybrid is not None:
+        mono = list(dict.fromkeys(c.name for c in compositions if not c.crosses))
+        cross = list(dict.fromkeys(c.name for c in compositions if c.crosses))
+        rows = [(hybrid / len(mono), [name]) for name in mono] + [(1 - hybrid, cross)]
+    return pl.DataFrame([row for row in rows if row[0] > 0], schema=tables.BATCHES, orient="row")
 
 
 def with_texts(triples: pl.DataFrame, slots: Composition, texts: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:

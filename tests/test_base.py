@@ -8,12 +8,11 @@ import pytest
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
-from tokenizers import Tokenizer
 
-from stages.base import pretrained, static
-from stages.shared import params, tables
+from stages.base import static
+from stages.shared import tables
 from stages.shared.errors import UserError
-from tests.conftest import WORDS, save_sentence_transformer, save_transformer, static_model
+from tests.checkpoints import WORDS, save_sentence_transformer
 
 WORDS_KO = ["가을", "바람", "서울", "도서관", "역사", "과학", "바다", "산길", "음악", "학교"]
 
@@ -106,11 +105,12 @@ def test_the_tokenizer_normalizes_and_repeats():
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("pooling", "cls"), ("max_length", 9), ("prompts", {"query": "", "passage": "x"})]
+    ("key", "value"),
+    [("pooling", "cls"), ("max_length", 9), ("prompts", {"query": "", "passage": "x"}), ("attention", "eager")],
 )
 def test_what_a_static_base_has_not_is_refused(workspace, training, key, value):
     workspace.edit(**{f"base__{key}": value})
-    with pytest.raises(UserError, match="do not apply to base"):
+    with pytest.raises(UserError, match=f"base.{key} does not apply to base.name static"):
         workspace.run("base")
 
 
@@ -194,41 +194,27 @@ def test_nothing_saved_depends_on_the_day(workspace, training, checkpoints):
     assert "model.safetensors" in names
 
 
-def load(workspace, **changes):
-    return pretrained.load(workspace.edit(**{f"base__{k}": v for k, v in changes.items()}) and params.read("base"))
+def test_the_record_says_how_the_base_is_run(workspace, training, checkpoints):
+    folder = checkpoints["xlm-r", "sentence-transformers"]
+    based(workspace, folder, prompts={"query": "w7 ", "passage": ""}, max_length=20, dtype="bfloat16")
+    assert json.loads((workspace.path / "models/base/encoder.json").read_text()) == {
+        "name": "xlm-r-st",
+        "preset": None,
+        "revision": None,
+        "pooling": "cls",
+        "prompts": {"query": "w7 ", "passage": ""},
+        "max_length": 20,
+        "dtype": "bfloat16",
+        "attention": "sdpa",
+        "padding": "right",
+        "dimension": 32,
+    }
 
 
-@pytest.mark.parametrize("family", ["bert", "xlm-r"])
-def test_weights_that_may_hold_a_pickle_are_refused(workspace, tmp_path, family):
-    folder = save_transformer(tmp_path / "pickled", family, safe=False)
-    with pytest.raises(UserError, match="cannot be loaded") as caught:
-        load(workspace, name=str(folder))
-    assert "safetensors" in str(caught.value)
-    assert len(str(caught.value).splitlines()) == 1
-
-
-def test_what_cannot_be_is_told_in_a_sentence(workspace, checkpoints, tmp_path):
-    plain = str(checkpoints["bert", "transformers"])
-    with pytest.raises(UserError, match="which is no folder"):
-        load(workspace, name="./nowhere")
-    with pytest.raises(UserError, match=r"base\.name 'some/where' at abc cannot be loaded") as caught:
-        load(workspace, name="some/where", revision="abc")
-    assert len(str(caught.value).splitlines()) == 1
-    with pytest.raises(UserError, match="has 64 positions: lower it"):
-        load(workspace, name=plain, revision=None, max_length=65)
-
-
-def test_code_of_others_is_not_run_unpinned(workspace):
-    with pytest.raises(UserError, match="pin its revision"):
-        load(workspace, name="some/where", trust_remote_code=True)
-
-
-def test_a_static_model_has_no_pooling_or_length(workspace, tmp_path):
-    static_model().save_pretrained(str(tmp_path / "static"), create_model_card=False)
-    with pytest.raises(UserError, match="does not pool tokens"):
-        load(workspace, name=str(tmp_path / "static"), pooling="cls")
-    with pytest.raises(UserError, match="reads texts of any length"):
-        load(workspace, name=str(tmp_path / "static"), pooling=None, max_length=8)
-    config = json.loads((tmp_path / "static" / "modules.json").read_text())
-    assert config[0]["type"].endswith("StaticEmbedding")
-    assert Tokenizer.from_file(str(tmp_path / "static" / "tokenizer.json")).get_vocab_size() == len(WORDS) + 3
+def test_a_base_is_the_same_bytes_again(workspace, training, checkpoints):
+    written = []
+    for _ in range(2):
+        based(workspace, checkpoints["xlm-r", "transformers"])
+        out = workspace.path / "models/base"
+        written.append({str(f.relative_to(out)): f.read_bytes() for f in out.rglob("*") if f.is_file()})
+    assert written[0] == written[1]

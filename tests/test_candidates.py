@@ -1,12 +1,16 @@
 """candidates: the teacher's ranks, against the vectors themselves."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
+from sentence_transformers import SentenceTransformer
 
-from stages.shared import encoder, tables
+from stages.shared import embeddings, encoder, tables
 from stages.shared.errors import UserError
-from tests.conftest import static_model
+from tests.checkpoints import save_published, save_sentence_transformer, static_model
 
 PROMPTS = {"query": "q: ", "document": "p: "}
 
@@ -78,4 +82,77 @@ def test_a_passage_judged_not_relevant_changes_no_score(workspace):
 def test_without_training_queries_there_is_nothing_to_mine(workspace):
     workspace.corpus([("p1", "test"), ("p2", "train")], [("q", "p1")])
     with pytest.raises(UserError, match="there is no training query"):
+        workspace.run("candidates")
+
+
+@pytest.fixture
+def encoded(workspace, monkeypatch):
+    """The texts that transformers were given, in the order of the calls; vectors are kept in the workspace."""
+    monkeypatch.setattr(embeddings, "STATE", workspace.path / "state")
+    seen, encode = [], encoder.TransformerEncoder.encode
+
+    def watched(self, texts, role):
+        seen.extend((role, text) for text in texts)
+        return encode(self, texts, role)
+
+    monkeypatch.setattr(encoder.TransformerEncoder, "encode", watched)
+    return seen
+
+
+def ranked():
+    return tables.read("data/candidates/ranked.parquet", tables.CANDIDATES)
+
+
+def written():
+    return {f.name: f.read_bytes() for f in sorted(Path("data/candidates").iterdir())}
+
+
+def test_another_teacher_ranks_with_its_own_prompts(workspace, encoded):
+    passages, _, texts = prepared(workspace)
+    folder = save_published(workspace.path / "hub", "intfloat/multilingual-e5-base")
+    workspace.edit(teacher__name=str(folder)).run("candidates")
+    record = json.loads((workspace.path / "data/candidates/teacher.json").read_text())
+    assert record["preset"] == "intfloat/multilingual-e5-base"
+    assert record["prompts"] == {"query": "query: ", "passage": "passage: "}
+    assert record["pooling"] == "mean"
+    plain = SentenceTransformer(str(folder), device="cpu")
+    for query, query_lang, corpus_lang, _, candidates, scores in ranked().iter_rows():
+        documents = ["passage: " + " ".join(filter(None, p[2][corpus_lang])) for p in passages]
+        asked = plain.encode(["query: " + texts[query, query_lang]], normalize_embeddings=True)
+        exact = (asked @ plain.encode(documents, normalize_embeddings=True).T)[0]
+        np.testing.assert_allclose(scores, exact[candidates], atol=1e-5)
+        np.testing.assert_allclose(scores, np.sort(exact)[::-1][:12], atol=1e-5)
+
+
+def test_a_teachers_vectors_outlive_the_run_and_the_base(workspace, encoded):
+    prepared(workspace)
+    folder = save_published(workspace.path / "hub", "intfloat/multilingual-e5-base")
+    workspace.edit(teacher__name=str(folder)).run("candidates")
+    first, count = written(), len(encoded)
+    assert count == 2 * 2 + 2 * 15
+    static_model(seed=5).save_pretrained(str(workspace.path / "models/base"), create_model_card=False)
+    workspace.edit(base__attention="eager").run("candidates")
+    assert len(encoded) == count
+    assert written() == first
+    # Other prompts are other vectors.
+    workspace.edit(teacher__prompts={"query": "", "passage": "passage: "}).run("candidates")
+    assert [role for role, _ in encoded[count:]] == ["query"] * 4
+    assert written()["ranked.parquet"] != first["ranked.parquet"]
+
+
+def test_a_changed_base_is_never_taken_for_the_old_one(workspace, encoded):
+    prepared(workspace)
+    for seed in (0, 1):
+        save_sentence_transformer(workspace.path / "models/base", "bert", seed)
+        workspace.run("candidates")
+        assert len(encoded) == (seed + 1) * 34
+    assert json.loads((workspace.path / "data/candidates/teacher.json").read_text()) == {"name": "base"}
+    workspace.run("candidates")
+    assert len(encoded) == 68
+
+
+def test_what_a_base_as_teacher_has_not_is_refused(workspace):
+    prepared(workspace)
+    workspace.edit(teacher__pooling="cls")
+    with pytest.raises(UserError, match=r"teacher\.pooling does not apply to teacher\.name base: write null"):
         workspace.run("candidates")

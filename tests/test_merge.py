@@ -7,8 +7,10 @@ from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
 
+from stages.shared.encoder import load
 from stages.shared.errors import UserError
-from tests.conftest import save_sentence_transformer, static_model
+from stages.shared.params import Lora
+from tests.checkpoints import save_sentence_transformer, static_model
 
 PROMPTS = {"query": "q: ", "document": "p: "}
 
@@ -126,6 +128,73 @@ def test_parts_of_unequal_length_or_shape_are_refused(workspace, tmp_path):
         merged(workspace, {"a": 1, "b": 1}, models)
     with pytest.raises(UserError, match="cannot be merged"):
         merged(workspace, {"c": 1, "d": 1}, {"c": static_model(1), "d": static_model(1, dimension=4)})
+
+
+# ── Decoders with adapters folded in ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def folded(training, tmp_path):
+    """Two decoders made from one base by folding adapters with random weights, and the base."""
+    folder = save_sentence_transformer(tmp_path / "base", "qwen3", prompts=PROMPTS, pooling="lasttoken")
+    models = {}
+    for seed, name in enumerate(("a", "b"), 1):
+        model = SentenceTransformer(str(folder), device="cpu")
+        adapted = training.adapt(model, Lora(rank=2, alpha=4.0, targets="all-linear", dropout=0.0), seed)
+        for parameter in adapted.parameters():
+            if parameter.requires_grad:
+                torch.nn.init.normal_(parameter, std=0.1)
+        training.fold(adapted)
+        models[name] = model
+    return SentenceTransformer(str(folder), device="cpu"), models
+
+
+def test_a_merge_of_folded_models_is_the_base_with_their_deltas_merged(workspace, folded):
+    base, models = folded
+    folder = merged(workspace, {"a": 0.25, "b": 0.75}, models)
+    found = SentenceTransformer(str(folder), device="cpu").state_dict()
+    start, one, other = (model.state_dict() for model in (base, models["a"], models["b"]))
+    assert found.keys() == start.keys()
+    for name, value in found.items():
+        wanted = start[name] + 0.25 * (one[name] - start[name]) + 0.75 * (other[name] - start[name])
+        torch.testing.assert_close(value, wanted, atol=1e-6, rtol=1e-5)
+        if "_proj" in name:
+            assert (value - start[name]).abs().max() > 0.01
+
+
+def test_a_folded_model_merges_with_its_base_and_is_searched(workspace, folded):
+    base, models = folded
+    base.save_pretrained(str(workspace.path / "models/base"), create_model_card=False)
+    folder = merged(workspace, {"base": 0.5, "a": 0.5}, {"a": models["a"]})
+    encode = load(folder, batch_size=2).encode
+    vectors = encode(["w1 w2", "w3", "w4 w5 w6"], "query")
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(vectors[1], encode(["w3"], "query")[0], atol=1e-5)
+    assert np.abs(vectors[0] - vectors[1]).max() > 0.01
+
+
+def test_parts_in_shards_merge_like_whole_ones(workspace, folded):
+    _, models = folded
+    whole = load_file(merged(workspace, {"a": 0.5, "b": 0.5}, models) / "model.safetensors")
+    for name, model in models.items():
+        part = workspace.path / "models/trained" / name
+        model[0].auto_model.save_pretrained(str(part), max_shard_size="20KB")
+        (part / "model.safetensors").unlink()
+        assert len(list(part.glob("model-*-of-*.safetensors"))) > 2
+    workspace.run("merge", "m")
+    again = load_file(workspace.path / "models/merged/m/model.safetensors")
+    assert again.keys() == whole.keys()
+    assert all(torch.equal(value, again[name]) for name, value in whole.items())
+
+
+def test_parts_that_pad_on_different_sides_are_refused(workspace, folded):
+    _, models = folded
+    # As tokenizer_config.json says it of a published model.
+    models["a"].tokenizer.init_kwargs["padding_side"] = models["a"].tokenizer.padding_side = "left"
+    with pytest.raises(
+        UserError, match=r"a and b differ in padding_side \('left', 'right'\): merge models of one base"
+    ):
+        merged(workspace, {"a": 1, "b": 1}, models)
 
 
 def test_a_missing_part_is_named(workspace):

@@ -1,38 +1,50 @@
 """train: what comes out is the base, fine-tuned, in its own precision and with its own prompts."""
 
 import csv
+import json
 
 import numpy as np
 import polars as pl
 import pytest
 import torch
+from ruamel.yaml import YAML
 from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
 
-from stages import train
-from stages.shared import tables
+from stages import study, train
+from stages.shared import params, tables, yaml12
 from stages.shared.errors import UserError
-from tests.conftest import WORDS, save_sentence_transformer, static_model
+from stages.shared.languages import compositions
+from tests.checkpoints import WORDS, save_published, save_sentence_transformer, static_model
+from tests.conftest import ROOT
 
 PROMPTS = {"query": "q: ", "document": "p: "}
 SETTINGS = {"steps": 6, "batch_size": 8, "learning_rate": 0.01, "log_every": 2}
 
 
-def trainset(count=24):
+def trainset(count=24, compositions=("enenen",), pools=()):
     rng = np.random.default_rng(0)
     texts = sorted({" ".join(rng.choice(WORDS, 5)) for _ in range(3 * count)})
     rows = [
-        ("enenen", i, count + i, [2 * count + i, 2 * count + (i + 1) % count], [i, 100 + i, 200 + i])
+        (
+            compositions[i * len(compositions) // count],
+            i,
+            count + i,
+            [2 * count + i, 2 * count + (i + 1) % count],
+            [i, 100 + i, 200 + i],
+        )
         for i in range(count)
     ]
+    table = pl.DataFrame(list(pools), schema=tables.BATCHES, orient="row")
+    tables.write(table, "data/trainsets/r/batches.parquet", tables.BATCHES)
     tables.write(pl.DataFrame({"text": texts}), "data/trainsets/r/texts.parquet", tables.TEXTS)
     table = pl.DataFrame(rows, schema=tables.TRAINING_ROWS, orient="row")
     tables.write(table, "data/trainsets/r/rows.parquet", tables.TRAINING_ROWS)
     return texts
 
 
-def prepared(workspace, model=None, **changes):
-    texts = trainset()
+def prepared(workspace, model=None, compositions=("enenen",), pools=(), **changes):
+    texts = trainset(compositions=compositions, pools=pools)
     if model is not None:
         model.save_pretrained(str(workspace.path / "models/base"), create_model_card=False)
     workspace.edit(**{f"train__{k}": v for k, v in {**SETTINGS, **changes}.items()})
@@ -140,3 +152,223 @@ def test_gradient_checkpointing_gives_the_same_weights(workspace, training, tran
 def test_a_training_set_that_is_missing(workspace, training):
     with pytest.raises(UserError, match=r"rows\.parquet is missing|texts\.parquet is missing"):
         workspace.run("train", "nowhere")
+
+
+# ── LoRA and decoders ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+LORA = {"rank": 4, "alpha": 8.0, "targets": "all-linear", "dropout": 0.0}
+
+
+def files(folder):
+    return {str(f.relative_to(folder)) for f in folder.rglob("*") if f.is_file()}
+
+
+@pytest.fixture(scope="module")
+def decoder(tmp_path_factory):
+    folder = save_sentence_transformer(
+        tmp_path_factory.mktemp("model") / "st",
+        "qwen3",
+        prompts={"query": "Instruct: w1 Query:", "document": ""},
+        pooling="lasttoken",
+        max_length=30,
+    )
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps({**config, "padding_side": "left"}))
+    return folder
+
+
+def on_its_own(folder, **settings):
+    return SentenceTransformer(str(folder), device="cpu", **settings)
+
+
+def test_adapters_end_up_in_a_plain_model_with_all_that_the_base_had(workspace, training, decoder):
+    prepared(workspace, on_its_own(decoder), lora=LORA)
+    base, out = workspace.path / "models/base", workspace.path / "models/trained/r"
+    written = []
+    for checkpointing in (False, True):
+        workspace.edit(train__gradient_checkpointing=checkpointing).run("train", "r")
+        written.append(load_file(str(out / "model.safetensors")))
+    for name, value in written[0].items():
+        torch.testing.assert_close(value, written[1][name], atol=1e-5, rtol=1e-4)
+    before = load_file(str(base / "model.safetensors"))
+    assert written[0].keys() == before.keys()
+    changed = {name.split(".")[-2] for name in before if not torch.equal(before[name], written[0][name])}
+    assert changed == {f"{kind}_proj" for kind in ("q", "k", "v", "o", "gate", "up", "down")}
+    assert files(out) == files(base)
+    for name in files(out) - {"model.safetensors"}:
+        assert (out / name).read_bytes() == (base / name).read_bytes(), name
+    trained = on_its_own(out)
+    assert trained.prompts == {"query": "Instruct: w1 Query:", "document": ""}
+    assert trained.tokenizer.padding_side == "left"
+    assert trained.max_seq_length == 30
+    assert trained[1].pooling_mode == "lasttoken"
+
+
+def test_adapters_of_a_half_precision_base_leave_it_in_half_precision(workspace, training, decoder, monkeypatch):
+    types = []
+    fit = training.fit
+    monkeypatch.setattr(
+        training,
+        "fit",
+        lambda model, *a, **k: (
+            types.extend({(p.dtype, p.requires_grad) for p in model.parameters()}) or fit(model, *a, **k)
+        ),
+    )
+    prepared(workspace, on_its_own(decoder).to(torch.bfloat16), lora={**LORA, "targets": ["q_proj"]}, precision="bf16")
+    workspace.edit(base__dtype="bfloat16", base__attention="eager").run("train", "r")
+    before, after = (
+        load_file(str(workspace.path / folder / "model.safetensors")) for folder in ("models/base", "models/trained/r")
+    )
+    assert set(types) == {(torch.bfloat16, False), (torch.float32, True)}
+    assert {value.dtype for value in after.values()} == {torch.bfloat16}
+    changed = {name.split(".")[-2] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"q_proj"}
+
+
+def test_attention_is_as_base_says(workspace, training, decoder, monkeypatch):
+    used = []
+    fit = training.fit
+    monkeypatch.setattr(
+        training, "fit", lambda model, *a, **k: used.append(model[0].config._attn_implementation) or fit(model, *a, **k)
+    )
+    for attention in ("eager", None):
+        prepared(workspace, on_its_own(decoder), steps=2, lora=LORA)
+        workspace.edit(base__attention=attention).run("train", "r")
+    assert used == ["eager", "sdpa"]
+
+
+def test_a_base_in_shards_is_trained(workspace, training, decoder):
+    base = workspace.path / "models/base"
+    prepared(workspace, on_its_own(decoder), steps=2, lora=LORA)
+    workspace.run("train", "r")
+    whole = load_file(str(workspace.path / "models/trained/r/model.safetensors"))
+    on_its_own(decoder)[0].auto_model.save_pretrained(str(base), max_shard_size="20KB")
+    (base / "model.safetensors").unlink()
+    assert len(list(base.glob("model-*-of-*.safetensors"))) > 2
+    workspace.run("train", "r")
+    again = load_file(str(workspace.path / "models/trained/r/model.safetensors"))
+    assert all(torch.equal(value, again[name]) for name, value in whole.items())
+
+
+def test_a_static_base_takes_no_adapters(workspace, training):
+    prepared(workspace, static_model(), lora=LORA)
+    with pytest.raises(UserError, match=r"train\.lora .* a static base has none"):
+        workspace.run("train", "r")
+
+
+# ── Hybrid batches ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_pools_are_the_rows_of_their_compositions(workspace, training, monkeypatch):
+    pools = [(0.25, ["kokoen"]), (0.75, ["enkoko", "koenen"])]
+    prepared(workspace, static_model(), ("enkoko", "kokoen", "koenen"), pools)
+    found = [(share, rows.tolist()) for share, rows in train.pools("r", 8)]
+    assert found == [(0.25, list(range(8, 16))), (0.75, [*range(8), *range(16, 24)])]
+    given = []
+    monkeypatch.setattr(training, "fit", lambda *a, pools, **k: given.append(pools) or [(1, 0.0)])
+    workspace.run("train", "r")
+    assert [(share, rows.tolist()) for share, rows in given[0]] == found
+    prepared(workspace)
+    workspace.run("train", "r")
+    assert given[1] is None
+
+
+def test_hybrid_batches_train(workspace, training):
+    written = []
+    for pools in ([(1.0, ["enenen"])], [(0.5, ["enenen"]), (0.5, ["koenen"])], []):
+        prepared(workspace, static_model(), ("enenen", "koenen"), pools)
+        workspace.run("train", "r")
+        written.append(weights(workspace.path / "models/trained/r"))
+    assert not torch.equal(written[0], written[1])
+    assert not torch.equal(written[1], written[2])
+
+
+def test_a_pool_of_less_than_a_batch_is_refused(workspace, training):
+    prepared(workspace, static_model(), ("enenen", "koenen"), [(0.5, ["kokoko"]), (0.5, ["koenen"])])
+    with pytest.raises(UserError) as caught:
+        workspace.run("train", "r")
+    assert str(caught.value) == (
+        "recipes.r.hybrid draws batches of kokoko alone, but there are 0 such rows, fewer than train.batch_size (8): "
+        "lower it, or change the recipe"
+    )
+    assert train.pools("r", 0)
+    prepared(workspace, None, ("enenen", "koenen"), [(0.5, ["enenen"]), (0.5, ["koenen"])], batch_size=13)
+    with pytest.raises(UserError, match="enenen alone, but there are 12 such rows"):
+        workspace.run("train", "r")
+    workspace.edit(train__batch_size=12).run("train", "r")
+
+
+# ── The study of capacity ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def overlaid(workspace):
+    """A workspace with studies/capacity.yaml applied."""
+    writer = YAML()
+    tree = writer.load(workspace.params.read_text(encoding="utf-8"))
+    study.apply(tree, yaml12.load(ROOT / "studies/capacity.yaml"))
+    with workspace.params.open("w", encoding="utf-8") as opened:
+        writer.dump(tree, opened)
+    return workspace
+
+
+def test_the_study_of_capacity_is_valid(overlaid):
+    found = params.load()
+    assert found.base.name == "Qwen/Qwen3-Embedding-0.6B"
+    assert found.benchmarks["xquad-r"].path == "data/fetch/xquad-r"
+    assert list(found.fetch) == ["xquad-r"]
+    assert [recipe.hybrid for recipe in found.recipes.values()] == [None, 0, 0.5, 1]
+
+
+@pytest.fixture
+def capacity(overlaid, training, tmp_path):
+    """The same with a tiny decoder in the place of its models, and data of words."""
+    workspace = overlaid
+    folder = str(save_published(tmp_path, "Qwen/Qwen3-Embedding-0.6B"))
+    workspace.edit(base__name=folder, teacher__name=folder, train__steps=2, train__log_every=1, train__batch_size=4)
+    settings = params.load()
+    rng = np.random.default_rng(0)
+    names, languages = [f"p{i}" for i in range(8)], settings.languages
+    texts = {(name, lang): " ".join(rng.choice(WORDS, 6)) for name in names for lang in languages}
+    passages = [(name, lang, "", text, "", "train") for (name, lang), text in texts.items()]
+    asked = [(f"q{i}", lang, texts[name, lang][:8]) for i, name in enumerate(names) for lang in languages]
+    workspace.tables("corpus", passages, asked, [(f"q{i}", name, 1) for i, name in enumerate(names)])
+    workspace.tables("synthetic")
+    k = settings.negatives["window"].k
+    rows = [(f"q{i}", name, [*names[i + 1 :], *names[:i]][:k]) for i, name in enumerate(names)]
+    table = pl.DataFrame(rows, schema=tables.TRIPLES, orient="row")
+    for made in compositions(languages):
+        tables.write(table, f"data/triples/window/{made.name}.parquet", tables.TRIPLES)
+    judged = [(f"q{i}", name, lang, 1) for i, name in enumerate(names) for lang in languages]
+    for benchmark in settings.benchmarks:
+        for kind, held, schema in (
+            ("passages", [row[:4] for row in passages], tables.BENCHMARK_PASSAGES),
+            ("queries", asked, tables.QUERIES),
+            ("qrels", judged, tables.QRELS),
+            ("rerank", [], tables.RERANK),
+        ):
+            table = pl.DataFrame(held, schema=schema, orient="row")
+            tables.write(table, f"data/benchmarks/{benchmark}/{kind}.parquet", schema)
+    return workspace
+
+
+def test_the_study_of_capacity_runs_on_a_tiny_decoder(capacity):
+    settings = params.load()
+    capacity.run("base")
+    capacity.run("trainsets")
+    for recipe in settings.recipes:
+        capacity.run("train", recipe)
+    capacity.run("merge", "avg-alpha-0-100")
+    models = [("base", "base"), ("trained", "alpha-50"), ("merged", "avg-alpha-0-100")]
+    for kind, name in models:
+        capacity.run("retrieve", kind, name)
+    runs = [tables.read(f"data/runs/{name}/xquad-r.run.parquet", tables.RUN) for _, name in models]
+    assert set(runs[0]["task"]) == {f"{q}-{c}" for q in settings.languages for c in [*settings.languages, "*"]}
+    assert all(run["score"].is_finite().all() for run in runs)
+    assert not runs[0].equals(runs[1])
+    folders = [capacity.path / "models" / folder for folder in ("base", "trained/alpha-50", "merged/avg-alpha-0-100")]
+    weights = [load_file(folder / "model.safetensors") for folder in folders]
+    assert weights[0].keys() == weights[1].keys() == weights[2].keys()
+    assert {value.dtype for value in weights[2].values()} == {torch.bfloat16}
+    assert len({SentenceTransformer(str(folder), device="cpu").prompts["query"] for folder in folders}) == 1

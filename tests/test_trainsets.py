@@ -11,12 +11,12 @@ PASSAGES = ["a", "b", "c", "d"]
 TRIPLES = [("q1", "a", ["b", "d"]), ("q1", "c", ["d", "b"]), ("q2", "b", ["a", "c"])]
 
 
-def prepared(workspace, **recipes):
+def prepared(workspace, hybrid=None, **recipes):
     workspace.corpus([(p, "train") for p in PASSAGES], [("q1", ["a", "c"]), ("q2", "b")])
     table = pl.DataFrame(TRIPLES, schema=tables.TRIPLES, orient="row")
     for c in compositions(["en", "ko"]):
         tables.write(table, f"data/triples/window/{c.name}.parquet", tables.TRIPLES)
-    chosen = {name: {"compositions": found, "negatives": "window"} for name, found in recipes.items()}
+    chosen = {name: {"compositions": found, "negatives": "window", "hybrid": hybrid} for name, found in recipes.items()}
     workspace.edit(recipes=chosen, merges={})
 
 
@@ -59,8 +59,33 @@ def test_a_joint_recipe_holds_its_compositions_in_order_and_each_text_once(works
     assert texts == sorted(texts)
 
 
+FOUR = ["koenen", "enkoko", "en-en-en", "kokoen", "enenen"]
+
+
+@pytest.mark.parametrize(
+    ("hybrid", "wanted"),
+    [
+        (None, []),
+        (0.0, [(1.0, ["koenen", "enkoko"])]),
+        (0.5, [(0.25, ["enenen"]), (0.25, ["kokoen"]), (0.5, ["koenen", "enkoko"])]),
+        (1.0, [(0.5, ["enenen"]), (0.5, ["kokoen"])]),
+    ],
+)
+def test_hybrid_batches_are_of_one_composition_or_of_those_that_cross(workspace, hybrid, wanted):
+    prepared(workspace, hybrid, joint=FOUR)
+    workspace.run("trainsets")
+    assert tables.read("data/trainsets/joint/batches.parquet", tables.BATCHES).rows() == wanted
+
+
+@pytest.mark.parametrize(("hybrid", "only"), [(0.0, ["koenen"]), (1.0, ["kokoko"])])
+def test_a_recipe_of_one_kind_has_its_pools(workspace, hybrid, only):
+    prepared(workspace, hybrid, one=only)
+    workspace.run("trainsets")
+    assert tables.read("data/trainsets/one/batches.parquet", tables.BATCHES).rows() == [(1.0, only)]
+
+
 def test_the_bytes_repeat(workspace):
-    prepared(workspace, joint=["koenen", "enkoko"])
+    prepared(workspace, 0.5, joint=["koenen", "kokoko"])
     written = []
     for _ in range(2):
         workspace.run("trainsets")

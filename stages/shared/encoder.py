@@ -10,11 +10,14 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
 from stages.shared.errors import UserError
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
 
 Role = Literal["query", "passage"]
 # sentence-transformers looks for a passage's prompt under this name.
@@ -28,15 +31,23 @@ class Encoder(Protocol):
         """Unit vectors of `texts`, float32, shape [len(texts), dimension]; the role chooses the prompt."""
 
 
-def load(folder: str | Path, batch_size: int, trust_remote_code: bool = False) -> Encoder:
-    """The encoder in `folder`; raises `UserError` if there is none."""
+def load(folder: str | Path, batch_size: int, trust_remote_code: bool = False, attention: str | None = None) -> Encoder:
+    """The encoder in `folder`; raises `UserError` if there is none. `attention`: as `base.attention` of params."""
     folder = Path(folder)
     if not (folder / "modules.json").is_file():
         raise UserError(f"{folder} holds no model (modules.json is missing): run `dvc repro`")
     modules = [m["type"].rsplit(".", 1)[-1] for m in json.loads((folder / "modules.json").read_text())]
     if modules in (["StaticEmbedding"], ["StaticEmbedding", "Normalize"]):
         return StaticEncoder(folder, batch_size)
-    return TransformerEncoder(folder, batch_size, trust_remote_code)
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(
+        str(folder),
+        local_files_only=True,
+        trust_remote_code=trust_remote_code,
+        model_kwargs={"attn_implementation": attention} if attention else None,
+    )
+    return TransformerEncoder(model, batch_size)
 
 
 def encode_distinct(encoder: Encoder, texts: list[str], role: Role) -> np.ndarray:
@@ -78,13 +89,15 @@ class StaticEncoder:
 
 
 class TransformerEncoder:
-    def __init__(self, folder: Path, batch_size: int, trust_remote_code: bool) -> None:
-        from sentence_transformers import SentenceTransformer
+    """A `SentenceTransformer`, which sorts texts by length before it pads them."""
 
-        self.model = SentenceTransformer(str(folder), local_files_only=True, trust_remote_code=trust_remote_code)
+    def __init__(self, model: SentenceTransformer, batch_size: int) -> None:
+        self.model = model
         self.batch_size = batch_size
 
     def encode(self, texts: list[str], role: Role) -> np.ndarray:
+        if not texts:
+            return np.zeros((0, self.model.get_embedding_dimension() or 0), np.float32)
         encode: Any = self.model.encode_query if role == "query" else self.model.encode_document
         vectors = encode(texts, batch_size=self.batch_size, convert_to_tensor=True, show_progress_bar=len(texts) > 5000)
         # bf16 has no NumPy type, and scores in half precision would tie (sentence-transformers#3892).

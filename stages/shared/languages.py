@@ -8,8 +8,9 @@ languages at once.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import langcodes
 import regex
@@ -121,6 +122,12 @@ def tasks(query_languages: list[str], corpus_languages: list[str]) -> list[Task]
     """Every query language against every corpus language, and against the pool of all if there are several."""
     pools = [POOL] if len(corpus_languages) > 1 else []
     return [Task(q, c) for q in query_languages for c in [*corpus_languages, *pools]]
+
+
+def measured(languages: list[str], benchmarks: Mapping[str, Any]) -> list[str]:
+    """The study's languages, then those that `benchmarks` (name: params.Benchmark) have besides."""
+    own = [lang for benchmark in benchmarks.values() for lang in benchmark.languages or ()]
+    return list(dict.fromkeys([*languages, *own]))
 
 
 def task_groups(languages: list[str]) -> dict[str, str]:

@@ -6,17 +6,20 @@ validated each time, so that a mistake anywhere stops the first stage that runs.
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
+    Tag,
     ValidationError,
     model_validator,
 )
@@ -63,8 +66,23 @@ class Group(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
 
 
+def _range(bounds: list[int]) -> list[int]:
+    if bounds[0] > bounds[1]:
+        raise ValueError(f"{bounds} begins above its end: write the least, then the most")
+    return bounds
+
+
+Range = Annotated[list[int], Field(min_length=2, max_length=2), AfterValidator(_range)]
+
+
+class Fetch(Group):
+    repo: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
+    revision: Annotated[str, Field(min_length=1)]
+    files: Annotated[list[str], Field(min_length=1)]
+
+
 class Columns(Group):
-    id: str
+    id: str | None = None
     text: str
     title: str | None = None
     stratum: str | None = None
@@ -82,22 +100,94 @@ class Split(Group):
         return self
 
 
-class Corpus(Group):
-    source: Literal["jsonl", "beir", "none"]
+FILED = ("tmx", "po", "xliff", "moses", "markdown")
+TABULAR = ("jsonl", "parquet", "csv", "datasets")
+
+
+class HubSet(Group):
+    """A data set that `datasets` reads, from the hub or a folder."""
+
+    name: str | None = None
+    config: str | None = None
+    split: str = "train"
+    revision: str | None = None
+
+
+class Source(Group):
+    """Where passages come from."""
+
+    source: Literal["jsonl", "parquet", "csv", "datasets", "tmx", "po", "xliff", "moses", "markdown", "beir"]
     path: str
+    columns: Columns | None = None
+    dataset: HubSet | None = None
+    files: str | None = None
+    codes: dict[Language, str] = {}
+    original: Language | None = None
+    encoding: str = "utf-8"
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Source:
+        self.check()
+        return self
+
+    def check(self) -> None:
+        """Raise `ValueError` if keys are set that the kind of source does not read, or missing that it needs."""
+        kind = self.source
+        if (kind in TABULAR) != (self.columns is not None):
+            raise ValueError(f"columns belong to the sources {', '.join(TABULAR)}, and only to them (else write null)")
+        if self.dataset is not None and kind != "datasets":
+            raise ValueError("dataset belongs to the source datasets, and only to it: write null")
+        if self.dataset and self.dataset.name and not Path(self.dataset.name).exists() and not self.dataset.revision:
+            raise ValueError(f"dataset.name {self.dataset.name!r} is on the hub: pin its revision (a commit) as well")
+        if self.files is not None and kind not in FILED:
+            raise ValueError(f"files belong to the sources {', '.join(FILED)}: write null")
+        if kind in ("moses", "markdown") and "{lang}" not in (self.files or ""):
+            raise ValueError(f"files must say where {kind} has a language, with {{lang}} in its place")
+        if (kind == "po") != (self.original is not None):
+            raise ValueError("original is the language of a po file's msgids: the source po needs it, and only it")
+        try:
+            codecs.lookup(self.encoding)
+        except LookupError:
+            raise ValueError(f"encoding is {self.encoding!r}, which Python does not know: write e.g. cp949") from None
+
+
+class Part(Source):
+    weight: Positive | None = None
+
+
+class Duplicates(Group):
+    exact: bool
+    near: Annotated[float, Field(ge=0.5, lt=1)] | None
+
+    @model_validator(mode="after")
+    def _both(self) -> Duplicates:
+        if self.near is not None and not self.exact:
+            raise ValueError("near finds exact duplicates too: set exact to true, or near to null")
+        return self
+
+
+class Corpus(Source):
+    source: Literal[  # type: ignore[assignment]
+        "jsonl", "parquet", "csv", "datasets", "tmx", "po", "xliff", "moses", "markdown", "beir", "mixed", "none"
+    ]
+    parts: dict[Name, Part]
     languages: Annotated[list[Language], Field(min_length=1)] | None
-    columns: Columns | None
+    normalize: Literal["NFC", "NFKC"] | None
+    chars: Range
+    duplicates: Duplicates
     queries: Literal["none", "held-out-lead", "source"]
     limit: Count | None
     split: Split
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Corpus:
-        if self.source != "none" and (self.source == "jsonl") != (self.columns is not None):
-            raise ValueError("columns belong to the source jsonl, and only to it (for beir write null)")
+    def check(self) -> None:
+        if self.source not in ("none", "mixed"):
+            super().check()
+        if (self.source == "mixed") != bool(self.parts):
+            raise ValueError("parts belong to the source mixed, and only to it: it needs one at least, others {}")
+        if len({part.weight is None for part in self.parts.values()}) > 1:
+            raise ValueError("parts: give each of them a weight, or none of them")
         if self.queries == "source" and self.source != "beir":
             raise ValueError("queries: source needs a source that has queries (beir)")
-        return self
 
 
 class Prices(Group):
@@ -206,15 +296,6 @@ class LabelledQueries(Group):
     prompt: str
 
 
-def _range(bounds: list[int]) -> list[int]:
-    if bounds[0] > bounds[1]:
-        raise ValueError(f"{bounds} begins above its end: write the least, then the most")
-    return bounds
-
-
-Range = Annotated[list[int], Field(min_length=2, max_length=2), AfterValidator(_range)]
-
-
 class Filters(Group):
     script: Share | None
     language: Share | None
@@ -252,21 +333,37 @@ class Prompts(Group):
     passage: str
 
 
-class Base(Group):
+def _word_or(word: str, other: Any) -> Any:
+    """The type of `word` itself or of `other`; a mistake is then one sentence, about the one that was meant."""
+    kind = Discriminator(lambda value: "word" if isinstance(value, str) else "[key]")
+    return Annotated[Annotated[Literal[word], Tag("word")] | Annotated[other, Tag("[key]")], kind]
+
+
+if TYPE_CHECKING:
+    PromptsOrNone = Prompts | Literal["none"]
+    Targets = list[str] | Literal["all-linear"]
+else:
+    PromptsOrNone = _word_or("none", Prompts)
+    Targets = _word_or("all-linear", Annotated[list[str], Field(min_length=1)])
+
+
+class Encoder(Group):
+    """A pretrained model, and what is set that it does not say of itself; null: its preset, then its own files."""
+
     name: str
     revision: str | None
+    preset: str | None
     pooling: Literal["cls", "mean", "lasttoken", "max"] | None
-    prompts: Prompts | None
+    prompts: PromptsOrNone | None
     max_length: Count | None
+    padding: Literal["left", "right"] | None
     dtype: Literal["float32", "bfloat16", "float16"]
+    attention: Literal["eager", "sdpa", "flash_attention_2"] | None
     trust_remote_code: bool
-    static: Static
 
-    @model_validator(mode="after")
-    def _pinned(self) -> Base:
-        if self.trust_remote_code and not Path(self.name).exists() and not self.revision:
-            raise ValueError("trust_remote_code runs the model's own code: pin its revision (a commit) as well")
-        return self
+
+class Base(Encoder):
+    static: Static
 
 
 class Candidates(Group):
@@ -297,6 +394,14 @@ class Negatives(Group):
 class Recipe(Group):
     compositions: Annotated[list[str], Field(min_length=1)]
     negatives: str
+    hybrid: Share | None = None
+
+
+class Lora(Group):
+    rank: Count
+    alpha: Positive
+    targets: Targets
+    dropout: Annotated[float, Field(ge=0, lt=1)]
 
 
 class Train(Group):
@@ -309,6 +414,7 @@ class Train(Group):
     temperature: Positive
     precision: Literal["fp32", "bf16", "fp16"]
     gradient_checkpointing: bool
+    lora: Lora | None
     max_length: Count | None
     log_every: Count
     checkpoint_every: Count
@@ -331,33 +437,76 @@ class Merge(Group):
         return self
 
 
+METRIC = re.compile(r"(ndcg|mrr|map|recall|accuracy)@([1-9]\d*)")
+
+
+def _metric(name: str) -> str:
+    if not METRIC.fullmatch(name):
+        raise ValueError(f"{name!r} is no metric: write ndcg@K, mrr@K, map@K, recall@K or accuracy@K")
+    return name
+
+
+Metric = Annotated[str, AfterValidator(_metric)]
+
+
+# Benchmarks whose answers are all passages of the query's label.
+LABELLED = ("intents", "massive", "mtop", "hinglish-top")
+
+
+class IntentColumns(Group):
+    text: str
+    label: str
+    id: str | None = None
+
+
 class Benchmark(Group):
-    source: Literal["held-out", "beir"]
+    source: Literal[
+        "held-out",
+        "beir",
+        "belebele",
+        "strategyqa",
+        "xquad-r",
+        "mlqa-r",
+        "miracl",
+        "mmarco",
+        "mkqa",
+        "feverous",
+        "intents",
+        "massive",
+        "mtop",
+        "hinglish-top",
+    ]
     path: str
-    split: Literal["dev", "test"] | None = None
+    split: str | None = None
+    languages: Annotated[list[Language], Field(min_length=1)] | None = None
+    columns: IntentColumns | None = None
+    rerank: str | None = None
+    queries: Count | None = None
+    passages: Count | None = None
+    metric: Metric | None = None
+    max_contamination: Share | None = None
+
+    @property
+    def by_label(self) -> bool:
+        return self.source in LABELLED
 
     @model_validator(mode="after")
     def _consistent(self) -> Benchmark:
-        if (self.source == "held-out") != (self.split is not None):
-            raise ValueError("split (dev or test) belongs to the source held-out, and only to it")
+        if self.source == "held-out" and self.split not in ("dev", "test"):
+            raise ValueError("the source held-out needs a split, dev or test")
+        if (self.source == "intents") != (self.columns is not None):
+            raise ValueError("columns belong to the source intents, and only to it")
         return self
+
+
+class Contamination(Group):
+    near: Annotated[float, Field(ge=0.5, lt=1)] | None
+    examples: Annotated[int, Field(ge=0)]
 
 
 class Retrieve(Group):
     depth: Count
     batch_size: Count
-
-
-METRIC = re.compile(r"(ndcg|mrr|map|recall)@([1-9]\d*)")
-
-
-def _metric(name: str) -> str:
-    if not METRIC.fullmatch(name):
-        raise ValueError(f"{name!r} is no metric: write ndcg@K, mrr@K, map@K or recall@K")
-    return name
-
-
-Metric = Annotated[str, AfterValidator(_metric)]
 
 
 class Score(Group):
@@ -379,16 +528,19 @@ class Report(Group):
 class Params(Group):
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     languages: Annotated[list[Language], Field(min_length=1)]
+    fetch: dict[Name, Fetch]
     corpus: Corpus
     llm: Llm
     synthesize: Synthesize
     base: Base
+    teacher: Encoder
     candidates: Candidates
     negatives: Annotated[dict[Name, Negatives], Field(min_length=1)]
     recipes: Annotated[dict[Name, Recipe], Field(min_length=1)]
     train: Train
     merges: dict[Name, Merge]
     benchmarks: Annotated[dict[Name, Benchmark], Field(min_length=1)]
+    contamination: Contamination
     retrieve: Retrieve
     score: Score
     compare: Compare
@@ -464,6 +616,10 @@ def _contradictions(params: Params) -> Any:
                 f"negatives.{name}.round_trip is {strategy.round_trip}, but candidates.depth ranks only "
                 f"{params.candidates.depth}: raise candidates.depth or lower round_trip"
             )
+    if params.train.lora and params.base.name == "static":
+        yield "train.lora sets adapters beside a transformer's layers, and base.name static has none: write null"
+    if params.teacher.name == "static":
+        yield "teacher.name is 'static', which only base.name may be: write base for the study's own base"
     for name, recipe in params.recipes.items():
         if name == BASE or name in params.merges:
             yield f"recipes.{name} has the name of another model: rename it"
@@ -477,6 +633,9 @@ def _contradictions(params: Params) -> Any:
                 composition(spelling, languages)
             except UserError as error:
                 yield f"recipes.{name}.compositions: {error}"
+                break
+        else:
+            yield from _unmixed(name, recipe, languages)
     if len({params.negatives[r.negatives].k for r in params.recipes.values() if r.negatives in params.negatives}) > 1:
         yield "the recipes' negatives differ in k, so their losses would not compare: give them one k"
     models = {BASE, *params.recipes}
@@ -494,6 +653,9 @@ def _contradictions(params: Params) -> Any:
         yield f"compare.select_on is {chosen!r}: name one of the benchmarks ({', '.join(params.benchmarks)})"
     elif params.benchmarks[chosen].split == "test":
         yield f"compare.select_on is {chosen!r}, a test split: choose models on a dev split"
+    for name, benchmark in params.benchmarks.items():
+        if benchmark.metric and benchmark.metric not in params.score.metrics:
+            yield f"benchmarks.{name}.metric is {benchmark.metric!r}: name one of score.metrics, or add it there"
     if params.compare.metric not in params.score.metrics:
         yield f"compare.metric is {params.compare.metric!r}: name one of score.metrics, or add it there"
     deepest = max(int(m.split("@")[1]) for m in params.score.metrics)
@@ -502,6 +664,19 @@ def _contradictions(params: Params) -> Any:
             f"score.metrics looks at rank {deepest}, but retrieve.depth is {params.retrieve.depth}: "
             f"raise retrieve.depth to {deepest}"
         )
+
+
+def _unmixed(name: str, recipe: Recipe, languages: list[str]) -> Any:
+    """Batches that a hybrid recipe asks for and has no compositions for."""
+    if recipe.hybrid is None:
+        return
+    crosses = {composition(spelling, languages).crosses for spelling in recipe.compositions}
+    for kind, needed in (("mono-lingual", recipe.hybrid > 0), ("cross-lingual", recipe.hybrid < 1)):
+        if needed and (kind == "cross-lingual") not in crosses:
+            yield (
+                f"recipes.{name}.hybrid is {recipe.hybrid:g}, so some batches are {kind}, but none of its compositions "
+                "is: add one, or change hybrid"
+            )
 
 
 def _untranslated(params: Params) -> Any:
@@ -549,8 +724,8 @@ def _untranslated(params: Params) -> Any:
 
 
 def _sentence(error: Any, path: Path) -> str:
-    # Pydantic marks a mapping's keys with a pseudo-part "[key]".
-    parts = [str(p) for p in error["loc"] if p != "[key]"]
+    # Pydantic marks a mapping's keys, and `_word_or` its choice, with pseudo-parts.
+    parts = [str(p) for p in error["loc"] if p not in ("[key]", "word")]
     key = ".".join(parts)
     kind, given = error["type"], error.get("input")
     if kind == "extra_forbidden":

@@ -74,10 +74,31 @@ TRAINING_ROWS: Schema = {
     "negatives": pl.List(pl.UInt32),
     "groups": pl.List(pl.UInt32),
 }
+# What a recipe's batches are drawn from: `share` of them hold rows of these compositions alone; without rows, all of
+# them are of all rows at random.
+BATCHES: Schema = {"share": pl.Float64, "compositions": pl.List(pl.String)}
 
 BENCHMARK_PASSAGES: Schema = {"passage": pl.String, "lang": pl.String, "title": pl.String, "text": pl.String}
 # Per language: not every benchmark judges all translations of a passage alike.
 QRELS: Schema = {"query": pl.String, "passage": pl.String, "lang": pl.String, "relevance": pl.Int32}
+
+# The passages that a query is re-ranked over, where a benchmark gives them; without rows all are searched.
+RERANK: Schema = {"query": pl.String, "passage": pl.String}
+
+# Texts of benchmarks that a recipe trains on: `kind` query or passage, `slot` where training has it (query, positive
+# or negative), `match` exact or near.
+CONTAMINATION: Schema = {
+    "benchmark": pl.String,
+    "recipe": pl.String,
+    "kind": pl.String,
+    "name": pl.String,
+    "lang": pl.String,
+    "slot": pl.String,
+    "match": pl.String,
+    "likeness": pl.Float64,
+    "text": pl.String,
+    "trained": pl.String,
+}
 
 RUN: Schema = {
     "task": pl.String,

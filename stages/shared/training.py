@@ -1,4 +1,4 @@
-"""Contrastive training of a sentence-transformers model: the loss, and a trainer that a kill cannot set back.
+"""Contrastive training of a sentence-transformers model: the loss, LoRA, and a trainer that a kill cannot set back.
 
 The loss is InfoNCE (van den Oord et al. 2018) over a batch's positives and negatives, with one addition: a text of the
 query's own parallel group, its translation included, is never its negative. Batches need no sampling against
@@ -10,12 +10,16 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from datasets import Dataset
+from safetensors.torch import load_file, save_file
 from sentence_transformers import (
     SentenceTransformer,
     SentenceTransformerTrainer,
@@ -23,15 +27,26 @@ from sentence_transformers import (
 )
 from sentence_transformers.base.losses.gradcache import CachedLossMixin
 from sentence_transformers.base.losses.merged_forward import embed_columns
+from sentence_transformers.base.sampler import BatchSamplers, DefaultBatchSampler
+from sentence_transformers.sentence_transformer.modules import Transformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers.trainer_callback import ProgressCallback
 
+from stages.shared import seeds
 from stages.shared.encoder import PROMPT_NAMES
 from stages.shared.errors import UserError
+from stages.shared.params import Lora
 from stages.shared.state import STATE
 
+if TYPE_CHECKING:
+    from peft import PeftModel
+
 log = logging.getLogger(__name__)
+# What the libraries tell each other of their next versions.
+warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+# A share of the batches, and the rows that they are drawn from.
+Pool = tuple[float, np.ndarray]
 
 
 class InfoNCE(CachedLossMixin, nn.Module):
@@ -97,6 +112,70 @@ class InfoNCE(CachedLossMixin, nn.Module):
         return {"temperature": self.temperature, "symmetric": self.symmetric}
 
 
+class PooledBatches(DefaultBatchSampler):
+    """`steps` full batches, each of one pool of rows, drawn by its share (hybrid: arXiv 2408.10536, section 3).
+
+    A pool's rows come in a shuffled order, each of them once before any comes again, and none twice in a batch. A
+    batch depends on the seed and its number, so that a training goes on in the midst of them.
+    """
+
+    def __init__(self, dataset: Dataset, *, pools: list[Pool], steps: int, **settings: Any) -> None:
+        super().__init__(dataset, **settings)
+        self.pools = pools
+        self.steps = steps
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self) -> Iterator[list[int]]:
+        batches = [self._batches(number, rows) for number, (_, rows) in enumerate(self.pools)]
+        ends = np.cumsum([share for share, _ in self.pools])
+        draws = seeds.uniform(_seed(self.seed, "pool"), np.arange(self.steps, dtype=np.uint64))
+        for pool in np.searchsorted(ends, draws * ends[-1], side="right"):
+            yield next(batches[pool])
+
+    def _batches(self, number: int, rows: np.ndarray) -> Iterator[list[int]]:
+        left, passes = rows[:0], 0
+        while True:
+            if len(left) < self.batch_size:
+                order = rows[np.argsort(seeds.uniform(_seed(self.seed, number, passes), rows.astype(np.uint64)))]
+                # What the batch has of the last pass is put off to the end of this one.
+                had = np.isin(order, left)
+                left, passes = np.concatenate([left, order[~had], order[had]]), passes + 1
+            yield left[: self.batch_size].tolist()
+            left = left[self.batch_size :]
+
+
+def _seed(*names: object) -> np.ndarray:
+    return np.array([seeds.number(*names)], np.uint64)
+
+
+class Trainer(SentenceTransformerTrainer):
+    """Its checkpoints hold what is trained alone, as safetensors: of LoRA the adapters, and never the frozen weights.
+
+    The rest of a checkpoint (optimizer, schedule, random state) transformers reads with `weights_only`: nothing is
+    unpickled.
+    """
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        assert output_dir is not None
+        Path(output_dir).mkdir(parents=True, exist_ok=True)
+        save_file({name: p.detach().contiguous() for name, p in self._trained()}, Path(output_dir) / TRAINED)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        held = load_file(Path(resume_from_checkpoint) / TRAINED)
+        with torch.no_grad():
+            for name, parameter in self._trained():
+                parameter.copy_(held[name])
+
+    def _trained(self) -> Iterator[tuple[str, nn.Parameter]]:
+        assert isinstance(self.model, nn.Module)
+        return ((name, p) for name, p in self.model.named_parameters() if p.requires_grad)
+
+
+TRAINED = "trained.safetensors"
+
+
 class Progress(ProgressCallback):
     """The trainer's progress bar with the loss in it, rather than a line for each logged loss."""
 
@@ -121,12 +200,16 @@ def fit(
     gradient_checkpointing: bool = False,
     log_every: int = 10,
     checkpoint_every: int = 500,
+    pools: list[Pool] | None = None,
 ) -> list[tuple[int, float]]:
     """Train `model` in place on `rows` (columns query, positive, negative_1..., label); return (step, loss) points.
 
-    `fingerprint` must change with everything that shapes the training: under it checkpoints are kept, and a run that
-    was killed goes on from the last one to the same weights.
+    Batches are of all rows at random, or of `pools`, each of which must have a batch of rows. `fingerprint` must change
+    with everything that shapes the training: under it checkpoints are kept, and a run that was killed goes on from the
+    last one to the same weights. Raises `UserError` if the loss is no number, or `precision` needs another machine.
     """
+    if precision == "fp16" and not torch.cuda.is_available():
+        raise UserError("train.precision is fp16, which needs a CUDA GPU: write bf16 or fp32")
     folder = STATE / "training" / fingerprint
     args = SentenceTransformerTrainingArguments(
         output_dir=str(folder),
@@ -138,8 +221,11 @@ def fit(
         weight_decay=weight_decay,
         bf16=precision == "bf16",
         fp16=precision == "fp16",
+        # Unless told so, transformers takes bf16 without a GPU for a mistake.
+        use_cpu=precision == "bf16" and not torch.cuda.is_available(),
         activation_checkpointing=gradient_checkpointing,
         prompts=_column_prompts(model, rows.column_names),
+        batch_sampler=partial(PooledBatches, pools=pools, steps=steps) if pools else BatchSamplers.BATCH_SAMPLER,
         dataloader_drop_last=True,
         dataloader_pin_memory=torch.cuda.is_available(),
         seed=seed,
@@ -152,7 +238,9 @@ def fit(
         report_to="none",
         disable_tqdm=False,
     )
-    trainer = SentenceTransformerTrainer(model=model, args=args, train_dataset=rows, loss=loss)
+    trainer = Trainer(model=model, args=args, train_dataset=rows, loss=loss)
+    # Or transformers writes the tokenizer's special tokens into the model's config, which then differs from the base's.
+    trainer.processing_class = None
     trainer.remove_callback(ProgressCallback)
     trainer.add_callback(Progress)
     last = _last_checkpoint(folder)
@@ -163,6 +251,47 @@ def fit(
     if any(value != value for _, value in points):
         raise UserError("the training loss is not a number: lower train.learning_rate or use train.precision fp32")
     return points
+
+
+def adapt(model: SentenceTransformer, lora: Lora, seed: int) -> PeftModel:
+    """Freeze `model` and set LoRA adapters (Hu et al. 2021, arXiv 2106.09685) beside its linear layers, in place.
+
+    The adapters are float32, whatever the model is in, and begin without effect. Raises `UserError` if the model has no
+    such layers. PEFT's own model rather than sentence-transformers' `add_adapter`, which cannot be folded.
+    """
+    from peft import LoraConfig, get_peft_model
+
+    if not isinstance(model[0], Transformer):
+        raise UserError(
+            "train.lora sets adapters beside a transformer's layers, and a static base has none: write null"
+        )
+    inner = model[0].auto_model
+    linear = [f".{name}" for name, module in inner.named_modules() if isinstance(module, nn.Linear)]
+    for target in [] if lora.targets == "all-linear" else lora.targets:
+        if not any(name.endswith(f".{target}") for name in linear):
+            known = ", ".join(sorted({name.rsplit(".", 1)[1] for name in linear}))
+            raise UserError(
+                f"train.lora.targets names {target!r}, which the base does not have: choose from {known}, "
+                "or write all-linear"
+            )
+    torch.manual_seed(seed)
+    model.requires_grad_(False)
+    config = LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,  # type: ignore[arg-type]
+        target_modules=lora.targets,
+        lora_dropout=lora.dropout,
+    )
+    return get_peft_model(inner, config)
+
+
+def fold(adapted: PeftModel) -> None:
+    """Add the adapters to the weights and remove them: the model that `adapt` was given is a plain one again.
+
+    W + alpha / rank x BA is summed in float32 and then rounded to the weights' own type: in bfloat16 an update below
+    about a 256th of a weight is lost in part, or whole.
+    """
+    adapted.merge_and_unload()
 
 
 def forget(fingerprint: str) -> None:
@@ -186,6 +315,12 @@ def fingerprint(*parts: Any) -> str:
 
 def save(model: SentenceTransformer, folder: Path) -> None:
     """Save as safetensors, without the model card sentence-transformers writes (it holds dates)."""
+    tokenizer = model.tokenizer
+    if hasattr(tokenizer, "backend_tokenizer"):
+        # tokenizer.json would hold how the last batch was cut and padded, and no file the side that was set.
+        tokenizer.backend_tokenizer.no_truncation()
+        tokenizer.backend_tokenizer.no_padding()
+        tokenizer.init_kwargs["padding_side"] = tokenizer.padding_side
     model.save_pretrained(str(folder), create_model_card=False, safe_serialization=True)
 
 

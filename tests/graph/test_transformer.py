@@ -5,7 +5,7 @@ import json
 from sentence_transformers import SentenceTransformer
 
 from stages.shared import encoder
-from tests.conftest import save_transformer
+from tests.checkpoints import save_transformer
 
 PROMPTS = {"query": "query: ", "passage": "passage: "}
 
@@ -13,7 +13,7 @@ PROMPTS = {"query": "query: ", "passage": "passage: "}
 def test_a_transformer_goes_through_the_whole_graph(graph, tmp_path):
     rows = [json.loads(line) for line in graph.read("data/collection/passages.jsonl").splitlines()[:120]]
     words = sorted({word for row in rows for key in ("text_en", "text_ko") for word in row[key].split()})
-    save_transformer(tmp_path / "xlmr", "xlm-roberta", words=words)
+    save_transformer(tmp_path / "xlmr", "xlm-r", words=words)
     params = graph.folder / "params.yaml"
     params.write_text("".join(line for line in params.read_text().splitlines(True) if not line.startswith("  enenen:")))
     graph.edit("base.name", str(tmp_path / "xlmr"))

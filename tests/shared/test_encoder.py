@@ -7,7 +7,7 @@ import pytest
 
 from stages.shared import encoder
 from stages.shared.errors import UserError
-from tests.conftest import WORDS, save_sentence_transformer, static_model
+from tests.checkpoints import WORDS, save_published, save_sentence_transformer, static_model
 
 PROMPTS = {"query": "q: ", "document": "p: "}
 
@@ -120,4 +120,35 @@ def test_a_table_may_be_followed_by_its_normalization(tmp_path):
     assert kinds == ["StaticEmbedding", "Normalize"]
     np.testing.assert_allclose(
         encoder.load(tmp_path, 8).encode(texts(), "query"), plain(model, texts(), "query"), atol=1e-6
+    )
+
+
+def test_a_transformer_gives_no_texts_no_vectors(transformer):
+    found = encoder.load(transformer, 4).encode([], "query")
+    assert (found.shape, found.dtype) == ((0, 32), np.float32)
+
+
+def test_texts_of_all_lengths_get_their_own_vectors_whatever_the_batch(transformer):
+    some = texts()
+    whole = encoder.load(transformer, 64).encode(some, "passage")
+    alone = encoder.load(transformer, 1).encode(some, "passage")
+    np.testing.assert_allclose(whole, alone, atol=1e-5)
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_the_attention_is_the_one_asked_for(transformer, attention):
+    own = encoder.load(transformer, 4, attention=attention)
+    assert own.model[0].model.config._attn_implementation == attention
+    plain = encoder.load(transformer, 4).encode(texts(), "query")
+    np.testing.assert_allclose(own.encode(texts(), "query"), plain, atol=1e-5)
+
+
+def test_a_published_static_model_needs_no_torch(tmp_path):
+    from sentence_transformers import SentenceTransformer
+
+    folder = save_published(tmp_path, "sentence-transformers/static-similarity-mrl-multilingual-v1")
+    own = encoder.load(folder, 8)
+    assert isinstance(own, encoder.StaticEncoder)
+    np.testing.assert_allclose(
+        own.encode(texts(), "query"), plain(SentenceTransformer(str(folder)), texts(), "query"), atol=1e-6
     )
