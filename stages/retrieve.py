@@ -2,7 +2,8 @@
 
 Each text is encoded once and serves every benchmark and task. A run keeps the best `retrieve.depth` ranks, as TREC
 does; beside it stand the exact ranks of the relevant passages in the pooled tasks, however deep, since language bias is
-a difference of ranks.
+a difference of ranks. (In benchmarks by label most passages are relevant, and none is parallel: they have no such
+ranks.) Where a benchmark lists candidates, a query is ranked over its own and nothing else.
 """
 
 import logging
@@ -41,6 +42,7 @@ def main() -> None:
             ),
             "queries": tables.read(BENCHMARKS / benchmark / "queries.parquet", tables.QUERIES),
             "qrels": tables.read(BENCHMARKS / benchmark / "qrels.parquet", tables.QRELS),
+            "rerank": tables.read(BENCHMARKS / benchmark / "rerank.parquet", tables.RERANK),
         }
         for benchmark in benchmarks
     }
@@ -56,6 +58,8 @@ def main() -> None:
                 query_vectors[at],
                 t["qrels"],
                 settings.depth,
+                t["rerank"],
+                biased=not benchmarks[benchmark].by_label,
             )
             tables.write(run, draft / f"{benchmark}.run.parquet", tables.RUN)
             tables.write(relevant, draft / f"{benchmark}.relevant.parquet", tables.RUN)
@@ -75,54 +79,82 @@ def rank(
     query_vectors: np.ndarray,
     qrels: pl.DataFrame,
     depth: int,
+    rerank: pl.DataFrame | None = None,
+    *,
+    biased: bool = True,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The run of all tasks, and the ranks of the relevant passages in the pooled ones (both tables.RUN)."""
+    """The run of all tasks and, if they may be `biased`, the ranks of the relevant passages in the pooled ones (both
+    tables.RUN).
+
+    A task ranks the queries that are judged in its corpus, over all its passages or, if `rerank` (tables.RERANK) has
+    rows, over those that it has for the query.
+    """
     corpus_languages = passages["lang"].unique().sort().to_list()
     # `passages` are sorted by document id, and so is each selection.
     passages, queries = passages.with_row_index("row"), queries.with_row_index("row")
-    runs, relevant = [], []
+    runs, relevant = [pl.DataFrame(schema=tables.RUN)], [pl.DataFrame(schema=tables.RUN)]
     for task in tasks(queries["lang"].unique().sort().to_list(), corpus_languages):
-        asked = queries.filter(lang=task.query)
+        judged = qrels if task.corpus == POOL else qrels.filter(lang=task.corpus)
+        asked = queries.filter(lang=task.query).join(judged, on="query", how="semi", maintain_order="left")
         searched = passages if task.corpus == POOL else passages.filter(lang=task.corpus)
+        if asked.is_empty():
+            continue
         left, right = query_vectors[asked["row"].to_numpy()], passage_vectors[searched["row"].to_numpy()]
-        scores, rows = search.top_k(left, right, depth)
-        runs.append(
-            pl.DataFrame(
-                {
-                    "query": asked["query"].gather(np.repeat(np.arange(len(rows)), rows.shape[1])),
-                    "passage": searched["passage"].gather(rows.reshape(-1)),
-                    "lang": searched["lang"].gather(rows.reshape(-1)),
-                    "rank": np.tile(np.arange(1, rows.shape[1] + 1, dtype=np.uint32), len(rows)),
-                    "score": scores.reshape(-1),
-                }
-            ).select(pl.lit(task.name).alias("task"), pl.all())
-        )
-        if task.corpus == POOL:
-            relevant.append(_relevant_ranks(task.name, asked, searched, left, right, qrels))
-    empty = pl.DataFrame(schema=tables.RUN)
-    return (
-        pl.concat(runs).select(*tables.RUN),
-        pl.concat([empty, *relevant]).sort("task", "query", "rank"),
+        listed = None if rerank is None or rerank.is_empty() else _among(rerank, asked, searched, left, right)
+        run = _search(asked, searched, left, right, depth) if listed is None else listed.filter(pl.col("rank") <= depth)
+        runs.append(run.select(pl.lit(task.name).alias("task"), pl.all()).select(*tables.RUN))
+        if task.corpus == POOL and biased:
+            found = _relevant_ranks(asked, searched, left, right, judged, listed)
+            relevant.append(found.select(pl.lit(task.name).alias("task"), pl.all()).select(*tables.RUN))
+    return pl.concat(runs), pl.concat(relevant).sort("task", "query", "rank")
+
+
+def _search(
+    asked: pl.DataFrame, searched: pl.DataFrame, left: np.ndarray, right: np.ndarray, depth: int
+) -> pl.DataFrame:
+    scores, rows = search.top_k(left, right, depth)
+    return pl.DataFrame(
+        {
+            "query": asked["query"].gather(np.repeat(np.arange(len(rows)), rows.shape[1])),
+            "passage": searched["passage"].gather(rows.reshape(-1)),
+            "lang": searched["lang"].gather(rows.reshape(-1)),
+            "rank": np.tile(np.arange(1, rows.shape[1] + 1, dtype=np.uint32), len(rows)),
+            "score": scores.reshape(-1),
+        }
+    )
+
+
+def _among(
+    rerank: pl.DataFrame, asked: pl.DataFrame, searched: pl.DataFrame, left: np.ndarray, right: np.ndarray
+) -> pl.DataFrame:
+    """All candidates of the queries asked, in the order of queries and ranks."""
+    pairs = _pairs(rerank.select("query", "passage"), asked, searched, ["passage"])
+    ranks, scores = search.among(left, right, pairs["query_row"].to_numpy(), pairs["passage_row"].to_numpy())
+    ranked = pairs.with_columns(rank=pl.Series(ranks), score=pl.Series(scores)).sort("query_row", "rank")
+    return ranked.select("query", "passage", "lang", "rank", "score")
+
+
+def _pairs(pairs: pl.DataFrame, asked: pl.DataFrame, searched: pl.DataFrame, on: list[str]) -> pl.DataFrame:
+    """`pairs` of query and passage with their rows in `asked` and `searched`."""
+    return pairs.join(asked.select("query").with_row_index("query_row"), on="query").join(
+        searched.select("passage", "lang").with_row_index("passage_row"), on=on
     )
 
 
 def _relevant_ranks(
-    task: str,
     asked: pl.DataFrame,
     searched: pl.DataFrame,
     left: np.ndarray,
     right: np.ndarray,
     qrels: pl.DataFrame,
+    listed: pl.DataFrame | None,
 ) -> pl.DataFrame:
-    pairs = (
-        qrels.filter(pl.col("relevance") > 0)
-        .join(asked.select("query").with_row_index("query_row"), on="query")
-        .join(searched.select("passage", "lang").with_row_index("passage_row"), on=["passage", "lang"])
-    )
+    relevant = qrels.filter(pl.col("relevance") > 0)
+    if listed is not None:
+        return listed.join(relevant, on=["query", "passage", "lang"], how="semi")
+    pairs = _pairs(relevant, asked, searched, ["passage", "lang"])
     found, scored = search.ranks(left, right, pairs["query_row"].to_numpy(), pairs["passage_row"].to_numpy())
-    return pairs.select(
-        "query", "passage", "lang", task=pl.lit(task), rank=pl.Series(found), score=pl.Series(scored)
-    ).select(*tables.RUN)
+    return pairs.select("query", "passage", "lang", rank=pl.Series(found), score=pl.Series(scored))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import polars as pl
 import pytrec_eval
 
 from stages.shared import errors, models, params, tables
-from stages.shared.languages import BIAS, GROUPS, POOL, task_groups, tasks
+from stages.shared.languages import BIAS, GROUPS, POOL, measured, task_groups, tasks
 
 log = logging.getLogger("score")
 RUNS = Path("data/runs")
@@ -18,7 +18,7 @@ BENCHMARKS = Path("data/benchmarks")
 OUT = Path("data/scores")
 METRICS = Path("metrics/models")
 # trec_eval's names.
-MEASURES = {"ndcg": "ndcg_cut", "map": "map_cut", "recall": "recall"}
+MEASURES = {"ndcg": "ndcg_cut", "map": "map_cut", "recall": "recall", "accuracy": "success"}
 
 
 def main() -> None:
@@ -45,7 +45,7 @@ def main() -> None:
                 parts.append(values.select(pl.lit(name).alias("benchmark"), pl.all()))
             table = pl.concat(parts)
             tables.write(table.select(*tables.QUERY_SCORES), scores / f"{model}.parquet", tables.QUERY_SCORES)
-            tables.write_json(summary(table, task_groups(languages)), metrics / f"{model}.json")
+            tables.write_json(summary(table, task_groups(measured(languages, benchmarks))), metrics / f"{model}.json")
     log.info(f"{len(names)} models on {', '.join(benchmarks)}: {', '.join(settings.metrics)}")
 
 
@@ -65,7 +65,8 @@ def per_query(run: pl.DataFrame, queries: pl.DataFrame, qrels: pl.DataFrame, met
 def evaluate(run: pl.DataFrame, qrels: pl.DataFrame, metrics: list[str]) -> dict[str, dict[str, float]]:
     """trec_eval's values for one task's run: {query: {metric: value}}, with 0 for judged queries not in the run.
 
-    `mrr@K` is the reciprocal rank, and 0 if it is below 1 / K.
+    `mrr@K` is the reciprocal rank, and 0 if it is below 1 / K; `accuracy@K` is 1 if any relevant passage is among the
+    first K, so that accuracy@1 of a benchmark by label is the accuracy of the nearest neighbour's label.
     """
     judged = _nested(qrels, pl.col("relevance"))
     ranked = _nested(run, pl.col("score"))

@@ -9,11 +9,11 @@ import pytest
 from stages import retrieve
 from stages.shared import encoder, tables
 from stages.shared.errors import UserError
-from tests.conftest import static_model
+from tests.checkpoints import static_model
 
 
 def frame(rows, schema):
-    return pl.DataFrame(rows, schema=schema, orient="row").sort(list(schema)[:2])
+    return pl.DataFrame(list(rows), schema=schema, orient="row").sort(list(schema)[:2])
 
 
 def case(seed, passages=30, queries=8):
@@ -94,11 +94,12 @@ def test_one_corpus_language_has_no_pool():
     assert dict(relevant.schema) == tables.RUN
 
 
-def benchmark(name, passages, queries, qrels):
+def benchmark(name, passages, queries, qrels, rerank=()):
     for kind, rows, schema in (
         ("passages", passages, tables.BENCHMARK_PASSAGES),
         ("queries", queries, tables.QUERIES),
         ("qrels", qrels, tables.QRELS),
+        ("rerank", rerank, tables.RERANK),
     ):
         tables.write(frame(rows, schema), f"data/benchmarks/{name}/{kind}.parquet", schema)
 
@@ -165,3 +166,66 @@ def test_a_kind_of_model_that_is_none(workspace):
 def test_a_model_that_is_missing(workspace):
     with pytest.raises(UserError, match="models/trained/x holds no model"):
         workspace.run("retrieve", "trained", "x")
+
+
+def listed(seed, passages=30, queries=8):
+    """Candidates of all queries but the last, at random."""
+    rng = np.random.default_rng(seed)
+    rows = [(f"q{i}", f"p{p}") for i in range(queries - 1) for p in rng.choice(passages, 9, replace=False)]
+    return frame(rows, tables.RERANK)
+
+
+@pytest.mark.parametrize("depth", [4, 100])
+def test_candidates_are_ranked_and_nothing_else(depth):
+    made, rerank = case(4), listed(4)
+    run, relevant = retrieve.rank(*made, depth, rerank)
+    allowed = rerank.group_by("query").agg("passage")
+    allowed = {query: set(names) for query, names in allowed.iter_rows()}
+    assert run["task"].unique(maintain_order=True).to_list() == [f"{q}-{c}" for q, c in TASKS]
+    for query_lang, corpus_lang in TASKS:
+        wanted = expected(*made[:4], query_lang, corpus_lang)
+        own = run.filter(task=f"{query_lang}-{corpus_lang}")
+        assert set(own["query"]) == set(allowed)
+        for query, names in allowed.items():
+            rows, ranking = own.filter(query=query), [row for row in wanted[query] if row[0] in names]
+            assert rows["rank"].to_list() == list(range(1, min(depth, len(ranking)) + 1))
+            assert rows.select("passage", "lang", "score").rows() == ranking[:depth]
+            if corpus_lang == "*":
+                judged = made[4].filter(pl.col("query") == query)["passage"].to_list()
+                ranks = relevant.filter(task=f"{query_lang}-*", query=query)
+                places = [i for i, row in enumerate(ranking, 1) if row[0] in judged]
+                assert ranks["rank"].to_list() == places
+
+
+def test_no_candidates_at_all_search_everything():
+    made = case(5)
+    plain = retrieve.rank(*made, 5)
+    empty = retrieve.rank(*made, 5, pl.DataFrame(schema=tables.RERANK))
+    assert plain[0].equals(empty[0]) and plain[1].equals(empty[1])
+
+
+def test_queries_are_ranked_where_they_are_judged():
+    *made, qrels = case(6)
+    qrels = qrels.filter((pl.col("lang") == "en") | (pl.col("query") == "q3"))
+    run, _ = retrieve.rank(*made, qrels, 5)
+    assert set(run.filter(task="en-en")["query"]) == {f"q{i}" for i in range(8)}
+    assert set(run.filter(task="en-ko")["query"]) == {"q3"}
+    assert set(run.filter(task="ko-*")["query"]) == {f"q{i}" for i in range(8)}
+
+
+def test_a_benchmark_by_label_has_no_ranks_for_language_bias(workspace):
+    written(workspace)
+    settings = {"source": "intents", "path": "x", "columns": {"text": "t", "label": "l"}}
+    workspace.edit(benchmarks__dev=settings, compare__select_on="dev").run("retrieve", "base", "base")
+    assert tables.read("data/runs/base/dev.relevant.parquet", tables.RUN).is_empty()
+    assert tables.read("data/runs/base/dev.run.parquet", tables.RUN)["task"].n_unique() == 6
+
+
+def test_a_benchmarks_candidates_are_read(workspace):
+    written(workspace)
+    rerank = frame([("t", "r1"), ("t", "p3"), ("t", "r2")], tables.RERANK)
+    tables.write(rerank, "data/benchmarks/test/rerank.parquet", tables.RERANK)
+    workspace.run("retrieve", "base", "base")
+    run = tables.read("data/runs/base/test.run.parquet", tables.RUN)
+    assert set(run.filter(task="en-en")["passage"]) == {"r1", "p3", "r2"}
+    assert set(run.filter(task="en-ko")["passage"]) == set()

@@ -13,7 +13,7 @@ from stages.shared import tables
 from stages.shared.languages import task_groups
 from tests.conftest import Workspace
 
-METRICS = ["ndcg@10", "ndcg@3", "mrr@10", "mrr@3", "map@5", "recall@1", "recall@10"]
+METRICS = ["ndcg@10", "ndcg@3", "mrr@10", "mrr@3", "map@5", "recall@1", "recall@10", "accuracy@1", "accuracy@4"]
 
 
 def table(rows, schema):
@@ -35,6 +35,8 @@ def by_hand(ranking, relevance, metric):
     hits = [i for i, name in enumerate(ranking, 1) if name in relevance]
     if kind == "mrr":
         return 1 / hits[0] if hits and hits[0] <= k else 0.0
+    if kind == "accuracy":
+        return float(any(h <= k for h in hits))
     if kind == "recall":
         return sum(h <= k for h in hits) / len(relevance)
     if kind == "map":
@@ -209,3 +211,58 @@ def test_every_model_is_scored_and_the_stale_are_left_out(workspace, caplog):
     assert found["r"]["dev"]["mono"]["mrr@10"] == 0.5
     stored = tables.read("data/scores/r.parquet", tables.QUERY_SCORES)
     assert ("dev", "en-en", "q", "ndcg@10", pytest.approx(1 / math.log2(3), abs=1e-6)) in stored.rows()
+
+
+def scored(seed, queries=12, passages=40):
+    """Runs with ties, grades and judged queries that find nothing; scores are exact in single precision."""
+    rng = random.Random(seed)
+    run, judged = [], []
+    for q in range(queries):
+        names = rng.sample([f"d{i}" for i in range(passages)], 25)
+        if q % 5:
+            run += [(f"q{q}", name, rng.randint(0, 6) / 8) for name in names]
+        judged += [(f"q{q}", name, rng.randint(1, 3)) for name in rng.sample(names, rng.randint(1, 6))]
+    return run_of(run), qrels_of(judged)
+
+
+KINDS = {"ndcg": "ndcg", "map": "map", "recall": "recall", "mrr": "mrr", "accuracy": "hit_rate"}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_values_are_those_of_mteb(seed):
+    theirs = pytest.importorskip("mteb._evaluators.retrieval_metrics", reason="mteb is not installed")
+    run, qrels = scored(seed)
+    cuts = [1, 3, 10, 20]
+    found = score.evaluate(run, qrels, [f"{kind}@{k}" for kind in KINDS for k in cuts])
+    nested = {"run": {}, "qrels": {}}
+    for q, d, s in run.select("query", "passage", "score").iter_rows():
+        nested["run"].setdefault(q, {})[f"{d}.en"] = s
+    for q, d, r in qrels.select("query", "passage", "relevance").iter_rows():
+        nested["qrels"].setdefault(q, {})[f"{d}.en"] = r
+    # MTEB's means are over the queries that the run has.
+    values = theirs.calculate_retrieval_scores(nested["run"], nested["qrels"], cuts)
+    missing = set(nested["qrels"]) - set(nested["run"])
+    assert len(missing) == 3
+    for kind, field in KINDS.items():
+        for name, mean in getattr(values, field).items():
+            cut = int(name.split("@")[-1].split("_")[-1])
+            own = {query: row[f"{kind}@{cut}"] for query, row in found.items()}
+            assert sum(own.values()) / len(nested["run"]) == pytest.approx(mean, abs=2e-5), name  # mteb rounds to 5
+            assert all(own[query] == 0 for query in missing)
+
+
+def test_accuracy_is_that_of_the_nearest_neighbours_label():
+    """The passages of a query's label are relevant, so accuracy@1 is the share of nearest neighbours that have it."""
+    rng = random.Random(3)
+    labels = {f"d{i}": rng.choice("abc") for i in range(30)}
+    asked = {f"q{i}": rng.choice("abc") for i in range(40)}
+    run = [(q, d, rng.randint(0, 900) / 1024) for q in asked for d in labels]
+    qrels = [(q, d, 1) for q, label in asked.items() for d, own in labels.items() if own == label]
+    found = score.evaluate(run_of(run), qrels_of(qrels), ["accuracy@1", "accuracy@3"])
+    for q, label in asked.items():
+        order = [d for _, d in sorted(((s, d) for name, d, s in run if name == q), key=lambda p: (p[0], f"{p[1]}.en"))][
+            ::-1
+        ]
+        assert found[q]["accuracy@1"] == float(labels[order[0]] == label)
+        assert found[q]["accuracy@3"] == float(label in {labels[d] for d in order[:3]})
+    assert 0 < sum(v["accuracy@1"] for v in found.values()) < 40

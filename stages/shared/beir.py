@@ -1,86 +1,211 @@
-"""Folders in the layout of BEIR, with a file a language: `corpus.<lang>.jsonl` and `queries.<lang>.jsonl`
-(`_id`, `text`, maybe `title`), `qrels.tsv` (query, passage, score; a header line). Ids name parallel groups:
-a passage has one id in all its languages, or one with the language for a suffix (`p7.ko`).
+"""Folders in the layout of BEIR: texts (`_id` or `id`, `text`, maybe `title`) of a corpus and of queries, and
+judgements (query, passage, score), as JSON Lines, compressed or not, Parquet, or (judgements) tab-separated.
 
-Without a language in their names (`corpus.jsonl`, `queries.jsonl`, `qrels/test.tsv`), files count as the only
-language's.
+- A language is in a file's name (`corpus.ko.jsonl`), or in a folder's, as MTEB publishes its sets on the hub
+  (`ko-corpus/test-00000-of-00001.parquet`, `ko-queries`, `ko-qrels`). Files without one (`corpus.jsonl`) count as the
+  only language's.
+- Ids name parallel groups: a passage has one id in all its languages, or one with the language for a suffix (`p7.ko`),
+  which then judges that language's text alone.
+- Where each language has judgements of its own and they differ, ids are taken for that language's own, and get it for
+  a prefix (`ko:12`).
 """
 
 from __future__ import annotations
 
-import csv
-from pathlib import Path
+import logging
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import polars as pl
 
-from stages.shared import jsonl
+from stages.shared import codes, files, jsonl, records
 from stages.shared.errors import UserError
+from stages.shared.languages import is_language
 from stages.shared.tables import BENCHMARK_PASSAGES, QRELS, QUERIES
 
+log = logging.getLogger(__name__)
+SUFFIXES = (".jsonl", ".parquet", ".tsv")
+SHARD = re.compile(r"-\d{5}-of-\d{5}$")
+# Queries, passages and scores under the names that BEIR and MTEB give them.
+JUDGED = ("query-id", "corpus-id", "score")
 
-def read(folder: str | Path, languages: list[str]) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+
+class File(NamedTuple):
+    path: Path
+    named: str | None  # what its own name, or its folder's, says besides the kind: a language
+    beside: tuple[str, ...]  # the folder above it and what is in this folder: a language or a split
+
+
+def read(
+    folder: str | Path, languages: list[str], split: str | None = None
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Passages, queries and qrels of those `languages` that the folder has, sorted; judgements of texts in
     other languages are left out. Raises `UserError` if the folder is not in this layout or has none of them."""
+    folder = _checked(folder)
+    passages = _texts(folder, "corpus", languages, split)
+    queries = _texts(folder, "queries", languages, split)
+    judged = _judgements(folder, languages, split)
+    if _differ(judged):
+        log.info(f"{folder}: the languages have judgements of their own, so ids are taken for their own too")
+        passages, queries = _prefixed(passages, "passage"), _prefixed(queries, "query")
+        judged = {lang: _prefixed(_prefixed(table, "query", lang), "passage", lang) for lang, table in judged.items()}
+        found = pl.concat(judged.values())
+    else:
+        found = next(iter(judged.values()))
+    return (
+        passages.sort("passage", "lang"),
+        queries.sort("query", "lang"),
+        _qrels(found, passages, queries, languages),
+    )
+
+
+def corpus(folder: str | Path, languages: list[str], unnamed: str) -> pl.DataFrame:
+    """The passages alone, of one split; files without a language in their names are of the language `unnamed`."""
+    return _texts(_checked(folder), "corpus", languages, None, unnamed).sort("passage", "lang")
+
+
+def _checked(folder: str | Path) -> Path:
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder: check the path in params.yaml")
-    passages = _texts(folder, "corpus", languages)
-    queries = _texts(folder, "queries", languages)
-    qrels = _qrels(folder, passages, languages)
-    known = set(queries["query"])
-    return passages, queries, qrels.filter(pl.col("query").is_in(known))
+    return folder
 
 
-def _texts(folder: Path, kind: str, languages: list[str]) -> pl.DataFrame:
-    files = {lang: found for lang in languages if (found := _file(folder, kind, lang, languages))}
-    if not files:
+def _prefixed(table: pl.DataFrame, column: str, lang: str | None = None) -> pl.DataFrame:
+    prefix = pl.lit(lang) if lang else pl.col("lang")
+    return table.with_columns(pl.concat_str(prefix, pl.lit(":"), column).alias(column))
+
+
+def _texts(
+    folder: Path, kind: str, languages: list[str], split: str | None, unnamed: str | None = None
+) -> pl.DataFrame:
+    files_of_kind = _files(folder, kind)
+    found = _by_language(files_of_kind, languages)
+    only = unnamed or (languages[0] if len(languages) == 1 else None)
+    if not found and only in languages:
+        found = {only: [file for file in files_of_kind if not _of_a_language(file)]}
+    if not any(found.values()):
         wanted = ", ".join(f"{kind}.{lang}.jsonl" for lang in languages)
         raise UserError(f"{folder} has none of {wanted}: add one or change languages")
-    rows: list[tuple[str, str, str, str]] = []
-    seen: dict[tuple[str, str], str] = {}
-    for lang, file in files.items():
-        for place, row in jsonl.rows(file):
-            name = jsonl.text(row, "_id", place).removesuffix(f".{lang}")
-            if (name, lang) in seen:
-                raise UserError(f"{place} repeats the id {name!r} of {seen[name, lang]}: ids must differ")
-            seen[name, lang] = place
-            title = jsonl.text(row, "title", place) if row.get("title") else ""
-            rows.append((name, lang, title, jsonl.text(row, "text", place)))
-    table = pl.DataFrame(rows, schema=BENCHMARK_PASSAGES, orient="row")
-    table = table.filter((pl.col("text") != "") | (pl.col("title") != "")).sort("passage", "lang")
+    tables = []
+    for lang, of_language in found.items():
+        paths = _of_split(of_language, split, folder)
+        table = records.frame((row for _, row in _rows(paths, lang)), BENCHMARK_PASSAGES)
+        if table["passage"].is_duplicated().any():
+            raise _repeated(paths, lang)
+        tables.append(table)
+    table = pl.concat(tables).filter((pl.col("text") != "") | (pl.col("title") != ""))
     return table if kind == "corpus" else table.rename({"passage": "query"}).select(*QUERIES)
 
 
-def _file(folder: Path, kind: str, lang: str, languages: list[str]) -> Path | None:
-    names = [f"{kind}.{lang}.jsonl"] + ([f"{kind}.jsonl"] if len(languages) == 1 else [])
-    found = [folder / (n + z) for n in names for z in ("", ".gz") if (folder / (n + z)).is_file()]
-    return found[0] if found else None
+def _rows(paths: Iterable[Path], lang: str) -> Iterator[tuple[str, tuple[str, str, str, str]]]:
+    for path in paths:
+        for place, row in records.rows(path):
+            name = jsonl.text(row, "id" if "id" in row and "_id" not in row else "_id", place)
+            title = jsonl.text(row, "title", place) if row.get("title") else ""
+            yield place, (name.removesuffix(f".{lang}"), lang, title, jsonl.text(row, "text", place))
 
 
-def _qrels(folder: Path, passages: pl.DataFrame, languages: list[str]) -> pl.DataFrame:
-    file = next((f for f in (folder / "qrels.tsv", folder / "qrels" / "test.tsv") if f.is_file()), None)
-    if file is None:
+def _repeated(paths: Iterable[Path], lang: str) -> UserError:
+    seen: dict[str, str] = {}
+    for place, (name, *_) in _rows(paths, lang):
+        if name in seen:
+            return UserError(f"{place} repeats the id {name!r} of {seen[name]}: ids must differ")
+        seen[name] = place
+    raise AssertionError("no id is repeated")
+
+
+def _judgements(folder: Path, languages: list[str], split: str | None) -> dict[str, pl.DataFrame]:
+    """Judgements as they stand (query, passage, relevance), of each language or, under '', of all."""
+    # MTEB has them in the config `qrels` or `default`, whose files may be in the folder `data`.
+    found = _files(folder, "qrels") or _files(folder, "default") or _files(folder, "data")
+    if not found:
         raise UserError(f"{folder} has no qrels.tsv: add the relevance judgements")
-    present = set(passages.select("passage", "lang").iter_rows())
-    judged: dict[tuple[str, str, str], int] = {}
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        for number, fields in enumerate(csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE), 1):
-            # `query-id corpus-id score`, or TREC's four columns `query 0 passage relevance`.
-            if len(fields) not in (3, 4) or not fields[-1].strip().lstrip("-").isdigit():
-                if number == 1 and len(fields) in (3, 4):
-                    continue  # the header
-                raise UserError(f"{file}:{number} is no judgement: write query, passage, score, tab-separated")
-            query, passage, score = fields[0], fields[-2], int(fields[-1])
-            for lang in languages:
-                # A passage's id with a language for a suffix judges that language's text alone; a query's id names
-                # the query in all its languages.
-                for name in {passage, passage.removesuffix(f".{lang}")}:
-                    if (name, lang) in present:
-                        judged[_bare(query, languages), name, lang] = score
-    rows = [(*key, score) for key, score in judged.items() if score > 0]
-    return pl.DataFrame(rows, schema=QRELS, orient="row").sort("query", "passage", "lang")
+    fields = {name: QRELS[name] for name in ("query", "passage", "relevance")}
+    return {
+        lang: records.frame((row for path in _of_split(own, split, folder) for row in _judged(path)), fields)
+        for lang, own in (_by_language(found, languages) or {"": found}).items()
+    }
 
 
-def _bare(name: str, languages: list[str]) -> str:
-    """An id without the language it may have for a suffix, as `_texts` reads ids."""
-    return next((name.removesuffix(f".{lang}") for lang in languages if name.endswith(f".{lang}")), name)
+def _judged(path: Path) -> Iterator[tuple[str, str, int]]:
+    if not files.plain_name(path).endswith(".tsv"):
+        for place, row in records.rows(path):
+            query, passage, score = (jsonl.text({k: str(v) for k, v in row.items()}, name, place) for name in JUDGED)
+            yield query, passage, int(float(score))
+        return
+    for number, (place, fields) in enumerate(records.separated(path), 1):
+        # `query-id corpus-id score`, or TREC's four columns `query 0 passage relevance`.
+        if len(fields) not in (3, 4) or not re.fullmatch(r"\s*-?\d+(\.0+)?\s*", fields[-1]):
+            if number == 1 and len(fields) in (3, 4):
+                continue  # the header
+            raise UserError(f"{place} is no judgement: write query, passage, score, tab-separated")
+        yield fields[0], fields[-2], int(float(fields[-1]))
+
+
+def _differ(judged: dict[str, pl.DataFrame]) -> bool:
+    first, *others = (table.sort(*table.columns) for table in judged.values())
+    return any(not first.equals(other) for other in others)
+
+
+def _qrels(judged: pl.DataFrame, passages: pl.DataFrame, queries: pl.DataFrame, languages: list[str]) -> pl.DataFrame:
+    """`judged` in each language that has the passage. A passage's id with a language for a suffix judges that
+    language's text alone; a query's id names the query in all its languages."""
+    bare = "|".join(re.escape(f".{lang}") for lang in languages)
+    judged = judged.with_columns(pl.col("query").str.replace(f"(?:{bare})$", ""))
+    of_language = [
+        judged.with_columns(pl.col("passage").str.strip_suffix(f".{lang}"), lang=pl.lit(lang)) for lang in languages
+    ]
+    return (
+        pl.concat(of_language)
+        .select(*QRELS)
+        .unique(["query", "passage", "lang"], keep="last", maintain_order=True)
+        .filter(pl.col("relevance") > 0)
+        .join(passages, on=["passage", "lang"], how="semi")
+        .join(queries, on="query", how="semi")
+        .sort("query", "passage", "lang")
+    )
+
+
+def _by_language(found: list[File], languages: list[str]) -> dict[str, list[File]]:
+    """The files of each language that has some, by their names."""
+    spellings = [word for file in found for word in _words(file)]
+    spelled = {lang: spelling for lang in languages if (spelling := codes.find(lang, spellings))}
+    return {lang: [f for f in found if spelling in _words(f)] for lang, spelling in spelled.items()}
+
+
+def _words(file: File) -> tuple[str, ...]:
+    return (file.named,) if file.named else file.beside
+
+
+def _of_a_language(file: File) -> bool:
+    return bool(file.named) or any(
+        re.fullmatch(r"[a-z]{2}([-_].+)?", word) and is_language(word.replace("_", "-")) for word in file.beside
+    )
+
+
+def _files(folder: Path, kind: str) -> list[File]:
+    found = []
+    for path in sorted(folder.rglob("*")):
+        name = PurePosixPath(path.relative_to(folder).parent / files.plain_name(path))
+        if name.suffix not in SUFFIXES or not path.is_file() or any(part.startswith(".") for part in name.parts):
+            continue
+        parts = [*name.parent.parts, SHARD.sub("", name.stem)]
+        for at, part in enumerate(parts):
+            if match := re.fullmatch(rf"(?:(.+)-)?{kind}(?:[._-](.+))?", part):
+                found.append(File(path, match[1] or match[2], (*parts[max(at - 1, 0) : at], *parts[at + 1 :])))
+                break
+    return found
+
+
+def _of_split(found: list[File], split: str | None, folder: Path) -> list[Path]:
+    """The files of `split`, or of test if none is asked for; all of them if they are of one split alone."""
+    splits = sorted({file.beside[-1] for file in found if file.beside})
+    if len(splits) < 2:
+        return [file.path for file in found]
+    wanted = split or "test"
+    if wanted not in splits:
+        raise UserError(f"{folder} has no split {wanted}: set the benchmark's split to one of {', '.join(splits)}")
+    return [file.path for file in found if wanted in file.beside]

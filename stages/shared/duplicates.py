@@ -42,14 +42,14 @@ def near(texts: Sequence[str], threshold: float, fixed: int = 0) -> list[tuple[i
     Likeness is the Jaccard similarity of the sets of `grams`. MinHash only proposes the pairs: their likeness is
     counted.
     """
-    index = MinHashLSH(num_perm=PERMUTATIONS, params=_bands(threshold))
+    index = MinHashLSH(num_perm=PERMUTATIONS, params=bands(threshold))
     sketches = MinHash.generator(
         ([gram.encode() for gram in grams(text)] for text in texts), num_perm=PERMUTATIONS, seed=SEED
     )
     found: list[tuple[int, float] | None] = []
     for number, sketch in enumerate(sketches):
         own = grams(texts[number])
-        proposed = ((_jaccard(own, grams(texts[other])), -other) for other in index.query(sketch))
+        proposed = ((jaccard(own, grams(texts[other])), -other) for other in index.query(sketch))
         likeness, other = max(proposed, default=(-1.0, 0))
         goes = likeness >= threshold and number >= fixed
         found.append((-other, likeness) if goes else None)
@@ -58,12 +58,13 @@ def near(texts: Sequence[str], threshold: float, fixed: int = 0) -> list[tuple[i
     return found
 
 
-def _jaccard(left: set[str], right: set[str]) -> float:
+def jaccard(left: set[str], right: set[str]) -> float:
+    """The Jaccard similarity of two sets, not both of them empty."""
     shared = len(left & right)
     return shared / (len(left) + len(right) - shared)
 
 
-def _bands(threshold: float) -> tuple[int, int]:
+def bands(threshold: float) -> tuple[int, int]:
     """How many bands of how many hashes: the longest bands, that is the fewest proposals, that miss hardly a pair."""
     sizes = range(1, PERMUTATIONS // 2 + 1)
     kept = [size for size in sizes if (1 - threshold**size) ** (PERMUTATIONS // size) <= MISSED]

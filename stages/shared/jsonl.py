@@ -1,37 +1,35 @@
-"""JSON Lines, plain or gzipped, read row by row; a bad row is named by file and line."""
+"""JSON Lines, compressed or not, read row by row; a bad row is named by file and line."""
 
-import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from stages.shared import files
 from stages.shared.errors import UserError
 
 
+def numbered(path: str | Path, encoding: str = "utf-8") -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield each row with its line's number; raises `UserError` if the file or a row cannot be read."""
+    for number, line in enumerate(files.lines(path, encoding), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            reason = getattr(error, "msg", error)
+            raise UserError(f"{path}:{number} is not JSON ({reason}): mend or remove the line") from None
+        except RecursionError:
+            raise UserError(f"{path}:{number} is nested too deeply: mend or remove the line") from None
+        if not isinstance(row, dict):
+            raise UserError(f"{path}:{number} is no JSON object: write a row as {{...}}")
+        yield number, row
+
+
 def rows(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each row with its place, `file:line`; raises `UserError` if the file or a row cannot be read."""
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"{path} is not there: check the path in params.yaml")
-    opened = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opened(path, "rt", encoding="utf-8-sig") as lines:
-            for number, line in enumerate(lines, 1):
-                if not line.strip():
-                    continue
-                place = f"{path}:{number}"
-                try:
-                    row = json.loads(line)
-                except json.JSONDecodeError as error:
-                    raise UserError(f"{place} is not JSON ({error.msg}): mend or remove the line") from None
-                if not isinstance(row, dict):
-                    raise UserError(f"{place} is no JSON object: write a row as {{...}}")
-                yield place, row
-    except UnicodeDecodeError:
-        raise UserError(f"{path} is not UTF-8: save it as UTF-8") from None
-    except (OSError, EOFError) as error:
-        raise UserError(f"{path} cannot be read ({error}): is it whole?") from None
+    """Yield each row with its place, `file:line`; raises `UserError` likewise."""
+    for number, row in numbered(path):
+        yield f"{path}:{number}", row
 
 
 def text(row: dict[str, Any], key: str, place: str) -> str:

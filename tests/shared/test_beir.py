@@ -3,6 +3,7 @@
 import gzip
 import json
 
+import polars as pl
 import pytest
 
 from stages.shared import beir
@@ -55,6 +56,18 @@ def test_ids_with_a_language_for_a_suffix_judge_that_language(tmp_path):
     assert qrels.rows() == [("q", "p7", "ko", 2), ("q", "p8", "en", 1), ("q", "p8", "ko", 1)]
 
 
+def test_queries_with_a_language_for_a_suffix_are_parallel(tmp_path):
+    files = {
+        "corpus.en.jsonl": [{"_id": "p", "text": "seven"}],
+        "queries.en.jsonl": [{"_id": "q.en", "text": "how many"}],
+        "queries.ko.jsonl": [{"_id": "q.ko", "text": "몇"}],
+        "qrels.tsv": "q.en\tp\t1\n",
+    }
+    _, queries, qrels = beir.read(folder(tmp_path, files), ["en", "ko"])
+    assert queries.select("query", "lang").rows() == [("q", "en"), ("q", "ko")]
+    assert qrels.rows() == [("q", "p", "en", 1)]
+
+
 def test_qrels_of_four_columns_and_no_header(tmp_path):
     at = folder(tmp_path, {**TEXTS, "qrels.tsv": "q1\t0\tp2\t3\n"})
     assert beir.read(at, ["en", "ko"])[2].rows() == [("q1", "p2", "en", 3), ("q1", "p2", "ko", 3)]
@@ -79,7 +92,7 @@ def test_one_language_may_go_unnamed(tmp_path):
         ("qrels.tsv", "q1 p1 1\n", r"qrels\.tsv:1 is no judgement"),
         ("corpus.en.jsonl", [{"_id": "p1", "text": "a"}, {"_id": "p1", "text": "b"}], r"jsonl:2 repeats the id 'p1'"),
         ("corpus.en.jsonl", [{"_id": "p1"}], r"jsonl:1 has no 'text' \(it has '_id'\)"),
-        ("corpus.en.jsonl", [{"id": "p1", "text": "a"}], r"jsonl:1 has no '_id'"),
+        ("corpus.en.jsonl", [{"docid": "p1", "text": "a"}], r"jsonl:1 has no '_id'"),
         ("corpus.en.jsonl", "{\n", r"corpus\.en\.jsonl:1 is not JSON"),
     ],
 )
@@ -102,6 +115,88 @@ def test_a_folder_without_the_languages_or_the_judgements(tmp_path):
 def test_a_language_that_the_folder_lacks_is_left_out(tmp_path):
     at = folder(tmp_path, {**TEXTS, "qrels.tsv": "q1\tp1\t1\n"})
     assert set(beir.read(at, ["en", "ko", "de"])[0]["lang"]) == {"en", "ko"}
+
+
+# ── As MTEB publishes sets ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def parquet(tmp_path, files):
+    for name, rows in files.items():
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        pl.DataFrame(rows).write_parquet(file)
+    return tmp_path
+
+
+def config(lang, text, split="test", judged=(("1", "7"),), prefix=""):
+    prefix = prefix or f"{lang}-"
+    end = f"{split}-00000-of-00001.parquet"
+    return {
+        f"{prefix}corpus/{end}": [{"_id": "7", "title": "", "text": text}, {"_id": "8", "title": "T", "text": "x"}],
+        f"{prefix}queries/{end}": [{"id": "1", "text": f"{text}?"}],
+        f"{prefix}qrels/{end}": [{"query-id": q, "corpus-id": p, "score": 1} for q, p in judged],
+    }
+
+
+def test_configs_of_languages_with_the_same_judgements_are_parallel(tmp_path):
+    at = parquet(tmp_path, {**config("ko", "칠"), **config("en", "seven")})
+    passages, queries, qrels = beir.read(at, ["en", "ko"])
+    assert passages.rows()[:2] == [("7", "en", "", "seven"), ("7", "ko", "", "칠")]
+    assert queries.rows() == [("1", "en", "seven?"), ("1", "ko", "칠?")]
+    assert qrels.rows() == [("1", "7", "en", 1), ("1", "7", "ko", 1)]
+
+
+def test_configs_of_languages_with_other_judgements_have_ids_of_their_own(tmp_path):
+    at = parquet(tmp_path, {**config("ko", "칠"), **config("en", "seven", judged=[("1", "8")])})
+    passages, queries, qrels = beir.read(at, ["en", "ko"])
+    assert [name for name, *_ in passages.rows()] == ["en:7", "en:8", "ko:7", "ko:8"]
+    assert queries.rows() == [("en:1", "en", "seven?"), ("ko:1", "ko", "칠?")]
+    assert qrels.rows() == [("en:1", "en:8", "en", 1), ("ko:1", "ko:7", "ko", 1)]
+
+
+@pytest.mark.parametrize("prefix", ["", "kor-", "ko/", "data/ko_KR/"])
+def test_a_language_however_it_is_spelt(tmp_path, prefix):
+    at = parquet(tmp_path, config("", "칠", prefix=prefix or "./"))
+    assert beir.read(at, ["ko"])[2].rows() == [("1", "7", "ko", 1)]
+
+
+def test_a_split_is_chosen(tmp_path):
+    at = parquet(tmp_path, {**config("ko", "dev", "dev"), **config("ko", "test", "test")})
+    assert beir.read(at, ["ko"])[1].rows() == [("1", "ko", "test?")]
+    assert beir.read(at, ["ko"], "dev")[1].rows() == [("1", "ko", "dev?")]
+    with pytest.raises(UserError, match="has no split train: set the benchmark's split to one of dev, test"):
+        beir.read(at, ["ko"], "train")
+
+
+def test_queries_of_all_splits_are_those_that_a_split_judges(tmp_path):
+    files = {
+        "corpus.jsonl": [{"_id": 1, "text": "x"}],
+        "queries.jsonl": [{"_id": 10, "text": "y"}, {"_id": 11, "text": "z"}],
+        "qrels/test.tsv": "query-id\tcorpus-id\tscore\n10\t1\t1\n",
+        "qrels/dev.tsv": "query-id\tcorpus-id\tscore\n11\t1\t1\n",
+    }
+    at = folder(tmp_path, files)
+    assert beir.read(at, ["en"])[2].rows() == [("10", "1", "en", 1)]
+    assert beir.read(at, ["en"], "dev")[2].rows() == [("11", "1", "en", 1)]
+
+
+def test_judgements_in_the_config_default(tmp_path):
+    files = config("", "seven", prefix="./")
+    files["data/test-00000-of-00001.parquet"] = files.pop("./qrels/test-00000-of-00001.parquet")
+    assert beir.read(parquet(tmp_path, files), ["en"])[2].rows() == [("1", "7", "en", 1)]
+
+
+def test_another_languages_folder_is_not_taken_for_the_only_one(tmp_path):
+    at = parquet(tmp_path, config("", "sieben", prefix="de/"))
+    with pytest.raises(UserError, match=r"none of corpus\.ko\.jsonl"):
+        beir.read(at, ["ko"])
+
+
+def test_a_damaged_parquet_is_told(tmp_path):
+    at = parquet(tmp_path, config("en", "seven"))
+    (at / "en-corpus/test-00000-of-00001.parquet").write_bytes(b"PAR1 no more PAR1")
+    with pytest.raises(UserError, match=r"test-00000-of-00001\.parquet cannot be read .*: is it whole"):
+        beir.read(at, ["en"])
 
 
 @pytest.mark.skipif(not XQUAD.is_dir(), reason="../shared/data/xquad_r is not beside this checkout")

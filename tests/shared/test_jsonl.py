@@ -23,7 +23,8 @@ def test_plain_gzipped_bom_and_crlf_read_alike(tmp_path):
     [
         (b'{"a": 1}\n{"a": \n', r"x.jsonl:2 is not JSON"),
         (b'{"a": 1}\n[1]\n', r"x.jsonl:2 is no JSON object"),
-        (b'{"a": "\xff"}\n', r"x.jsonl is not UTF-8"),
+        (b'{"a": "b"}\n{"a": "\xff"}\n', r"x.jsonl:2 is not utf-8"),
+        (b'{"a": 1}\n{"a": ' + b"[" * 200_000, r"x.jsonl:2 is (nested too deeply|not JSON)"),
     ],
 )
 def test_a_bad_row_is_named(tmp_path, content, message):
@@ -41,6 +42,16 @@ def test_a_file_that_is_missing_or_cut_off(tmp_path):
     (tmp_path / "y.jsonl.gz").write_bytes(b'{"a": 1}\n')
     with pytest.raises(UserError, match="is it whole"):
         list(jsonl.rows(tmp_path / "y.jsonl.gz"))
+
+
+def test_rows_in_another_encoding_have_their_numbers(tmp_path):
+    (tmp_path / "x.jsonl").write_bytes('\n{"a": "하나"}'.encode("cp949"))
+    assert list(jsonl.numbered(tmp_path / "x.jsonl", "cp949")) == [(2, {"a": "하나"})]
+
+
+def test_a_line_ends_at_newlines_alone(tmp_path):
+    (tmp_path / "x.jsonl").write_bytes('{"a": "one\u2028two\x85"}\n{"a": 1}\n'.encode())
+    assert [row for _, row in jsonl.rows(tmp_path / "x.jsonl")] == [{"a": "one\u2028two\x85"}, {"a": 1}]
 
 
 def test_texts_are_on_one_line_and_stripped():

@@ -64,3 +64,25 @@ def test_ranks_of_nothing():
     queries, corpus = whole_numbers(0, 3, 5)
     none = np.array([], np.int64)
     assert [a.size for a in search.ranks(queries, corpus, none, none)] == [0, 0]
+
+
+@pytest.mark.parametrize("kind", [np.uint32, np.int64])
+def test_ranks_among_pairs_are_those_of_the_pairs_alone(kind, monkeypatch):
+    monkeypatch.setattr(search, "PAIRS", 7)
+    queries, corpus = whole_numbers(4, 6, 40)
+    rng = np.random.default_rng(4)
+    pairs = [(q, p) for q in (0, 1, 3, 5) for p in rng.choice(40, 11, replace=False)]
+    rng.shuffle(pairs)
+    query_rows, corpus_rows = (np.array(side, kind) for side in zip(*pairs, strict=True))
+    ranks, scores = search.among(queries, corpus, query_rows, corpus_rows)
+    for q in (0, 1, 3, 5):
+        own = [(float(queries[q] @ corpus[p]), p) for name, p in pairs if name == q]
+        order = sorted(own, reverse=True)
+        found = {p: (rank, score) for (name, p), rank, score in zip(pairs, ranks, scores, strict=True) if name == q}
+        assert found == {p: (rank, score) for rank, (score, p) in enumerate(order, 1)}
+
+
+def test_no_pairs_have_no_ranks():
+    queries, corpus = whole_numbers(1, 2, 3)
+    ranks, scores = search.among(queries, corpus, np.zeros(0, np.uint32), np.zeros(0, np.uint32))
+    assert len(ranks) == len(scores) == 0

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import numpy as np
 import polars as pl
 
 from stages.shared import params, split
@@ -61,3 +62,34 @@ def test_no_passages_are_split_into_none():
     empty = strata(3, 2).clear()
     assert split.assign(empty, SHARES, 1).is_empty()
     assert split.assign(empty, SHARES, 1).columns == ["passage", "lang", "stratum", "split"]
+
+
+def draw(sizes, shares, strata=None, seed=1):
+    orders = np.random.default_rng(seed).integers(0, 2**63, len(sizes)).astype(np.uint64)
+    strata = np.zeros(len(sizes), int) if strata is None else np.array(strata)
+    return split.draw(strata, orders, np.array(sizes), shares)
+
+
+def drawn(sizes, shares, **more):
+    splits = split.named(draw(sizes, shares, **more)).to_list()
+    return {name: sum(size for size, part in zip(sizes, splits, strict=True) if part == name) for name in params.SPLITS}
+
+
+def test_families_are_counted_by_their_passages():
+    sizes = [1, 2, 3, 1, 1, 4] * 50
+    assert drawn(sizes, SHARES) == {"train": 360, "dev": 90, "test": 150}
+    strata = [number % 7 for number in range(len(sizes))]
+    found = drawn(sizes, SHARES, strata=strata)
+    assert abs(found["test"] - 150) <= 4 and abs(found["dev"] - 90) <= 4
+
+
+def test_a_family_too_large_for_a_split_is_passed_over():
+    for seed in range(10):
+        assert drawn([500, *[1] * 500], SHARES, seed=seed) == {"train": 600, "dev": 150, "test": 250}
+        assert drawn([90, 90], SHARES, seed=seed) == {"train": 180, "dev": 0, "test": 0}
+
+
+def test_families_stand_in_the_order_of_their_numbers():
+    orders = np.array([4, 2, 9, 1], np.uint64)
+    splits = split.draw(np.zeros(4, int), orders, np.ones(4, int), params.Split(train=0.5, dev=0.25, test=0.25))
+    assert split.named(splits).to_list() == ["train", "dev", "train", "test"]

@@ -1,0 +1,113 @@
+"""benchmarks: a benchmark in the one layout that `retrieve` and `score` know: passages, queries, qrels, rerank."""
+
+import logging
+import sys
+from pathlib import Path
+
+import polars as pl
+
+from stages.benchmarks import candidates, readers, sample
+from stages.benchmarks.parts import Parts
+from stages.shared import errors, params, tables
+from stages.shared.errors import UserError
+from stages.shared.params import Benchmark
+
+log = logging.getLogger("benchmarks")
+OUT = Path("data/benchmarks")
+
+
+def main() -> None:
+    name = sys.argv[1]
+    benchmark, languages, seed = params.read(f"benchmarks.{name}", "languages", "seed")
+    languages = benchmark.languages or languages
+    passages, queries, qrels, rerank = build(name, benchmark, languages, seed)
+    with tables.replacing(OUT / name) as draft:
+        tables.write(passages.sort("passage", "lang"), draft / "passages.parquet", tables.BENCHMARK_PASSAGES)
+        tables.write(queries.sort("query", "lang"), draft / "queries.parquet", tables.QUERIES)
+        tables.write(qrels.sort("query", "passage", "lang"), draft / "qrels.parquet", tables.QRELS)
+        tables.write(rerank.sort("query", "passage"), draft / "rerank.parquet", tables.RERANK)
+    log.info(f"{name}: {queries.height:,} queries, {passages.height:,} passages, {qrels.height:,} judgements")
+
+
+def build(
+    name: str, benchmark: Benchmark, languages: list[str], seed: int
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """The four tables, checked, and as small as the benchmark's settings want them."""
+    parts = readers.read(benchmark, languages)
+    if benchmark.languages:
+        known = pl.col("lang").is_in(languages)
+        parts = Parts(parts.passages.filter(known), parts.queries.filter(known), parts.qrels)
+    texts = parts.passages.filter((pl.col("text") != "") | (pl.col("title") != ""))
+    passages = texts.select("passage", "lang").collect(engine="streaming")
+    queries = parts.queries.filter(pl.col("text") != "")
+    _check(name, benchmark, languages, passages, queries)
+    qrels = _judged(name, parts.qrels, passages, queries)
+    asked = sample.draw(queries.join(qrels, on="query", how="semi")["query"], benchmark.queries, seed)
+    # A query that nothing answers measures nothing.
+    if asked.is_empty():
+        raise UserError(f"benchmarks.{name} has no judged query in {', '.join(languages)}: check {benchmark.path}")
+    queries, qrels = (table.filter(pl.col("query").is_in(asked.implode())) for table in (queries, qrels))
+    rerank = pl.DataFrame(schema=tables.RERANK)
+    if benchmark.rerank:
+        rerank = _listed(name, benchmark, languages, passages, queries)
+        passages = passages.join(pl.concat([rerank["passage"], qrels["passage"]]).to_frame(), on="passage", how="semi")
+    if benchmark.passages:
+        kept = sample.passages(passages["passage"], qrels, benchmark.by_label, benchmark.passages, seed)
+        passages = passages.join(kept.to_frame("passage"), on="passage", how="semi")
+        qrels, rerank = (table.join(passages, on="passage", how="semi") for table in (qrels, rerank))
+    return (
+        texts.join(passages.lazy(), on=["passage", "lang"], how="semi").collect(engine="streaming"),
+        queries,
+        qrels,
+        rerank,
+    )
+
+
+def _check(
+    name: str, benchmark: Benchmark, languages: list[str], passages: pl.DataFrame, queries: pl.DataFrame
+) -> None:
+    for kind, table in (("passage", passages), ("query", queries)):
+        repeated = table.filter(pl.struct(kind, "lang").is_duplicated())
+        if not repeated.is_empty():
+            found, lang = repeated.select(kind, "lang").row(0)
+            raise UserError(f"{benchmark.path} has the {kind} {found!r} in {lang} more than once: ids must differ")
+    spoken = {*passages["lang"].unique(), *queries["lang"].unique()}
+    missing = [lang for lang in languages if lang not in spoken]
+    if missing and benchmark.languages:
+        raise UserError(
+            f"benchmarks.{name}.languages names {missing[0]}, which {benchmark.path} lacks: remove it there"
+        )
+    if missing:
+        log.info(f"{name}: {benchmark.path} has nothing in {', '.join(missing)}")
+
+
+def _judged(name: str, judged: pl.DataFrame, passages: pl.DataFrame, queries: pl.DataFrame) -> pl.DataFrame:
+    """The judgements of relevance (tables.QRELS) of texts that are there, in each language."""
+    relevant = judged.filter(pl.col("relevance") > 0).join(queries, on="query", how="semi")
+    keys = ["passage", "lang"] if "lang" in judged.columns else ["passage"]
+    lost = relevant.join(passages, on=keys, how="anti").height
+    if lost:
+        log.warning(f"{name}: {lost:,} of {relevant.height:,} judgements are of passages that it lacks, and left out")
+    found = relevant.join(passages, on=keys).select(*tables.QRELS)
+    return found.unique(["query", "passage", "lang"], keep="last", maintain_order=True)
+
+
+def _listed(
+    name: str, benchmark: Benchmark, languages: list[str], passages: pl.DataFrame, queries: pl.DataFrame
+) -> pl.DataFrame:
+    listed = candidates.read(Path(benchmark.path), str(benchmark.rerank), languages, queries)
+    rerank = listed.join(queries, on="query", how="semi")
+    known = rerank.join(passages, on="passage", how="semi")
+    if known.is_empty():
+        raise UserError(f"benchmarks.{name}.rerank lists no passage of a judged query: is it of this benchmark?")
+    silent = queries.join(known, on="query", how="anti")["query"].n_unique()
+    if silent or known.height < rerank.height:
+        log.warning(
+            f"{name}: the candidates of {silent:,} queries are missing, which find nothing; "
+            f"{rerank.height - known.height:,} candidates are passages that it lacks"
+        )
+    return known
+
+
+if __name__ == "__main__":
+    errors.run(main)

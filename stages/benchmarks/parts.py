@@ -1,0 +1,59 @@
+"""What each reader gives, and how it finds its files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from stages.shared import codes
+from stages.shared.errors import UserError
+
+
+class Parts(NamedTuple):
+    """A benchmark as published: texts may be empty or null, judgements may be of texts that are not there, or of 0.
+
+    `qrels` without a column `lang` judge a passage in all its languages.
+    """
+
+    passages: pl.LazyFrame  # tables.BENCHMARK_PASSAGES
+    queries: pl.DataFrame  # tables.QUERIES
+    qrels: pl.DataFrame  # tables.QRELS or tables.JUDGEMENTS
+
+
+def of_language(name: str, lang: str) -> str:
+    """An id that other languages use for something else."""
+    return f"{lang}:{name}"
+
+
+def by_language(folder: Path, pattern: str, languages: list[str], layout: str) -> dict[str, list[Path]]:
+    """The files beneath `folder` of those `languages` that have some: their paths end in `pattern`, a regular
+    expression in whose group `lang` the language is, however spelt. Raises `UserError`, which names the `layout`, if
+    none has."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(folder.rglob("*")):
+        match = re.search(rf"(?:^|/){pattern}$", path.relative_to(folder).as_posix())
+        if match and path.is_file():
+            found.setdefault(match["lang"], []).append(path)
+    spelled = {lang: spelling for lang in languages if (spelling := codes.find(lang, found))}
+    if not spelled:
+        has = f"it has {', '.join(sorted(found)[:10])}" if found else "it has no such file"
+        raise UserError(f"{folder} has no {layout} in {', '.join(languages)} ({has}): check the path and the languages")
+    return {lang: found[spelling] for lang, spelling in spelled.items()}
+
+
+def one(folder: Path, pattern: str, layout: str) -> Path:
+    """The one file beneath `folder` whose path ends in `pattern`; raises `UserError` if there is none, or several."""
+    found = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and re.search(rf"(?:^|/){pattern}$", path.relative_to(folder).as_posix())
+    ]
+    if not found:
+        raise UserError(f"{folder} has no {layout}: check the path")
+    if len(found) > 1:
+        names = ", ".join(str(path.relative_to(folder)) for path in found[:3])
+        raise UserError(f"{folder} has {layout} more than once ({names}): leave one, or set the path to its folder")
+    return found[0]

@@ -1,0 +1,184 @@
+"""benchmarks: held-out queries against everything, BEIR folders, one layout."""
+
+import polars as pl
+import pytest
+
+from stages.shared import tables
+from stages.shared.errors import UserError
+from tests.benchmarks.conftest import read
+
+
+def held_out(workspace, name="dev"):
+    workspace.corpus(
+        [("a", "train"), ("b", "dev"), ("c", "dev"), ("d", "test")],
+        [("qa", "a"), ("qb", "b"), ("qbc", ["c", "b"]), ("qad", ["a", "d"]), ("qac", ["a", "c"])],
+    )
+    workspace.run("benchmarks", name)
+    return read(name)
+
+
+def test_a_splits_queries_search_all_passages(workspace):
+    passages, queries, qrels, rerank = held_out(workspace)
+    assert rerank == []
+    assert passages == [(p, lang, "", f"{p}|{lang}") for p in "abcd" for lang in ("en", "ko")]
+    # A query with a passage trained on and one held out is held out.
+    assert queries == [(q, lang, f"{q}|{lang}") for q in ("qac", "qb", "qbc") for lang in ("en", "ko")]
+    assert qrels == sorted(
+        (q, p, lang, 1)
+        for q, found in [("qb", "b"), ("qbc", "bc"), ("qac", "ac")]
+        for p in found
+        for lang in ("en", "ko")
+    )
+
+
+def test_the_most_held_out_passage_decides(workspace):
+    queries = held_out(workspace, "test").queries
+    assert {q for q, *_ in queries} == {"qad"}
+
+
+def test_synthesized_queries_follow_their_passage(workspace):
+    held_out(workspace)
+    asked = [("b#q1", "en", "how"), ("a#q1", "en", "why")]
+    judged = [("b#q1", "b", 1), ("a#q1", "a", 1)]
+    for kind, rows, schema in (("queries", asked, tables.QUERIES), ("judgements", judged, tables.JUDGEMENTS)):
+        table = pl.DataFrame(rows, schema=schema, orient="row")
+        tables.write(table, f"data/synthetic/{kind}.parquet", schema)
+    workspace.run("benchmarks", "dev")
+    found = {q for q, *_ in read("dev").queries}
+    assert "b#q1" in found
+    assert "a#q1" not in found
+
+
+def test_a_beir_folder_keeps_what_is_judged(workspace):
+    workspace.jsonl("x/corpus.en.jsonl", [{"_id": "p.en", "title": "T", "text": "one"}])
+    workspace.jsonl("x/corpus.ko.jsonl", [{"_id": "p.ko", "text": "하나"}, {"_id": "r.ko", "text": "둘"}])
+    workspace.jsonl("x/queries.ko.jsonl", [{"_id": "q", "text": "몇"}, {"_id": "s", "text": "왜"}])
+    (workspace.path / "x/qrels.tsv").write_text("q\tp.en\t2\nq\tp.ko\t1\ns\tr.ko\t0\n")
+    workspace.edit(benchmarks__x={"source": "beir", "path": "x"}).run("benchmarks", "x")
+    assert read("x") == (
+        [("p", "en", "T", "one"), ("p", "ko", "", "하나"), ("r", "ko", "", "둘")],
+        [("q", "ko", "몇")],
+        [("q", "p", "en", 2), ("q", "p", "ko", 1)],
+        [],
+    )
+
+
+def test_a_benchmark_that_measures_nothing_is_told(workspace):
+    workspace.corpus([("a", "train")], [("q", "a")])
+    with pytest.raises(UserError, match=r"benchmarks\.dev has no judged query in en, ko"):
+        workspace.run("benchmarks", "dev")
+    with pytest.raises(UserError, match=r"no benchmarks\.dew \(did you mean dev\?\)"):
+        workspace.run("benchmarks", "dew")
+
+
+def test_what_is_left_out_is_said(workspace, publish, made, caplog):
+    caplog.set_level("INFO")
+    publish(
+        {
+            "corpus.en.jsonl": [{"_id": "p", "text": "one"}, {"_id": "e", "text": " "}],
+            "queries.en.jsonl": [{"_id": 7, "text": "how many"}, {"_id": "mute", "text": ""}],
+            "qrels.tsv": "7\tp\t1\nmute\tp\t1\n",
+        }
+    )
+    workspace.edit(benchmarks__x={"source": "beir", "path": "published"}).run("benchmarks", "x")
+    assert "x: published has nothing in ko" in caplog.text
+    assert read("x") == ([("p", "en", "", "one")], [("7", "en", "how many")], [("7", "p", "en", 1)], [])
+    with pytest.raises(UserError, match=r"benchmarks\.x\.languages names ko, which published lacks"):
+        made("beir")
+
+
+def mmarco(publish):
+    """Ten passages and three queries in two languages; passage i answers query i."""
+    texts = "".join(f"{i}\t{{0}} text {i}\n" for i in range(10))
+    asked = "".join(f"{i}\t{{0}} query {i}\n" for i in range(3))
+    files = {f"data/google/collections/{lang}_collection.tsv": texts.format(lang) for lang in ("english", "korean")}
+    files |= {f"data/google/queries/dev/{n}_queries.dev.small.tsv": asked.format(n) for n in ("english", "korean")}
+    publish(files | {"data/qrels.dev.small.tsv": "0\t0\t0\t1\n1\t0\t1\t1\n2\t0\t2\t1\n2\t0\t99\t1\n"})
+
+
+def test_a_sample_keeps_parallel_texts_and_answers(publish, made):
+    mmarco(publish)
+    whole = made("mmarco")
+    small = made("mmarco", queries=2, passages=5)
+    assert len(whole.queries) == 6 and len(small.queries) == 4
+    names = {passage for passage, *_ in small.passages}
+    assert len(names) == 5 and len(small.passages) == 10
+    assert {passage for _, passage, *_ in small.qrels} <= names
+    assert len(small.qrels) == 4
+    assert set(small.passages) <= set(whole.passages)
+    # What is drawn does not depend on how much is drawn, and answers stay though there be more than asked for.
+    larger = made("mmarco", queries=3, passages=7)
+    assert set(small.queries) <= set(larger.queries)
+    assert len({passage for passage, *_ in made("mmarco", passages=1).passages}) == 3
+
+
+def test_another_seed_draws_others(workspace, publish, made):
+    mmarco(publish)
+    drawn = set()
+    for seed in range(6):
+        workspace.edit(seed=seed)
+        drawn.add(tuple(sorted({query for query, *_ in made("mmarco", queries=1).queries})))
+    assert len(drawn) > 1
+
+
+def test_the_bytes_repeat(workspace, publish, made):
+    mmarco(publish)
+    written = []
+    for _ in range(2):
+        made("mmarco", queries=2, passages=5)
+        folder = workspace.path / "data/benchmarks/x"
+        written.append({file.name: file.read_bytes() for file in folder.iterdir()})
+    assert written[0] == written[1]
+    assert set(written[0]) == {"passages.parquet", "queries.parquet", "qrels.parquet", "rerank.parquet"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("runs/top.trec", "0 Q0 0 1 9.5 bm25\n0 Q0 4 2 9.1 bm25\n1 Q0 5 1 3 bm25\n9 Q0 6 1 3 bm25\n1 Q0 77 2 1 bm25\n"),
+        ("runs/top1000.dev", "0\t0\tquery\ttext\n0\t4\tquery\ttext\n1\t5\tquery\ttext\n9\t6\tq\tt\n1\t77\tq\tt\n"),
+        ("runs/six.tsv", "0\t0\ta\tb\tc\td\n0\t4\ta\tb\tc\td\n1\t5\ta\tb\tc\td\n1\t77\ta\tb\tc\td\n"),
+        ("runs/msmarco.txt", "0\t0\t1\n0\t4\t2\n1\t5\t1\n9\t6\t1\n1\t77\t2\n"),
+        (
+            "top_ranked/test.jsonl",
+            [{"query-id": "0", "corpus-ids": ["0", "4"]}, {"query-id": 1, "corpus-ids": [5, 77]}],
+        ),
+    ],
+)
+def test_candidates_and_answers_are_all_that_is_kept(publish, made, caplog, name, content):
+    mmarco(publish)
+    publish({name: content})
+    found = made("mmarco", rerank=name.split("/")[1])
+    assert found.rerank == [("0", "0"), ("0", "4"), ("1", "5")]
+    # Of query 1 only the answer itself is no candidate, and it is kept as what is missed.
+    assert {passage for passage, *_ in found.passages} == {"0", "1", "2", "4", "5"}
+    assert "candidates of 1 queries are missing" in caplog.text
+    assert "1 candidates are passages that it lacks" in caplog.text
+    assert "2 of 8 judgements" not in caplog.text
+    assert "1 of 4 judgements are of passages that it lacks" in caplog.text
+
+
+def test_candidates_of_each_language_are_put_together(publish, made):
+    mmarco(publish)
+    publish(
+        {"data/google/runs/run.bm25_english-msmarco.txt": "0\t3\t1\n", "b/run.bm25_korean-msmarco.txt": "0\t4\t1\n"}
+    )
+    found = made("mmarco", rerank="run.bm25_{lang}-msmarco.txt")
+    assert found.rerank == [("0", "3"), ("0", "4")]
+
+
+def test_candidates_of_something_else_are_refused(publish, made):
+    mmarco(publish)
+    publish({"run.txt": "q9\tp3\t1\n"})
+    with pytest.raises(UserError, match=r"benchmarks\.x\.rerank lists no passage of a judged query"):
+        made("mmarco", rerank="run.txt")
+    with pytest.raises(UserError, match=r"published has no nowhere\.txt: check the path"):
+        made("mmarco", rerank="nowhere.txt")
+    publish({"run.txt": "0\n"})
+    with pytest.raises(UserError, match=r"run\.txt:1 is no candidate"):
+        made("mmarco", rerank="run.txt")
+
+
+def test_a_folder_that_is_not_there(made):
+    with pytest.raises(UserError, match="nowhere is no folder: check the path"):
+        made("belebele", path="nowhere")

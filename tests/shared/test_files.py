@@ -1,0 +1,87 @@
+"""files: compression, encodings, line ends."""
+
+import bz2
+import gzip
+import lzma
+
+import pyarrow as pa
+import pytest
+
+from stages.shared import files
+from stages.shared.errors import UserError
+
+TEXT = "하나 é\nzwei\n"
+PACK = {
+    "": bytes,
+    ".gz": gzip.compress,
+    ".xz": lzma.compress,
+    ".bz2": bz2.compress,
+    ".zst": lambda body: pa.compress(body, codec="zstd", asbytes=True),
+}
+
+
+@pytest.mark.parametrize("suffix", PACK)
+def test_what_is_compressed_reads_as_what_is_not(tmp_path, suffix):
+    path = tmp_path / f"x.txt{suffix}"
+    body = TEXT.encode() * 20_000
+    # Two frames in one file, as pigz, zstd and cat write them.
+    path.write_bytes(PACK[suffix](body) + PACK[suffix](body))
+    assert list(files.lines(path)) == TEXT.splitlines(keepends=True) * 40_000
+    assert files.plain_name(path) == "x.txt"
+    if suffix:
+        path.write_bytes(PACK[suffix](body)[:-20])
+        with pytest.raises(UserError, match=rf"x\.txt\{suffix} cannot be read .*is it whole\?"):
+            list(files.lines(path))
+        path.write_bytes(b"plain text")
+        with pytest.raises(UserError, match=r"is it whole\?"):
+            list(files.lines(path))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_a_mark_wins_over_the_encoding_that_is_set(tmp_path, encoding):
+    path = tmp_path / "x.txt"
+    path.write_bytes(TEXT.encode(encoding))
+    assert "".join(files.lines(path, "utf-8" if encoding == "utf-8" else "cp949")) == TEXT
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "euc-kr", "cp949", "iso2022_kr"])
+def test_without_a_mark_the_encoding_is_what_is_set(tmp_path, encoding):
+    path = tmp_path / "x.txt"
+    text = "하나\n똠방각하\n둘\n" if encoding == "cp949" else "하나\n둘\n"
+    path.write_bytes(text.encode(encoding))
+    assert "".join(files.lines(path, encoding)) == text
+
+
+def test_lines_end_at_newlines_alone(tmp_path):
+    path = tmp_path / "x.txt"
+    for encoding in ("utf-8", "utf-16"):
+        path.write_bytes("a\rb\x0b\x0c\x1c\x85\u2028c\r\nlast".encode(encoding))
+        assert list(files.lines(path)) == ["a\rb\x0b\x0c\x1c\x85\u2028c\r\n", "last"]
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "place"),
+    [
+        (b"a\n" * 30_000 + b"\xff\n" + b"b\n" * 30_000, "utf-8", r"x\.txt:30001 is not utf-8 \(invalid start byte\)"),
+        (b"\xef\xbb\xbfa\n\xff", "utf-8", r"x\.txt:2 is not utf-8 \("),
+        ("a\n\N{HANGUL SYLLABLE GA}".encode()[:-1], "utf-8", r"x\.txt:\d is not utf-8 \(unexpected end of data\)"),
+        ("하나".encode(), "cp949", r"x\.txt:1 is not cp949"),
+        (b"\xff\xfea\0\n\0\0\xd8b\0\n\0", "utf-8", r"x\.txt:\d is not utf-16"),
+    ],
+)
+def test_bytes_of_another_encoding_are_told_with_their_line(tmp_path, body, encoding, place):
+    path = tmp_path / "x.txt"
+    path.write_bytes(body)
+    with pytest.raises(UserError, match=place + r".*save the file as UTF-8 or.*set corpus\.encoding"):
+        list(files.lines(path, encoding))
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(UserError, match=r"x\.txt is not there"):
+        list(files.lines(tmp_path / "x.txt"))
+
+
+def test_an_empty_file_has_no_lines(tmp_path):
+    for name in ("x.txt", "x.zst"):
+        (tmp_path / name).write_bytes(b"")
+        assert list(files.lines(tmp_path / name)) == []
