@@ -1,17 +1,24 @@
-# Two commands do everything on a fresh machine with Python 3.11+ and make: `make repro` and `make test`.
+# Two commands do everything on a fresh machine with Python 3.11+ and make: `make repro` and `make test`. A third builds a
+# study of studies/, or queues its experiments: make study STUDY=smoke [SWEEP="train.steps=12,24 seed=1,2,3"]
 PYTHON ?= python3
 VENV := .venv
 # Stages are started as `python -m stages.X`: that python must be the environment's.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # A study bootstraps its base or names a local folder by default; hubs are reached only where a study names one.
 export TOKENIZERS_PARALLELISM := true
+# A sweep reaches its command through the environment, quotes and all.
+export SWEEP
 
-.PHONY: repro test lint types clean
+.PHONY: repro study test lint types clean
 
 repro: $(VENV)/installed
 	python -m stages.tidy
 	dvc repro
 	@python -m stages.results
+
+study: $(VENV)/installed
+	python -m stages.study $(STUDY) $(if $(SWEEP),--queue "$$SWEEP")
+	$(if $(SWEEP),,@$(MAKE) --no-print-directory repro)
 
 test: $(VENV)/installed
 	HF_HUB_OFFLINE=1 python -m pytest

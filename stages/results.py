@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stages.shared import errors, models, params
 from stages.shared.errors import UserError
-from stages.shared.languages import BIAS, GROUPS, tasks
+from stages.shared.languages import BIAS, GROUPS, measured, tasks
 
 SUMMARY = Path("metrics/summary.json")
 MODELS = Path("metrics/models")
@@ -22,12 +22,14 @@ def main() -> None:
         raise UserError("there are no results yet: run `make repro`")
     summary = json.loads(SUMMARY.read_text(encoding="utf-8"))
     scores = {name: json.loads((MODELS / f"{name}.json").read_text()) for name in models.names(recipes, merges)}
-    columns = [*(task.name for task in tasks(languages, languages)), *GROUPS]
+    every = measured(languages, benchmarks)
+    columns = [*(task.name for task in tasks(every, every)), *GROUPS]
     for benchmark in benchmarks:
         chosen_on = ", on which models are chosen" if benchmark == compare.select_on else ""
-        print(f"\n{benchmark}{chosen_on}: {compare.metric} x 100")
+        metric = benchmarks[benchmark].metric or compare.metric
+        print(f"\n{benchmark}{chosen_on}: {metric} x 100")
         present = [c for c in columns if any(c in row[benchmark] for row in scores.values())]
-        print("\n".join(table({name: row[benchmark] for name, row in scores.items()}, present, compare.metric)))
+        print("\n".join(table({name: row[benchmark] for name, row in scores.items()}, present, metric)))
     print(f"\nbest single recipe on {compare.select_on}: {summary['best_recipe']}")
     print(f"chosen model, the best of all on {compare.select_on}: {summary['chosen_model']}")
     print(f"report: {REPORT.resolve()}")

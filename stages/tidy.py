@@ -1,12 +1,13 @@
-"""python -m stages.tidy: remove what models and benchmarks that params.yaml no longer names have left behind.
+"""python -m stages.tidy: remove what is left of data sets, models and benchmarks that params.yaml no longer names.
 
-DVC keeps the outputs of stages that are gone, and they would count in the folders that `merge`, `retrieve` and `score`
-depend on. Their data stays in DVC's cache: naming them again brings them back without building.
+DVC keeps the outputs of stages that are gone, and they would count in the folders that other stages depend on. Their
+data stays in DVC's cache: naming them again brings them back without building.
 """
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -17,10 +18,11 @@ GRAPH, LOCK = Path("dvc.yaml"), Path("dvc.lock")
 
 
 def main() -> None:
-    recipes, merges, benchmarks = params.read("recipes", "merges", "benchmarks")
+    fetch, recipes, merges, benchmarks = params.read("fetch", "recipes", "merges", "benchmarks")
     expected = {
         models.TRAINED: set(recipes),
         models.MERGED: set(merges),
+        Path("data/fetch"): set(fetch),
         Path("data/runs"): set(models.names(recipes, merges)),
         Path("data/benchmarks"): set(benchmarks),
         Path("metrics/training"): {f"{name}.csv" for name in recipes},
@@ -31,10 +33,10 @@ def main() -> None:
             if stale.name not in names and stale.name != ".gitignore":
                 print(f"removing {stale}, which params.yaml does not name")
                 shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
-    prune_lock({"recipes": set(recipes), "merges": set(merges), "benchmarks": set(benchmarks)})
+    prune_lock({"fetch": fetch, "recipes": recipes, "merges": merges, "benchmarks": benchmarks})
 
 
-def prune_lock(members: dict[str, set[str]]) -> None:
+def prune_lock(members: Mapping[str, Iterable[str]]) -> None:
     """Remove from dvc.lock the members of stage groups that params.yaml no longer names; DVC keeps them for ever."""
     if not LOCK.is_file():
         return

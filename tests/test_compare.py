@@ -1,14 +1,16 @@
 """compare: corrections, tests, intervals, the front and the choice, by hand."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 from scipy import stats
 
-from stages import compare
+from stages.compare import contamination, means, significance
 from stages.shared import params, tables
+from stages.shared.errors import UserError
 from stages.shared.languages import task_groups
 
 SETTINGS = params.Compare(metric="ndcg@10", select_on="dev", confidence=0.95, resamples=2000, correction="holm")
@@ -17,24 +19,24 @@ GROUPS = task_groups(["en", "ko"])
 
 def test_corrections_by_hand():
     p = np.array([0.01, 0.04, 0.03, 0.005])
-    np.testing.assert_allclose(compare.correct(p, "bonferroni"), [0.04, 0.16, 0.12, 0.02])
+    np.testing.assert_allclose(significance.correct(p, "bonferroni"), [0.04, 0.16, 0.12, 0.02])
     # 0.005 x 4, 0.01 x 3, 0.03 x 2, then 0.04 x 1, which may not fall below the one before.
-    np.testing.assert_allclose(compare.correct(p, "holm"), [0.03, 0.06, 0.06, 0.02])
+    np.testing.assert_allclose(significance.correct(p, "holm"), [0.03, 0.06, 0.06, 0.02])
     many = np.array([0.5, 0.9, 0.4])
-    np.testing.assert_allclose(compare.correct(many, "bonferroni"), [1, 1, 1])
-    np.testing.assert_allclose(compare.correct(many, "holm"), [1, 1, 1])
+    np.testing.assert_allclose(significance.correct(many, "bonferroni"), [1, 1, 1])
+    np.testing.assert_allclose(significance.correct(many, "holm"), [1, 1, 1])
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_holm_lies_between_no_correction_and_bonferroni(seed):
     p = np.random.default_rng(seed).random(20) ** 4
-    holm = compare.correct(p, "holm")
+    holm = significance.correct(p, "holm")
     assert (p <= holm + 1e-12).all()
-    assert (holm <= compare.correct(p, "bonferroni") + 1e-12).all()
+    assert (holm <= significance.correct(p, "bonferroni") + 1e-12).all()
     assert (np.diff(holm[np.argsort(p)]) >= 0).all()
 
 
-def means(rows, benchmark="dev"):
+def worth(rows, benchmark="dev"):
     return pl.DataFrame(
         [(benchmark, *row) for row in rows], schema=["benchmark", "model", "mono", "cross"], orient="row"
     )
@@ -42,20 +44,20 @@ def means(rows, benchmark="dev"):
 
 def test_the_front_holds_those_that_no_other_beats():
     points = [("a", 0.9, 0.1), ("b", 0.5, 0.5), ("c", 0.5, 0.4), ("d", 0.1, 0.9), ("e", 0.4, 0.5), ("f", 0.5, 0.5)]
-    assert compare.pareto(means(points)) == {"a", "b", "d", "f"}
-    assert compare.pareto(means([("a", 0.5, None), ("b", 0.6, None)])) == {"b"}
+    assert means.pareto(worth(points)) == {"a", "b", "d", "f"}
+    assert means.pareto(worth([("a", 0.5, None), ("b", 0.6, None)])) == {"b"}
 
 
 def test_the_choice_looks_at_its_benchmark_and_names_alone():
     rows = pl.concat(
         [
-            means([("a", 0.9, 0.1), ("b", 0.6, 0.6), ("c", 0.7, 0.7), ("d", 0.7, 0.7)]),
-            means([("a", 1.0, 1.0), ("b", 0.0, 0.0), ("c", 0.0, 0.0), ("d", 0.1, 0.1)], "test"),
+            worth([("a", 0.9, 0.1), ("b", 0.6, 0.6), ("c", 0.7, 0.7), ("d", 0.7, 0.7)]),
+            worth([("a", 1.0, 1.0), ("b", 0.0, 0.0), ("c", 0.0, 0.0), ("d", 0.1, 0.1)], "test"),
         ]
     )
-    assert compare.choose(rows, "dev", ["a", "b", "c", "d"]) == "c"
-    assert compare.choose(rows, "dev", ["a", "b"]) == "b"
-    assert compare.choose(rows, "test", ["a", "b", "c"]) == "a"
+    assert means.choose(rows, "dev", ["a", "b", "c", "d"]) == "c"
+    assert means.choose(rows, "dev", ["a", "b"]) == "b"
+    assert means.choose(rows, "test", ["a", "b", "c"]) == "a"
 
 
 def scores(by_model, queries=40, seed=0, tasks=("en-en", "ko-ko", "en-ko", "ko-en")):
@@ -72,7 +74,7 @@ def scores(by_model, queries=40, seed=0, tasks=("en-en", "ko-ko", "en-ko", "ko-e
 
 def run(values, references=("base",), settings=SETTINGS, seed=1):
     names = values["model"].unique(maintain_order=True).to_list()
-    return compare.test(values, GROUPS, "dev", names, list(references), settings, seed)
+    return significance.test(values, GROUPS, "dev", names, list(references), settings, seed)
 
 
 def per_query(values, model, tasks):
@@ -97,7 +99,7 @@ def test_differences_and_p_are_those_of_paired_queries_over_a_groups_tasks():
         assert row["difference"] == pytest.approx((one - other).mean(), abs=1e-5)
         assert row["p"] == pytest.approx(stats.ttest_rel(one, other).pvalue, rel=0.01)
         assert row["low"] < row["difference"] < row["high"]
-    wanted = compare.correct(table["p"].to_numpy(), "holm")
+    wanted = significance.correct(table["p"].to_numpy(), "holm")
     np.testing.assert_allclose(table["p_corrected"].to_numpy(), wanted, rtol=0.02)
     assert table["significant"].to_list() == (wanted < 0.05).tolist()
     assert True in table["significant"].to_list()
@@ -151,7 +153,7 @@ def test_means_are_over_tasks():
         schema=["benchmark", "model", "task", "query", "value"],
         orient="row",
     )
-    found = {row["model"]: row for row in compare.model_means(values, gaps, GROUPS).iter_rows(named=True)}
+    found = {row["model"]: row for row in means.by_model(values, gaps, GROUPS).iter_rows(named=True)}
     for model in ("base", "a"):
         for group, tasks in (("mono", ["en-en", "ko-ko"]), ("cross", ["en-ko", "ko-en"])):
             wanted = values.filter(pl.col("model") == model, pl.col("task").is_in(tasks))["value"].mean()
@@ -161,27 +163,59 @@ def test_means_are_over_tasks():
     assert found["base"]["language_bias"] is None
 
 
-def test_the_stage_chooses_on_dev_and_writes_its_tables(workspace):
-    recipes = {n: {"compositions": [n], "negatives": "window"} for n in ("koenko", "enenen")}
-    workspace.edit(recipes=recipes, merges={"m": {"method": "linear", "weights": dict.fromkeys(recipes, 1)}})
-    level = {
-        "dev": {"base": 0.3, "koenko": 0.5, "enenen": 0.4, "m": 0.6},
-        "test": {"base": 0.9, "koenko": 0.1, "enenen": 0.8, "m": 0.2},
-    }
-    for model in ("base", *recipes, "m"):
+def leak(shares=(), shown=(), recipes=("koenko", "enenen"), benchmarks=("dev", "test")):
+    """Write what `contamination` found: `shares` {(benchmark, recipe, language): {count: share}}, else nothing."""
+    clean = {"queries": 0.0, "queries_exact": 0.0, "passages": 0.0, "passages_exact": 0.0}
+    report = {b: {r: {lang: dict(clean) for lang in ("en", "ko", "*")} for r in recipes} for b in benchmarks}
+    for (benchmark, recipe, lang), found in dict(shares).items():
+        report[benchmark][recipe][lang] |= found
+    tables.write_json(report, contamination.METRICS)
+    table = pl.DataFrame(list(shown), schema=tables.CONTAMINATION, orient="row")
+    tables.write(table, contamination.EXAMPLES, tables.CONTAMINATION)
+
+
+TASKS = ("en-en", "en-ko", "en-*")
+
+
+def measure(level, tasks=None, mrr=lambda value: 1.0):
+    """Write the scores of `level` {benchmark: {model: mean}}, in `tasks` {benchmark: names}."""
+    for model in next(iter(level.values())):
         rows = []
         for benchmark, values in level.items():
-            for task in ("en-en", "en-ko", "en-*"):
-                rows += [(benchmark, task, f"q{i}", "ndcg@10", values[model] + i / 100) for i in range(5)]
-                rows += [(benchmark, task, f"q{i}", "mrr@10", 1.0) for i in range(5)]
-            rows += [(benchmark, "en-*", f"q{i}", "language_bias", float(i)) for i in range(5)]
+            for task in (tasks or {}).get(benchmark, TASKS):
+                for metric, value in (("ndcg@10", values[model]), ("mrr@10", mrr(values[model]))):
+                    rows += [(benchmark, task, f"q{i}", metric, value + i / 100) for i in range(5)]
+                if "*" in task:
+                    rows += [(benchmark, task, f"q{i}", "language_bias", float(i)) for i in range(5)]
         table = pl.DataFrame(rows, schema=tables.QUERY_SCORES, orient="row")
         tables.write(table, f"data/scores/{model}.parquet", tables.QUERY_SCORES)
-    workspace.run("compare")
-    summary = json.loads((workspace.path / "metrics/summary.json").read_text())
-    assert summary["best_recipe"] == "koenko"
-    assert summary["chosen_model"] == "m"
-    assert summary["test"]["base"] == {"mono": 0.92, "cross": 0.92, "multi": 0.92, "language_bias": 2.0}
+
+
+@pytest.fixture
+def study(workspace):
+    """A study of two recipes and a merge, measured on dev and test."""
+    recipes = {n: {"compositions": [n], "negatives": "window"} for n in ("koenko", "enenen")}
+    workspace.edit(recipes=recipes, merges={"m": {"method": "linear", "weights": dict.fromkeys(recipes, 1)}})
+    measure(
+        {
+            "dev": {"base": 0.3, "koenko": 0.5, "enenen": 0.4, "m": 0.6},
+            "test": {"base": 0.9, "koenko": 0.1, "enenen": 0.8, "m": 0.2},
+        }
+    )
+    leak()
+    return workspace
+
+
+def summary():
+    return json.loads(Path("metrics/summary.json").read_text())
+
+
+def test_the_stage_chooses_on_dev_and_writes_its_tables(study):
+    study.run("compare")
+    written = summary()
+    assert written["best_recipe"] == "koenko"
+    assert written["chosen_model"] == "m"
+    assert written["test"]["base"] == {"mono": 0.92, "cross": 0.92, "multi": 0.92, "language_bias": 2.0}
     tradeoff = pl.read_csv("metrics/tables/tradeoff/test.csv")
     assert tradeoff.filter(pl.col("pareto"))["model"].to_list() == ["base"]
     assert tradeoff.filter(pl.col("query_negatives_match"))["model"].to_list() == ["koenko"]
@@ -196,3 +230,112 @@ def test_the_stage_chooses_on_dev_and_writes_its_tables(workspace):
     tested = pl.read_csv("metrics/tables/significance/dev.csv")
     assert set(tested["reference"]) == {"base", "koenko"}
     assert tested.height == 3 * 2 * 3
+
+
+def test_a_benchmark_is_compared_by_its_own_metric(study):
+    """Here mrr@10 turns the order around; on dev, it then decides which model is chosen."""
+    values = {"base": 0.3, "koenko": 0.5, "enenen": 0.4, "m": 0.6}
+    tasks = ("en-en", "en-ko")
+    measure({"dev": values, "test": values}, {"dev": tasks, "test": tasks}, mrr=lambda value: 1 - value)
+    held_out = {"source": "held-out", "path": "data/corpus"}
+    study.edit(
+        benchmarks={"dev": held_out | {"split": "dev"}, "test": held_out | {"split": "test", "metric": "mrr@10"}}
+    )
+    study.run("compare")
+    written = summary()
+    assert (written["best_recipe"], written["chosen_model"]) == ("koenko", "m")
+    assert written["dev"]["m"] == {"mono": 0.62, "cross": 0.62}
+    assert written["test"]["m"] == {"mono": 0.42, "cross": 0.42}
+    tested = pl.read_csv("metrics/tables/significance/test.csv").filter(model="m", reference="base")
+    assert tested["difference"].to_list() == [-0.3, -0.3]
+    assert pl.read_csv("metrics/tables/tasks/test.csv").filter(model="m")["value"].to_list() == [0.42, 0.42]
+    front = pl.read_csv("metrics/tables/tradeoff/test.csv").filter(pl.col("pareto"))
+    assert front["model"].to_list() == ["base"]
+    study.edit(benchmarks__dev__metric="mrr@10", benchmarks__test__metric=None)
+    study.run("compare")
+    written = summary()
+    assert (written["best_recipe"], written["chosen_model"]) == ("enenen", "base")
+    assert written["dev"]["m"]["mono"] == 0.42
+    assert written["test"]["m"]["mono"] == 0.62
+
+
+def test_a_benchmark_of_one_cross_lingual_task_and_a_language_of_its_own(study):
+    study.edit(
+        benchmarks={
+            "dev": {
+                "source": "intents",
+                "path": "x",
+                "columns": {"text": "t", "label": "l"},
+                "languages": ["hi-Latn", "en"],
+            },
+            "test": {"source": "held-out", "path": "data/corpus", "split": "test"},
+        }
+    )
+    values = {"base": 0.3, "koenko": 0.5, "enenen": 0.4, "m": 0.6}
+    measure({"dev": values, "test": values}, {"dev": ["hi-Latn-en"], "test": ["en-en", "ko-ko"]})
+    study.run("compare")
+    written = summary()
+    assert (written["best_recipe"], written["chosen_model"]) == ("koenko", "m")
+    assert written["dev"]["m"] == {"cross": 0.62}
+    assert written["test"]["m"] == {"mono": 0.62}
+    tested = pl.read_csv("metrics/tables/significance/dev.csv")
+    assert set(tested["group"]) == {"cross"}
+    front = pl.read_csv("metrics/tables/tradeoff/dev.csv").filter(pl.col("pareto"))
+    assert front["model"].to_list() == ["m"]
+    assert pl.read_csv("metrics/tables/bias/dev.csv").is_empty()
+
+
+def row(name, lang, slot, match, text, trained):
+    return ("test", "enenen", "passage", name, lang, slot, match, 1.0, text, trained)
+
+
+def test_more_contamination_than_is_allowed_is_refused_and_nothing_is_written(study):
+    found = {
+        ("test", "enenen", "ko"): {"queries": 0.01, "passages": 0.25},
+        ("test", "enenen", "*"): {"queries": 0.01, "passages": 0.2},
+        ("test", "koenko", "en"): {"passages": 0.21},
+        ("dev", "enenen", "en"): {"queries": 1.0},
+    }
+    shown = [
+        row("p1", "ko", "negative", "exact", "negatives are no ground", "negatives are no ground"),
+        row("p2", "en", "positive", "exact", "another language", "another language"),
+        ("test", "koenko", *row("p2", "ko", "positive", "exact", "another recipe", "another recipe")[2:]),
+        row("p3", "ko", "positive", "near", "x" * 90, "trained\n on"),
+    ]
+    leak(found, shown)
+    study.edit(benchmarks__test__max_contamination=0.2)
+    Path("metrics/summary.json").write_text("before")
+    with pytest.raises(UserError) as error:
+        study.run("compare")
+    text = str(error.value)
+    assert "recipes.enenen trains on 25 % of the passages of the benchmark test in ko" in text
+    assert "benchmarks.test.max_contamination allows 20 %" in text and "1 more go beyond it" in text
+    assert f"p3 {'x' * 79}…" in text.replace("'", "") and "as a positive 'trained on'" in text
+    assert "raise the limit" in text
+    assert "another" not in text and "no ground" not in text
+    assert Path("metrics/summary.json").read_text() == "before"
+    assert not Path("metrics/tables").exists()
+
+
+def test_the_limit_itself_is_allowed_and_null_allows_all(study):
+    leak({("test", "koenko", "*"): {"queries": 0.2}})
+    for limit, allowed in ((0.2, True), (0.19999, False), (0.0, False), (None, True), (1.0, True)):
+        study.edit(benchmarks__test__max_contamination=limit)
+        if allowed:
+            study.run("compare")
+            assert summary()["contamination"] == {
+                "dev": {"queries": 0.0, "passages": 0.0},
+                "test": {"queries": 0.2, "passages": 0.0},
+            }
+        else:
+            with pytest.raises(UserError, match=r"in some language, .*contamination\.examples 0 keeps no examples"):
+                study.run("compare")
+
+
+def test_a_measurement_of_another_study_is_stale(study):
+    leak(recipes=("koenko",))
+    with pytest.raises(UserError, match="says nothing of enenen on dev: run `dvc repro`"):
+        study.run("compare")
+    contamination.METRICS.unlink()
+    with pytest.raises(UserError, match=r"contamination\.json is missing"):
+        study.run("compare")

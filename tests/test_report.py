@@ -3,6 +3,7 @@ whole, safe and the same each time."""
 
 import json
 import math
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -18,6 +19,7 @@ ROOT = Path(__file__).parents[1]
 TITLE = "A <b>bold</b> & [careful] study"
 RECIPES = {"koenen": ["koenen"], "koenko": ["koenko"], "both": ["enkoko", "koenen"]}
 MODELS = ["base", *RECIPES, "avg"]
+BENCHMARKS = ("dev", "test", "plain")
 KINDS = {"base": "base", "avg": "merge"}
 TASKS = ["en-en", "ko-ko", "en-ko", "ko-en", "en-*", "ko-*"]
 # Mono, Cross, Multi and bias by model; avg is the best but for Multi and bias.
@@ -27,6 +29,16 @@ MEANS = {
     "koenko": (0.52, 0.42, 0.2, 90.0),
     "both": (0.58, 0.56, 0.5, 10.0),
     "avg": (0.61, 0.57, 0.48, 15.0),
+}
+CORPUS = {
+    "read": {"memory": 1200, "pages": 30},
+    "left_out": {"that are duplicates": 2, "with an <empty> side": 1},
+    "noted": {},
+    "duplicates": {"en": {"exact": 1, "near": 1}, "ko": {"exact": 0, "near": 2}},
+    "passages": {"en": {"train": 1000, "dev": 90, "test": 137}, "ko": {"train": 1000, "dev": 90, "test": 137}},
+    "characters": {"en": {"median": 409, "max": 504}, "ko": {"median": 198, "max": 269}},
+    "queries": {},
+    "shares": {"memory": 0.9, "pages": 0.1},
 }
 VOID = {"meta", "link", "br", "hr", "img", "input", "rect", "circle", "line", "path", "polyline"}
 
@@ -43,7 +55,10 @@ def study(tmp_path, monkeypatch):
     params["benchmarks"]["plain"] = {"source": "beir", "path": "/somewhere/else/plain"}
     with Path("params.yaml").open("w") as file:
         loader.dump(params, file)
-    write("models/base/config_sentence_transformers.json", {"prompts": {"query": "", "document": ""}})
+    write("models/base/encoder.json", {"name": "static", "preset": None, "prompts": {"query": "", "passage": ""}})
+    write("data/candidates/teacher.json", {"name": "base"})
+    write("metrics/corpus.json", CORPUS)
+    contaminated()
     write(
         "metrics/summary.json",
         {"metric": "ndcg@10", "selected_on": "dev", "best_recipe": "both", "chosen_model": "avg"},
@@ -64,6 +79,17 @@ def study(tmp_path, monkeypatch):
     for benchmark in ("dev", "test", "plain"):
         tables(benchmark, only_mono=benchmark == "plain")
     return tmp_path
+
+
+def contaminated(**found):
+    """What `contamination` found: `found` {benchmark: {recipe: {lang: {count: share}}}}, else nothing."""
+    clean = {f"{kind}{end}": 0.0 for kind in ("queries", "passages") for end in ("", "_exact", "_negative")}
+    report = {b: {r: {"en": clean, "ko": clean, "*": clean} for r in RECIPES} for b in ("dev", "test", "plain")}
+    for benchmark, by_recipe in found.items():
+        for recipe, by_lang in by_recipe.items():
+            for lang, shares in by_lang.items():
+                report[benchmark][recipe] = report[benchmark][recipe] | {lang: clean | shares}
+    write("metrics/contamination.json", report)
 
 
 def write(name, content):
@@ -144,6 +170,15 @@ def page():
     main()
     text = Path("metrics/report/index.html").read_text()
     return text, Reader(text)
+
+
+def edit(change):
+    """Have `change` alter params.yaml."""
+    loader = YAML()
+    params = loader.load(Path("params.yaml").read_text())
+    change(params)
+    with Path("params.yaml").open("w") as file:
+        loader.dump(params, file)
 
 
 def cells(reader, table, model):
@@ -246,12 +281,171 @@ def test_the_title_is_escaped(study):
     assert Path("metrics/report/tables.md").read_text().startswith(r"# A \<b\>bold\</b\> & \[careful\] study")
 
 
-def test_prompts_are_shown_and_escaped(study):
+def test_encoders_are_shown_as_they_were_run(study):
     text, _ = page()
-    assert "<p>none</p>" in text
-    write("models/base/config_sentence_transformers.json", {"prompts": {"query": "<q>: ", "document": ""}})
+    assert "none: it was trained without" in text and "runs without prompts" not in text
+    record = {
+        "name": "m5",
+        "preset": None,
+        "revision": "abc123",
+        "pooling": "mean",
+        "dtype": "float32",
+        "padding": None,
+    }
+    write("models/base/encoder.json", record | {"prompts": {"query": "<q>: ", "passage": ""}})
+    write("data/candidates/teacher.json", {"name": "acme/teacher", "preset": "acme/teacher", "prompts": {}})
     text, _ = page()
-    assert '<code class="exact">&lt;q&gt;: </code>' in text and "<p>none</p>" not in text
+    section = text.split('<section id="encoders"')[1].split("</section>")[0]
+    rows = dict(re.findall(r'<th scope="row">(.*?)</th><td>(.*?)</td>', section))
+    assert rows == {
+        "name": "acme/teacher",
+        "revision": "abc123",
+        "pooling": "mean",
+        "dtype": "float32",
+        "prompt of a query": '<code class="exact">&lt;q&gt;: </code>',
+        "prompts": "none: acme/teacher needs none",
+    }
+    assert section.index("m5") < section.index("acme/teacher") and "runs without prompts" not in text
+    card = Path("metrics/report/model_card.md").read_text()
+    assert '- query: "\\<q\\>: "' in card and "ranked by `acme/teacher`" not in card
+    tables = Path("metrics/report/tables.md").read_text()
+    assert "- base: m5, revision abc123, pooling mean, dtype float32; before a query:" in tables
+
+
+@pytest.mark.parametrize(
+    ("role", "prompts", "preset", "note"),
+    [
+        ("base", None, None, "the model states none, and is not known to need none"),
+        ("base", "none", "intfloat/e5", "base.prompts says so"),
+        ("base", None, "BAAI/bge", None),
+        ("teacher", None, None, "set teacher.prompts"),
+        ("teacher", "none", None, "teacher.prompts says so"),
+    ],
+)
+def test_an_encoder_that_may_lack_its_prompts_is_warned_of_at_the_top(study, role, prompts, preset, note):
+    edit(lambda params: params[role].update(name="acme/encoder", prompts=prompts))
+    file = {"base": "models/base/encoder.json", "teacher": "data/candidates/teacher.json"}[role]
+    write(file, {"name": "acme/encoder", "preset": preset, "prompts": {"query": "", "passage": ""}})
+    text, _ = page()
+    top = text.split("<main>")[0]
+    if note is None:
+        assert "runs without prompts" not in top and f"none: {preset} needs none" in text
+    else:
+        assert f"The {role}, <code>acme/encoder</code>, runs without prompts: " in top and note in top
+        assert 'class="high">none: ' in text.split('<section id="encoders"')[1]
+    if role == "base":
+        assert (note or "needs none") in Path("metrics/report/model_card.md").read_text()
+
+
+def test_what_training_holds_of_the_benchmarks(study):
+    text, reader = page()
+    assert 'class="warning"' not in text and 'class="high"' not in text
+    contaminated(
+        test={
+            "koenen": {"en": {"queries": 0.011, "passages": 0.00001}, "ko": {"queries": 0.2, "passages_negative": 1.0}},
+            "koenko": {"*": {"passages": 0.01}},
+        },
+        plain={"both": {"*": {"queries": 0.0101}}},
+        dev={"both": {"en": {"passages": 0.01}}},
+    )
+    text, reader = page()
+    heads, header, *rows = [[c[0] for c in row] for row in reader.tables["contaminated"]]
+    assert heads == ["Recipe", "dev", "test", "plain"] and header == ["queries", "passages", "as negatives"] * 3
+    assert rows == [
+        ["koenen", *["0"] * 3, "▲ 20.00", "< 0.01", "100.00", *["0"] * 3],
+        ["koenko", *["0"] * 3, "0", "1.00", "0", *["0"] * 3],
+        ["both", "0", "1.00", "0", *["0"] * 3, "▲ 1.01", "0", "0"],
+    ]
+    assert text.count('class="high"') == 2
+    sections = {name: text.split(f'<section id="benchmark-{name}"')[1].split("</section>")[0] for name in BENCHMARKS}
+    assert "Recipes train on up to 20.00 % of its queries and up to 1.00 % of the passages" in sections["test"]
+    assert "Recipes train on" in sections["plain"] and "Recipes train on" not in sections["dev"]
+    # The chosen merge is of koenen and both.
+    card = Path("metrics/report/model_card.md").read_text().split("### plain")
+    held = "the model's training sets hold, exactly or nearly and in any language"
+    assert f"{held}, 20.00 % of the queries and < 0.01 % of the passages that answer them, so what it" in card[0]
+    assert f"{held}, 1.01 % of the queries" in card[1]
+    tables = Path("metrics/report/tables.md").read_text()
+    assert "| koenen | 0 | 0 | 0 | **20.00** | < 0.01 | 100.00 | 0 | 0 | 0 |" in tables
+    assert "| recipe | dev: queries | dev: passages | dev: as negatives | test: queries |" in tables
+
+
+def test_a_kind_that_a_benchmark_lacks_is_a_dash(study):
+    report = json.loads(Path("metrics/contamination.json").read_text())
+    report["plain"] = {recipe: {"en": {"queries": 0.5}, "*": {"queries": 0.5}} for recipe in RECIPES}
+    write("metrics/contamination.json", report)
+    _, reader = page()
+    assert [c[0] for c in reader.tables["contaminated"][2]][-3:] == ["▲ 50.00", "–", "–"]
+
+
+def test_the_card_of_the_base_holds_nothing_of_training(study):
+    summary = json.loads(Path("metrics/summary.json").read_text())
+    write("metrics/summary.json", summary | {"chosen_model": "base"})
+    page()
+    card = Path("metrics/report/model_card.md").read_text()
+    assert "training sets hold" not in card and "were ranked by" not in card
+
+
+def test_the_corpus(study):
+    text, reader = page()
+    section = " ".join(text.split('<section id="corpus"')[1].split("</section>")[0].split())
+    assert "Rows read: 1,200 of <code>memory</code>, 30 of <code>pages</code>." in section
+    assert "<li>left out: passages that are duplicates (2)</li>" in section
+    assert "<li>left out: passages with an &lt;empty&gt; side (1)</li>" in section
+    heads, header, english, korean = [[c[0] for c in row] for row in reader.tables["passages"]]
+    assert heads == ["Language", "Passages", "Characters of a passage", "Repeated texts"]
+    assert header == ["train", "dev", "test", "median", "max", "exact", "near"]
+    assert english == ["en English", "1,000", "90", "137", "409", "504", "1", "1"]
+    assert korean == ["ko Korean", "1,000", "90", "137", "198", "269", "0", "2"]
+    assert "Left out: passages that are duplicates (2)." in Path("metrics/report/tables.md").read_text()
+    write("metrics/corpus.json", CORPUS | {"queries": {"ko": 7}})
+    _, reader = page()
+    assert [row[-1][0] for row in reader.tables["passages"]][1:] == ["queries", "–", "7"]
+    write("metrics/corpus.json", {"read": {}, "passages": {}})
+    text, reader = page()
+    assert "No source was read" in text and "passages" not in reader.tables
+
+
+def test_each_benchmark_is_shown_by_its_own_metric(study):
+    edit(lambda params: params["benchmarks"]["plain"].update(metric="recall@1"))
+    text, _ = page()
+    sections = {name: text.split(f'<section id="benchmark-{name}"')[1].split("</section>")[0] for name in BENCHMARKS}
+    assert "Recall@1 x 100 of every model" in sections["plain"] and "nDCG@10 x 100" not in sections["plain"]
+    assert "nDCG@10 x 100 of every model" in sections["test"] and "Recall@1 x 100" not in sections["test"]
+    assert "the best mean of Mono and Cross nDCG@10 on <code>dev</code>" in text
+    assert "Scores x 100 of avg" in text and "<code>plain</code>, Recall@1" in text
+    assert "## plain: Recall@1" in Path("metrics/report/tables.md").read_text()
+    card = Path("metrics/report/model_card.md").read_text()
+    assert "### plain\n\nRecall@1 x 100" in card and "### test\n\nnDCG@10 x 100" in card
+    edit(lambda params: params["benchmarks"].pop("plain"))
+    text, _ = page()
+    assert "nDCG@10 x 100 of avg" in text
+
+
+def test_a_benchmark_of_one_cross_lingual_task_in_another_language(study):
+    """Chosen on it, there is no Mono to speak of; its language is none of the study's."""
+    own = {"source": "hinglish-top", "path": "/somewhere/top", "languages": ["hi-Latn", "en"], "queries": 50}
+    edit(lambda params: params["benchmarks"].update(plain=own) or params["compare"].update(select_on="plain"))
+    tradeoff = Path("metrics/tables/tradeoff/plain.csv")
+    lines = tradeoff.read_text().replace(",,,,", ",,,").splitlines()
+    header, *rows = [line.split(",") for line in lines]
+    tradeoff.write_text(
+        "\n".join([lines[0], *(",".join([m, "", value, "", "", *rest[-3:]]) for m, value, *rest in rows)])
+    )
+    write("metrics/tables/tasks/plain.csv", "model,task,value\n" + "".join(f"{m},hi-Latn-en,0.5\n" for m in MODELS))
+    tests = Path("metrics/tables/significance/plain.csv")
+    tests.write_text(tests.read_text().replace("mono,", "cross,"))
+    text, reader = page()
+    _, header, *rows = [[c[0] for c in row] for row in reader.tables["results-plain"]]
+    assert header == ["Mono", "Cross", "Multi", "Bias", "hi-Latn-en"]
+    assert rows[-1][1:] == ["–", "61.0", "–", "–", "50.0"]
+    assert [c[0] for c in reader.tables["compositions-plain"][1]] == ["query", "positive", "negatives", "hi-Latn-en"]
+    assert "the best Cross nDCG@10 on <code>plain</code>" in text
+    assert "tradeoff-plain" not in text
+    assert (
+        "Source: Hinglish-TOP in top, where a passage answers if it has the query&#39;s label, a sample of 50 queries."
+        in text
+    )
 
 
 def test_the_table_of_written_texts_shows_what_was_kept(study):
@@ -316,13 +510,10 @@ def test_the_card_of_other_models_of_a_hub_base(study, name, folder):
 
 def test_one_language_one_benchmark_no_merge(study):
     """The least a study can be: nothing has a value beyond Mono, and the only benchmark is the one chosen on."""
-    loader = YAML()
-    params = loader.load(Path("params.yaml").read_text())
-    params["languages"], params["merges"] = ["en"], {}
-    params["recipes"] = {"enenen": {"compositions": ["enenen"], "negatives": "window"}}
-    params["benchmarks"] = {"dev": {"source": "held-out", "path": "data/corpus", "split": "dev"}}
-    with Path("params.yaml").open("w") as file:
-        loader.dump(params, file)
+    dev = {"source": "held-out", "path": "data/corpus", "split": "dev"}
+    recipe = {"compositions": ["enenen"], "negatives": "window"}
+    edit(lambda p: p.update(languages=["en"], merges={}, recipes={"enenen": recipe}, benchmarks={"dev": dev}))
+    write("metrics/contamination.json", {"dev": {"enenen": {"en": {"queries": 0.0}}}})
     write("metrics/summary.json", {"best_recipe": "enenen", "chosen_model": "enenen"})
     write("metrics/models/enenen.json", {"dev": {"mono": {"ndcg@10": 0.7}}})
     write("metrics/training/enenen.csv", "step,loss\n")

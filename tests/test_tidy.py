@@ -1,6 +1,9 @@
 """tidy: what params.yaml does not name goes, and nothing else."""
 
+import pytest
+
 from stages.shared import yaml12
+from tests.conftest import ROOT
 
 KEPT = [
     "models/base/model.safetensors",
@@ -11,6 +14,7 @@ KEPT = [
     "data/runs/koenen/x",
     "data/runs/avg-four/x",
     "data/benchmarks/dev/x",
+    "data/fetch/belebele/data/kor_Hang.jsonl",
     "data/corpus/passages.parquet",
     "data/runs/.gitignore",
     "metrics/training/koenen.csv",
@@ -25,9 +29,12 @@ STALE = [
     "models/merged/koenen/x",
     "data/runs/old/x",
     "data/benchmarks/old/x",
+    "data/fetch/old/x",
+    "data/fetch/koenen/x",
     "metrics/training/old.csv",
     "metrics/training/koenen",
 ]
+FETCHED = {"belebele": {"repo": "facebook/belebele", "revision": "main", "files": ["data/kor_Hang.jsonl"]}}
 
 
 def files(workspace):
@@ -39,7 +46,7 @@ def test_only_what_is_not_named_is_removed(workspace, capsys):
         file = workspace.path / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("x")
-    workspace.run("tidy")
+    workspace.edit(fetch=FETCHED).run("tidy")
     assert files(workspace) == {*KEPT, "params.yaml"}
     printed = capsys.readouterr().out
     assert len(printed.splitlines()) == len(STALE)
@@ -59,3 +66,18 @@ def test_a_name_taken_out_takes_its_outputs_along(workspace):
         (workspace.path / "models/trained" / name).mkdir(parents=True)
     workspace.edit(recipes={"koenen": recipes["koenen"]}, merges={}).run("tidy")
     assert [f.name for f in (workspace.path / "models/trained").iterdir()] == ["koenen"]
+
+
+@pytest.mark.parametrize("fetched", [{}, FETCHED])
+def test_the_lock_forgets_stages_that_are_gone(workspace, fetched):
+    (workspace.path / "dvc.yaml").write_bytes((ROOT / "dvc.yaml").read_bytes())
+    kept = ["corpus", "retrieve-base", "train@koenen", "merge@avg-four", "benchmarks@dev", "retrieve-merged@avg-four"]
+    # Not a member of that group, though of another.
+    gone = ["old", "train@old", "train@avg-four", "merge@koenen", "benchmarks@koenen", "fetch@koenen", "train"]
+    (kept if fetched else gone).append("fetch@belebele")
+    stages = "".join(f"  {name}:\n    cmd: x\n" for name in [*kept, *gone])
+    (workspace.path / "dvc.lock").write_text(f"schema: '2.0'\nstages:\n{stages}")
+    workspace.edit(fetch=fetched).run("tidy")
+    lock = yaml12.load(workspace.path / "dvc.lock")
+    assert list(lock["stages"]) == kept
+    assert lock["schema"] == "2.0"

@@ -1,32 +1,169 @@
-"""corpus: a source becomes the tables of passages, queries and judgements, split into train, dev and test."""
+"""corpus: a source becomes the tables of passages, queries and judgements, split into train, dev and test.
+
+Ten million pairs take no more memory than a few numbers of each. Rows are cleaned and wait on disk; hashes tell which
+repeat an earlier one; what stays is written when it is read a second time. Passages keep the order of their source.
+"""
+
+from __future__ import annotations
 
 import logging
+import os
+import shutil
+from pathlib import Path
+from typing import Any
 
-from stages.corpus import sources
+import numpy as np
+import polars as pl
+from tqdm import tqdm
+
+from stages.corpus import intake, leads, mixture, repeats
+from stages.corpus.near import Near
+from stages.corpus.output import Output, long, spread
+from stages.corpus.readers.beir import judged
+from stages.corpus.spool import Spool
 from stages.shared import errors, params, split, tables
 from stages.shared.collection import CORPUS
+from stages.shared.params import SPLITS, Corpus, Split
 
 log = logging.getLogger("corpus")
+REPORT = Path("metrics/corpus.json")
 
 
 def main() -> None:
     settings, languages, seed = params.read("corpus", "languages", "seed")
-    languages = settings.languages or languages
-    source = sources.read(settings, languages)
-    passages = split.assign(source.passages, settings.split, seed).select(*tables.PASSAGES).sort("passage", "lang")
+    remove_leftovers()
     with tables.replacing(CORPUS) as draft:
-        tables.write(passages, draft / "passages.parquet", tables.PASSAGES)
-        tables.write(source.queries.sort("query", "lang"), draft / "queries.parquet", tables.QUERIES)
-        tables.write(source.judgements.sort("query", "passage"), draft / "judgements.parquet", tables.JUDGEMENTS)
-    sizes = dict(passages.filter(lang=languages[0]).group_by("split").len().sort("split").iter_rows())
-    log.info(
-        f"{passages['passage'].n_unique():,} passages in {', '.join(languages)} "
-        f"({', '.join(f'{name} {size:,}' for name, size in sizes.items())}), "
-        f"{source.queries['query'].n_unique():,} queries of the source"
-    )
-    for reason, count in sorted(source.dropped.items()):
-        if count:
-            log.info(f"left out or changed: {count:,} passages {reason}")
+        draft.mkdir()
+        report = build(settings, settings.languages or languages, seed, draft)
+        shutil.rmtree(draft / "spool")
+    tables.write_json(report, REPORT)
+    tell(report)
+
+
+def remove_leftovers() -> None:
+    """Remove the drafts of runs that were killed: they may be as large as the corpus."""
+    for draft in CORPUS.parent.glob(f".{CORPUS.name}.*.draft"):
+        owner = int(draft.name.split(".")[-2])
+        if owner == os.getpid() or not _runs(owner):
+            shutil.rmtree(draft)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # it is another user's
+    return True
+
+
+def build(settings: Corpus, languages: list[str], seed: int, draft: Path) -> dict[str, Any]:
+    """Write the tables into the folder `draft`, and return what was counted."""
+    folder = draft / "spool"
+    near = Near(folder / "near", settings.duplicates.near) if settings.duplicates.near else None
+    spool = Spool(folder / "rows", languages, near)
+    counts = intake.fill(spool, settings, languages)
+    spool.close()
+    found = deduplicate(spool, near) if settings.duplicates.exact else repeats.none(spool.rows, len(languages))
+    stays = found.twins < 0
+    drawn = weigh(spool, stays, settings, seed)
+    rows = np.flatnonzero(drawn)
+    splits = share(spool, found.families[rows], settings.split, seed)
+    with Output(draft) as output:
+        with tqdm(total=len(rows), desc="writing", unit=" passages") as bar:
+            for piece in spool.pieces(rows):
+                passages = long(piece, splits[np.searchsorted(rows, piece["row"])], languages)
+                if settings.queries == "held-out-lead":
+                    passages = hold_out(passages, output, counts)
+                output.write("passages", passages)
+                bar.update(piece.height)
+        if settings.queries == "source":
+            answer(spool, found.twins, settings, languages, output, counts)
+    sizes = np.bincount(spool.parts[rows], minlength=len(spool.part_names)) / max(1, len(rows))
+    counts.left_out["that are duplicates"] = int((~stays).sum())
+    counts.left_out["beyond the share of their part"] = int(stays.sum()) - len(rows)
+    return {
+        "read": dict(counts.read),
+        "left_out": {reason: count for reason, count in sorted(counts.left_out.items()) if count},
+        "noted": {what: count for what, count in sorted(counts.noted.items()) if count},
+        "duplicates": {
+            lang: {"exact": exact, "near": alike}
+            for lang, exact, alike in zip(languages, found.exact, found.near, strict=True)
+        },
+        "passages": {lang: {name: output.splits[lang, name] for name in SPLITS} for lang in languages},
+        "characters": {lang: spread(output.lengths[lang]) for lang in languages},
+        "queries": dict(sorted(output.queries.items())),
+        "shares": {part: round(float(size), 4) for part, size in zip(spool.part_names, sizes, strict=True)},
+    }
+
+
+def deduplicate(spool: Spool, near: Near | None) -> repeats.Repeats:
+    if near:
+        near.close(spool.firsts.ravel() == np.arange(spool.firsts.size))
+        near.put(spool.plain(near.proposed))
+    return repeats.find(spool.firsts, near)
+
+
+def weigh(spool: Spool, stays: np.ndarray, settings: Corpus, seed: int) -> np.ndarray:
+    """Which passages of those that stay (bool, [rows]) the weights of a mixture's parts leave: bool, [rows]."""
+    weights = {name: part.weight for name, part in settings.parts.items() if part.weight}
+    if not weights:
+        return stays
+    rows = np.flatnonzero(stays)
+    sizes = np.bincount(spool.parts[rows], minlength=len(weights)).tolist()
+    quotas = mixture.quotas(dict(zip(spool.part_names, sizes, strict=True)), weights, settings.limit)
+    drawn = np.zeros(spool.rows, bool)
+    drawn[rows[mixture.draw(spool.parts[rows], spool.orders(rows, seed, "part"), list(quotas.values()))]] = True
+    return drawn
+
+
+def share(spool: Spool, families: np.ndarray, shares: Split, seed: int) -> np.ndarray:
+    """The split of each of n passages, as its number in `SPLITS`: uint8, [n]. Those of one of `families` (int, [n])
+    get one, by the id and the stratum of its first passage."""
+    heads, member, sizes = np.unique(families, return_inverse=True, return_counts=True)
+    ranks = np.argsort(np.argsort(np.array(spool.stratum_names, object)))
+    return split.draw(ranks[spool.strata[heads]], spool.orders(heads, seed, "split"), sizes, shares)[member]
+
+
+def hold_out(passages: pl.DataFrame, output: Output, counts: intake.Counts) -> pl.DataFrame:
+    """`passages` without their leads, which are written as their queries."""
+    passages, queries, judgements = leads.hold_out(passages)
+    output.write("queries", queries)
+    output.write("judgements", judgements)
+    counts.noted["of one sentence, so without a query"] += passages["passage"].n_unique() - judgements.height
+    return passages
+
+
+def answer(
+    spool: Spool, twins: np.ndarray, settings: Corpus, languages: list[str], output: Output, counts: intake.Counts
+) -> None:
+    """Write the source's queries and judgements: what is judged of a passage left out holds of the one it repeats."""
+    queries, judgements = judged(settings, languages)
+    rows = spool.find(judgements["passage"])
+    stands = pl.Series(np.where(twins[rows["row"]] < 0, rows["row"], twins[rows["row"]]), dtype=pl.UInt32)
+    names = spool.take(stands.unique().sort().to_numpy(), "id").rename({"id": "stands"})
+    rows = rows.with_columns(row=stands).join(names, on="row")
+    judgements = judgements.join(rows, left_on="passage", right_on="id")
+    counts.noted["whose judgements went to the one they repeat"] += rows.filter(pl.col("id") != pl.col("stands")).height
+    judgements = judgements.group_by("query", passage="stands").agg(pl.col("relevance").max()).sort("query", "passage")
+    output.write("queries", queries.join(judgements, on="query", how="semi").sort("query", "lang"))
+    output.write("judgements", judgements)
+
+
+def tell(report: dict[str, Any]) -> None:
+    read = ", ".join(f"{part} {rows:,}" for part, rows in report["read"].items())
+    log.info(f"rows read: {read or 'none'}")
+    for kind in ("left_out", "noted"):
+        for reason, count in report[kind].items():
+            log.info(f"{kind.replace('_', ' ')}: {count:,} passages {reason}")
+    for lang, splits in report["passages"].items():
+        sizes = ", ".join(f"{name} {size:,}" for name, size in splits.items())
+        spread = ", ".join(f"{name} {size:,}" for name, size in report["characters"][lang].items())
+        again = ", ".join(f"{kind} {count:,}" for kind, count in report["duplicates"][lang].items())
+        log.info(f"{lang}: {sum(splits.values()):,} passages ({sizes}); characters: {spread}; duplicates: {again}")
+    if report["queries"]:
+        log.info(f"queries: {', '.join(f'{lang} {count:,}' for lang, count in report['queries'].items())}")
 
 
 if __name__ == "__main__":

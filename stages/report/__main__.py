@@ -18,7 +18,7 @@ OUT = Path("metrics/report")
 def main() -> None:
     study = view.Study(
         *params.read(
-            "report", "languages", "recipes", "merges", "benchmarks", "compare", "base", "train", "seed"
+            "report", "languages", "recipes", "merges", "benchmarks", "compare", "base", "teacher", "train", "seed"
         )  # the order of view.Study's fields
     )
     results = inputs.read(study.models, list(study.recipes), list(study.benchmarks))

@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from stages.report.provenance import Shares
 from stages.shared import models
 from stages.shared.errors import UserError
 from stages.shared.languages import BIAS
 from stages.shared.tables import Schema
 
 METRICS = Path("metrics")
-ENCODER = models.BASE / "config_sentence_transformers.json"
+ENCODERS = {"base": models.BASE / models.RECORD, "teacher": Path("data/candidates/teacher.json")}
 
 # Types are given, not guessed: a column without a single value would else be read as text.
 TRADEOFF: Schema = {
@@ -59,7 +60,9 @@ class Results(NamedTuple):
     synthesis: dict[str, dict[str, dict[str, int]]]  # {requests or filters: {job: {count: value}}}
     negatives: dict[str, dict[str, dict[str, float]]]  # {strategy: {direction: {count: value}}}
     losses: dict[str, list[tuple[int, float]]]  # {recipe: [(step, loss)]}
-    prompts: dict[str, str]  # those of the base that are not empty
+    corpus: dict[str, Any]  # what `corpus` counted
+    contamination: Shares
+    encoders: dict[str, dict[str, Any]]  # {base or teacher: how it is run}
 
 
 def read(names: list[str], recipes: list[str], benchmarks: list[str]) -> Results:
@@ -71,7 +74,10 @@ def read(names: list[str], recipes: list[str], benchmarks: list[str]) -> Results
             raise UserError(
                 f"metrics/summary.json names the model {name!r}, which params.yaml does not: run `dvc repro`"
             )
-    prompts = _json(ENCODER).get("prompts") or {}
+    contamination = _json(METRICS / "contamination.json")
+    for name in benchmarks:
+        if missing := [recipe for recipe in recipes if recipe not in contamination.get(name, {})]:
+            raise UserError(f"metrics/contamination.json says nothing of {missing[0]} on {name}: run `dvc repro`")
     return Results(
         best_recipe=best,
         chosen=chosen,
@@ -80,7 +86,9 @@ def read(names: list[str], recipes: list[str], benchmarks: list[str]) -> Results
         synthesis=_json(METRICS / "synthesis.json"),
         negatives=_json(METRICS / "negatives.json"),
         losses={name: _csv(METRICS / "training" / f"{name}.csv", TRAINING).rows() for name in recipes},
-        prompts={name: prompt for name, prompt in prompts.items() if prompt},
+        corpus=_json(METRICS / "corpus.json"),
+        contamination={name: contamination[name] for name in benchmarks},
+        encoders={role: _json(path) for role, path in ENCODERS.items()},
     )
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import jinja2
 
-from stages.report.view import NONE, Cell, Comparison, Headline, Page, Significance, Table
+from stages.report.cells import NONE, Cell, Table
+from stages.report.view import Comparison, Headline, Page, Significance
 
 
 def text(template: str, page: Page) -> str:
@@ -29,6 +30,8 @@ def text(template: str, page: Page) -> str:
         "tests": tests,
         "headlines": headlines,
         "own": own,
+        "named": named,
+        "under": under,
     }
     return environment.get_template(template).render(page=page)
 
@@ -74,6 +77,17 @@ def _against(comparison: Comparison | None) -> str:
 def own(table: Table, model: str) -> list[list[Cell]]:
     """One model's rows, where nothing is best."""
     return [[Cell(cell.text) for cell in row.cells] for row in table.rows if row.name == model]
+
+
+def named(table: Table) -> list[list[Cell]]:
+    """The rows, each after its name; what is more than is good is made bold."""
+    return [[Cell(row.name), *(cell._replace(best=cell.best or cell.high) for cell in row.cells)] for row in table.rows]
+
+
+def under(table: Table) -> list[str]:
+    """The header, each column with the heading that it stands under."""
+    above = [heading.text for heading in table.headings for _ in range(heading.span)]
+    return [": ".join(filter(None, pair)) for pair in zip(above, table.header, strict=True)]
 
 
 def markdown_table(rows: list[list[Cell]], header: list[str]) -> str:

@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
 
-from stages.report import charts
+from stages.report import charts, provenance
+from stages.report.cells import NONE, Cell, Heading, Row, Table, count, merged_order
 from stages.report.inputs import Measured, Results
-from stages.shared import models
+from stages.shared import languages, models
 from stages.shared.languages import BIAS, GROUPS, Composition, composition, language_name, tasks
-from stages.shared.params import BASE, Base, Benchmark, Compare, Group, Merge, Recipe, Report, Train
+from stages.shared.params import BASE, Base, Benchmark, Compare, Encoder, Group, Merge, Recipe, Report, Train
 
-NONE = "–"
 MINUS = "−"
 TITLES = {"mono": "Mono", "cross": "Cross", "multi": "Multi", BIAS: "Bias"}
-METRICS = {"ndcg": "nDCG", "mrr": "MRR", "map": "MAP", "recall": "Recall"}
+METRICS = {"ndcg": "nDCG", "mrr": "MRR", "map": "MAP", "recall": "Recall", "accuracy": "Accuracy"}
 CORRECTIONS = {"holm": "Holm's", "bonferroni": "Bonferroni's"}
+SOURCES = {
+    "beir": "the BEIR folder",
+    "belebele": "Belebele in",
+    "strategyqa": "StrategyQA in",
+    "xquad-r": "XQuAD-R in",
+    "mlqa-r": "MLQA-R in",
+    "miracl": "MIRACL in",
+    "mmarco": "mMARCO in",
+    "mkqa": "MKQA in",
+    "feverous": "FEVEROUS in",
+    "intents": "labelled texts in",
+    "massive": "MASSIVE in",
+    "mtop": "MTOP in",
+    "hinglish-top": "Hinglish-TOP in",
+}
 
 
 class Study(NamedTuple):
@@ -32,38 +46,13 @@ class Study(NamedTuple):
     benchmarks: dict[str, Benchmark]
     compare: Compare
     base: Base
+    teacher: Encoder
     train: Train
     seed: int
 
     @property
     def models(self) -> list[str]:
         return [BASE, *self.recipes, *self.merges]
-
-
-class Cell(NamedTuple):
-    text: str
-    best: bool = False
-    heat: int = 0  # per cent of the heat colour
-
-
-class Row(NamedTuple):
-    name: str
-    kind: str
-    marks: list[str]
-    cells: list[Cell]
-
-
-class Heading(NamedTuple):
-    """A heading over `span` columns."""
-
-    text: str
-    span: int
-
-
-class Table(NamedTuple):
-    header: list[str]
-    rows: list[Row]
-    headings: list[Heading]
 
 
 class Bar(NamedTuple):
@@ -113,6 +102,7 @@ class Measurement(NamedTuple):
     """Everything about one benchmark."""
 
     name: str
+    metric: str
     source: str
     selecting: bool
     table: Table
@@ -124,6 +114,8 @@ class Measurement(NamedTuple):
     headlines: list[Headline]
     better: list[str]  # groups in which the chosen model differs significantly from the best recipe
     worse: list[str]
+    held: provenance.Held | None  # by the chosen model's training sets; None: it has none
+    trained_on: provenance.Held  # by any recipe's
 
 
 class Part(NamedTuple):
@@ -146,7 +138,7 @@ class Chosen(NamedTuple):
 class Page(NamedTuple):
     title: str
     languages: list[tuple[str, str]]
-    metric: str
+    chosen_by: str
     select_on: str
     correction: str
     confidence: str
@@ -160,7 +152,9 @@ class Page(NamedTuple):
     curves: charts.Curves | None
     synthesis: Table
     negatives: Table
-    prompts: dict[str, str]
+    corpus: provenance.Corpus
+    contamination: Table
+    encoders: list[provenance.Shown]
     base: str
     base_is_static: bool
     base_hub_id: str | None
@@ -173,6 +167,12 @@ class Page(NamedTuple):
     def measurements(self) -> list[Measurement]:
         return [*self.reported, self.selecting]
 
+    @property
+    def headline_metric(self) -> str:
+        """The metric of the benchmarks that show what was chosen, if it is one."""
+        metrics = {m.metric for m in self.reported or [self.selecting]}
+        return metrics.pop() if len(metrics) == 1 else "Scores"
+
 
 def page(study: Study, results: Results) -> Page:
     """Everything that the templates show."""
@@ -183,7 +183,7 @@ def page(study: Study, results: Results) -> Page:
     return Page(
         title=study.report.title,
         languages=[(tag, language_name(tag)) for tag in study.languages],
-        metric=metric_title(compare.metric),
+        chosen_by=_chosen_by(measured[compare.select_on]),
         select_on=compare.select_on,
         correction=CORRECTIONS[compare.correction],
         confidence=f"{100 * compare.confidence:g}",
@@ -197,7 +197,12 @@ def page(study: Study, results: Results) -> Page:
         curves=charts.curves(results.losses),
         synthesis=synthesis_table(results.synthesis),
         negatives=negatives_table(results.negatives),
-        prompts=results.prompts,
+        corpus=provenance.corpus(results.corpus),
+        contamination=provenance.contamination(results.contamination, list(study.recipes)),
+        encoders=[
+            provenance.encoder("base", study.base, results.encoders["base"]),
+            provenance.encoder("teacher", study.teacher, results.encoders["teacher"]),
+        ],
         base=shown_base,
         base_is_static=static,
         base_hub_id=None if static or Path(study.base.name).exists() or "/" not in study.base.name else shown_base,
@@ -214,13 +219,17 @@ def measurement(study: Study, results: Results, name: str) -> Measurement:
     values = model_values(measured, study.models)
     facts = {row["model"]: row for row in measured.tradeoff.iter_rows(named=True)}
     marks = {model: _marks(model, facts, results) for model in study.models}
-    present = [t for t in tasks(study.languages, study.languages) if any(t.name in row for row in values.values())]
+    spoken = languages.measured(study.languages, study.benchmarks)
+    present = [t for t in tasks(spoken, spoken) if any(t.name in row for row in values.values())]
     groups = {group: [t.name for t in present if t.group == group] for group in GROUPS}
     compared = significance(measured.significance, study.models, marks)
     headlines = _headlines(compared, values, results)
     against_best = [(h.group, h.against_best.verdict) for h in headlines if h.against_best]
+    trained = [part.name for part in chosen(study, results.chosen).parts if part.name in study.recipes]
+    held = results.contamination[name]
     return Measurement(
         name=name,
+        metric=metric_title(study.benchmarks[name].metric or study.compare.metric),
         source=_source(study.benchmarks[name]),
         selecting=name == study.compare.select_on,
         table=results_table(study, values, marks, groups),
@@ -232,7 +241,15 @@ def measurement(study: Study, results: Results, name: str) -> Measurement:
         headlines=headlines,
         better=[group for group, verdict in against_best if verdict == "better"],
         worse=[group for group, verdict in against_best if verdict == "worse"],
+        held=provenance.held(held, trained) if trained else None,
+        trained_on=provenance.held(held, study.recipes),
     )
+
+
+def _chosen_by(selecting: Measurement) -> str:
+    """What models were chosen by: the mean of Mono and Cross, or the one that the benchmark has."""
+    groups = [TITLES[group] for group in ("mono", "cross") if TITLES[group] in {h.group for h in selecting.headlines}]
+    return f"{'mean of ' if len(groups) > 1 else ''}{' and '.join(groups)} {selecting.metric}"
 
 
 def model_values(measured: Measured, names: list[str]) -> dict[str, dict[str, float]]:
@@ -398,37 +415,17 @@ def _headlines(compared: Significance, values: dict[str, dict[str, float]], resu
 def synthesis_table(report: dict[str, dict[str, dict[str, int]]]) -> Table:
     """What each job asked for and what the filters left of it; columns in the order in which filters apply."""
     jobs = {job: asked | report["filters"].get(job, {}) for job, asked in report["requests"].items()}
-    keys = _merged_order(jobs.values())
-    rows = [Row(job, "", [], [Cell(_count(counts.get(key))) for key in keys]) for job, counts in jobs.items()]
+    keys = merged_order(jobs.values())
+    rows = [Row(job, "", [], [Cell(count(counts.get(key))) for key in keys]) for job, counts in jobs.items()]
     return Table([key.replace("_", " ") for key in keys], rows, [])
 
 
 def negatives_table(report: dict[str, dict[str, dict[str, float]]]) -> Table:
     """What the filters left, for each strategy and direction; columns in the order in which filters apply."""
     cases = [(strategy, way, counts) for strategy, ways in report.items() for way, counts in ways.items()]
-    keys = _merged_order(counts for _, _, counts in cases)
-    rows = [Row(s, "", [], [Cell(way), *(Cell(_count(counts.get(key))) for key in keys)]) for s, way, counts in cases]
+    keys = merged_order(counts for _, _, counts in cases)
+    rows = [Row(s, "", [], [Cell(way), *(Cell(count(counts.get(key))) for key in keys)]) for s, way, counts in cases]
     return Table(["Direction", *(key.replace("_", " ") for key in keys)], rows, [])
-
-
-def _merged_order(mappings: Iterable[Mapping[str, float]]) -> list[str]:
-    """The keys of all, in an order that keeps each one's own: strategies have different filters."""
-    merged: list[str] = []
-    for mapping in mappings:
-        at = 0
-        for key in mapping:
-            if key in merged:
-                at = merged.index(key) + 1
-            else:
-                merged.insert(at, key)
-                at += 1
-    return merged
-
-
-def _count(value: float | None) -> str:
-    if value is None:
-        return NONE
-    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
 
 
 def chosen(study: Study, name: str) -> Chosen:
@@ -462,21 +459,15 @@ def _weights(merge: Merge) -> str:
 
 def settings(study: Study) -> list[tuple[str, list[tuple[str, str]]]]:
     """The settings to know when reading the numbers; those left to the model are not listed."""
-    base = _listed(study.base, {"static", "prompts"})
-    base = [("name", _shown_path(study.base.name)), *base[1:]]
+    groups = {"Study": [("languages", ", ".join(study.languages)), ("seed", str(study.seed))]}
     if study.base.name == "static":
-        base += _listed(study.base.static)
-    study_rows = [("languages", ", ".join(study.languages)), ("seed", str(study.seed))]
-    return [
-        ("Study", study_rows),
-        ("Base", base),
-        ("Training of each recipe", _listed(study.train)),
-        ("Comparison", _listed(study.compare)),
-    ]
+        groups["Bootstrap of the base"] = _listed(study.base.static)
+    groups |= {"Training of each recipe": _listed(study.train), "Comparison": _listed(study.compare)}
+    return list(groups.items())
 
 
-def _listed(group: Group, without: set[str] | None = None) -> list[tuple[str, str]]:
-    values = group.model_dump(exclude=without)
+def _listed(group: Group) -> list[tuple[str, str]]:
+    values = group.model_dump()
     return [
         (key.replace("_", " "), value if isinstance(value, str) else json.dumps(value))
         for key, value in values.items()
@@ -491,8 +482,18 @@ def _shown_path(name: str) -> str:
 
 def _source(benchmark: Benchmark) -> str:
     if benchmark.source == "held-out":
-        return f"the collection's {benchmark.split} split, whose queries no model was trained on"
-    return f"the BEIR folder {_shown_path(benchmark.path)}"
+        return f"the collection's {benchmark.split} split"
+    details = [f"{SOURCES[benchmark.source]} {_shown_path(benchmark.path)}"]
+    if benchmark.split:
+        details.append(f"split {benchmark.split}")
+    if benchmark.by_label:
+        details.append("where a passage answers if it has the query's label")
+    if benchmark.rerank:
+        details.append(f"ranking the candidates of {_shown_path(benchmark.rerank)} alone")
+    if benchmark.queries or benchmark.passages:
+        sizes = {"queries": benchmark.queries, "passages": benchmark.passages}
+        details.append("a sample of " + " and ".join(f"{size:,} {kind}" for kind, size in sizes.items() if size))
+    return ", ".join(details)
 
 
 def _kind(study: Study, name: str) -> str:

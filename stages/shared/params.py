@@ -499,6 +499,10 @@ class Benchmark(Group):
         return self
 
 
+# What metrics/summary.json has beside the benchmarks.
+SUMMARY = ("metric", "selected_on", "best_recipe", "chosen_model", "contamination")
+
+
 class Contamination(Group):
     near: Annotated[float, Field(ge=0.5, lt=1)] | None
     examples: Annotated[int, Field(ge=0)]
@@ -654,6 +658,8 @@ def _contradictions(params: Params) -> Any:
     elif params.benchmarks[chosen].split == "test":
         yield f"compare.select_on is {chosen!r}, a test split: choose models on a dev split"
     for name, benchmark in params.benchmarks.items():
+        if name in SUMMARY:
+            yield f"benchmarks.{name} has the name of a key of metrics/summary.json: rename it"
         if benchmark.metric and benchmark.metric not in params.score.metrics:
             yield f"benchmarks.{name}.metric is {benchmark.metric!r}: name one of score.metrics, or add it there"
     if params.compare.metric not in params.score.metrics:

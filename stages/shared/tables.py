@@ -1,6 +1,6 @@
 """The typed tables through which stages meet: every schema, and checked reads and atomic writes.
 
-Rows are sorted by the writer, so that equal content is equal bytes.
+Rows are sorted by the writer, or in the order of the source (`corpus`), so that equal content is equal bytes.
 """
 
 from __future__ import annotations

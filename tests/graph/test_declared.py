@@ -17,6 +17,8 @@ TORCH_FREE = [
     "triples",
     "trainsets",
     "benchmarks",
+    "contamination",
+    "fetch",
     "score",
     "compare",
     "report",

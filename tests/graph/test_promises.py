@@ -1,6 +1,7 @@
 """What the graph promises: a change rebuilds what lies downstream of it, and nothing else."""
 
 import json
+import re
 import shutil
 import sys
 import time
@@ -85,23 +86,32 @@ def test_diffs_between_commits_show_what_changed(graph):
     assert (graph.folder / "plots" / "index.html").is_file()
 
 
-def test_experiments_run_here_and_from_the_queue(graph):
+def test_experiments_run_here_and_from_the_queue_and_stand_side_by_side(graph):
     key = f"merges.{MERGE}.weights.koenen"
-    graph.run("dvc", "exp", "run", "-n", "here", "-S", f"{key}=0.7")
-    for weight in (0.6, 0.9):
-        graph.run("dvc", "exp", "run", "--queue", "-n", f"queued-{weight}".replace(".", ""), "-S", f"{key}={weight}")
+    said = graph.run(sys.executable, "-m", "stages.study", "smoke", "--queue", f"{key}=0.6,0.9")
+    queued = re.findall(r"Queued experiment '(\S+)'", said)
+    assert len(queued) == 2
+    # What cannot be built fails alone.
+    graph.run("dvc", "exp", "run", "--queue", "-n", "broken", "-S", "base.name=/no/such/model")
     graph.run("dvc", "queue", "start")
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         status = graph.run("dvc", "queue", "status")
-        if status.count("Success") == 2 or "Failed" in status:
+        if not re.search("Queued|Running", status):
             break
         time.sleep(2)
-    assert status.count("Success") == 2, status + graph.run("dvc", "queue", "logs", "queued-06", check=False)
+    assert status.count("Success") == 2, status + graph.run("dvc", "queue", "logs", queued[0], check=False)
+    graph.run("dvc", "exp", "run", "-n", "here", "-S", f"{key}=0.7")
     shown = json.loads(graph.run("dvc", "exp", "show", "--json"))
     text = json.dumps(shown)
-    assert all(name in text for name in ("here", "queued-06", "queued-09"))
-    graph.run("dvc", "exp", "apply", "queued-09")
+    assert all(name in text for name in ("here", *queued))
+    table = graph.run(sys.executable, "-m", "stages.compare", "--experiments")
+    assert "left out: broken, which failed" in table
+    assert f"| {key} | model " in table
+    weights = re.findall(rf"^\| (0\.\d) +\| {MERGE} ", table, re.MULTILINE)
+    # Once for each benchmark, dev and test.
+    assert weights == ["0.6", "0.7", "0.9"] * 2
+    graph.run("dvc", "exp", "apply", queued[1])
     assert yaml12.load(graph.folder / "params.yaml")["merges"][MERGE]["weights"]["koenen"] == 0.9
 
 

@@ -140,6 +140,10 @@ def test_what_dvc_writes_for_a_small_rate_is_a_number(workspace):
         ),
         ({"recipes__koenen__hybrid": 0.5}, ["recipes.koenen.hybrid is 0.5", "some batches are mono-lingual"]),
         ({"recipes__kokoko__hybrid": 0.0}, ["recipes.kokoko.hybrid is 0", "some batches are cross-lingual"]),
+        (
+            {"benchmarks__contamination": {"source": "beir", "path": "x"}},
+            ["benchmarks.contamination has the name of a key of metrics/summary.json"],
+        ),
         ({"benchmarks__dev__metric": "accuracy@1"}, ["benchmarks.dev.metric is 'accuracy@1'", "add it there"]),
         (
             {"benchmarks__dev__columns": {"text": "t", "label": "l"}},

@@ -1,0 +1,33 @@
+"""Retrieval sets as sources: folders in the layouts that `stages.shared.beir` reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from stages.corpus.batches import Batch, schema
+from stages.corpus.readers.rows import ROWS
+from stages.shared import beir
+from stages.shared.params import Source
+
+
+def read_beir(source: Source, languages: list[str]) -> Iterator[Batch]:
+    """A row a passage, with its id."""
+    passages, _, _ = beir.read(source.path, languages)
+    rows = passages.select(id="passage").unique(maintain_order=True).with_row_index("line", offset=1)
+    for lang in languages:
+        texts = passages.filter(lang=lang).select("passage", "title", "text")
+        texts = texts.rename({"passage": "id", "title": f"title_{lang}", "text": f"text_{lang}"})
+        rows = rows.join(texts, on="id", how="left", maintain_order="left")
+    rows = rows.with_columns(pl.col("line").cast(pl.UInt64), stratum=pl.lit(None, pl.String)).select(*schema(languages))
+    for batch in rows.iter_slices(ROWS):
+        yield Batch(source.path, batch)
+
+
+def judged(source: Source, languages: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Queries (tables.QUERIES) and judgements (tables.JUDGEMENTS) of the folder: what is relevant in one language is
+    so in all of them."""
+    _, asked, qrels = beir.read(source.path, languages)
+    judgements = qrels.group_by("query", "passage").agg(pl.col("relevance").max())
+    return asked.sort("query", "lang"), judgements.sort("query", "passage")

@@ -1,0 +1,232 @@
+"""Sources of a row a passage: JSON Lines, CSV, Parquet, and what Hugging Face's `datasets` reads."""
+
+from __future__ import annotations
+
+import csv
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from typing import Any, NoReturn
+
+import polars as pl
+
+from stages.corpus.batches import Batch, schema
+from stages.corpus.readers import paths
+from stages.corpus.readers.rows import CHARS, ROWS, batched
+from stages.shared import codes, files, jsonl
+from stages.shared.errors import UserError
+from stages.shared.params import Source
+
+# The way to a value: (translation, en) for the column translation.en.
+Way = tuple[str, ...]
+# Rows looked at to know a file's columns: a JSON row may lack those it has no value for.
+HEAD = 100
+DELIMITERS = ",;\t|"
+
+
+def read_jsonl(source: Source, languages: list[str]) -> Iterator[Batch]:
+    for file in paths.find(source, [".jsonl", ".ndjson"]):
+        rows = jsonl.numbered(file.path, source.encoding)
+        yield from _dicts(source, languages, str(file.path), file.name, rows)
+
+
+def read_csv(source: Source, languages: list[str]) -> Iterator[Batch]:
+    csv.field_size_limit(sys.maxsize)
+    for file in paths.find(source, [".csv", ".tsv"]):
+        rows = _csv_rows(file, source.encoding)
+        yield from _dicts(source, languages, str(file.path), file.name, rows)
+
+
+def read_parquet(source: Source, languages: list[str]) -> Iterator[Batch]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for file in paths.find(source, [".parquet"]):
+        try:
+            table = pq.ParquetFile(file.path)
+            ways = _chosen(source, languages, _schema_ways(table.schema_arrow), str(file.path))
+            # Rows as large as the average one: a batch has no more characters than CHARS.
+            bytes_ = sum(table.metadata.row_group(i).total_byte_size for i in range(table.num_row_groups))
+            size = max(1, min(ROWS, CHARS * table.metadata.num_rows // max(1, bytes_)))
+            line = 1
+            for batch in table.iter_batches(size, columns=sorted({way[0] for way in ways.values()})):
+                yield _batch(str(file.path), file.name, line, pa.Table.from_batches([batch]), ways, languages)
+                line += batch.num_rows
+        except (pa.ArrowException, OSError) as error:
+            raise UserError(f"{file.path} cannot be read ({_first_line(error)}): is it a whole Parquet file?") from None
+
+
+def read_datasets(source: Source, languages: list[str]) -> Iterator[Batch]:
+    import datasets
+    import httpx2
+    import pyarrow as pa
+
+    # Else a data set that is streamed becomes a subclass of torch's, whose import costs seconds.
+    datasets.config.TORCH_AVAILABLE = False
+    wanted = source.dataset
+    name = (wanted and wanted.name) or source.path
+    try:
+        rows = datasets.load_dataset(
+            name,
+            name=wanted and wanted.config,
+            split=wanted.split if wanted else "train",
+            revision=wanted and wanted.revision,
+            streaming=True,
+        )
+        yield from _dicts(source, languages, name, name, enumerate(rows, 1))
+    except (
+        ValueError,
+        RuntimeError,
+        OSError,
+        httpx2.HTTPError,
+        pa.ArrowException,
+        datasets.exceptions.DatasetsError,
+    ) as error:
+        raise UserError(f"{name} cannot be read: {_first_line(error)}: check corpus.dataset and corpus.path") from None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+def _csv_rows(file: paths.Found, encoding: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Rows with the line that each begins at."""
+    lines = files.lines(file.path, encoding)
+    header = next(lines, "")
+    tabs = file.name.endswith(".tsv")
+    most = max(DELIMITERS, key=lambda mark: len(next(csv.reader([header], delimiter=mark), [])))
+    # A field of tab-separated values may begin with a quotation mark that nothing closes.
+    reader = csv.reader(
+        chain([header], lines),
+        delimiter="\t" if tabs else most,
+        quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL,
+        strict=True,
+    )
+    names: list[str] = []
+    line = 1
+    try:
+        for row in reader:
+            if not names:
+                names = row
+            elif len(row) == len(names):
+                yield line, dict(zip(names, map(_unquoted, row) if tabs else row, strict=True))
+            elif row:
+                raise UserError(
+                    f"{file.path}:{line} has {len(row)} fields, but the header {len(names)}: mend the row's delimiters "
+                    "and quotation marks"
+                )
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise UserError(f"{file.path}:{line} is no row of CSV ({error}): mend its quotation marks") from None
+
+
+def _unquoted(field: str) -> str:
+    """A field without the quotation marks that a spreadsheet has put around it."""
+    inner = field[1:-1]
+    quoted = len(field) > 1 and field[0] == field[-1] == '"' and '"' not in inner.replace('""', "")
+    return inner.replace('""', '"') if quoted else field
+
+
+def _dicts(
+    source: Source, languages: list[str], file: str, name: str, rows: Iterator[tuple[int, dict[str, Any]]]
+) -> Iterator[Batch]:
+    """Batches of `rows`, each with its number in `file`; `name` begins the ids of rows that have none."""
+    head = list(islice(rows, HEAD))
+    if not head:
+        return
+    present = dict.fromkeys(way for _, row in head for way in _row_ways(row))
+    ways = _chosen(source, languages, present, f"{file}:{head[0][0]}")
+    cells: list[Way | None] = [ways.get(column) for column in schema(languages)][1:]
+
+    def tuples() -> Iterator[tuple[Any, ...]]:
+        for line, row in chain(head, rows):
+            values = [way and _value(row, way, file, line) for way in cells]
+            if "id" not in ways:
+                values[0] = f"{name}#{line}"
+            yield line, *values
+
+    yield from batched(file, tuples(), languages)
+
+
+def _row_ways(row: dict[str, Any], before: Way = ()) -> Iterator[Way]:
+    for key, value in row.items():
+        yield (*before, key)
+        if isinstance(value, dict):
+            yield from _row_ways(value, (*before, key))
+
+
+def _schema_ways(fields: Any, before: Way = ()) -> Iterator[Way]:
+    """The same of an Arrow schema, or of a struct's type."""
+    import pyarrow as pa
+
+    for field in fields:
+        yield (*before, field.name)
+        if pa.types.is_struct(field.type):
+            yield from _schema_ways(field.type, (*before, field.name))
+
+
+def _chosen(source: Source, languages: list[str], present: Iterable[Way], place: str) -> dict[str, Way]:
+    """Where each column of a batch that `source.columns` names is found; raises `UserError` if it is not."""
+    columns = source.columns
+    assert columns is not None  # params.Source has checked it
+    if len(languages) > 1 and "{lang}" not in columns.text:
+        raise UserError(
+            f"corpus.columns.text is {columns.text!r} in each of {', '.join(languages)}: write {{lang}} where the "
+            "column's name has the language"
+        )
+    names = {".".join(way): way for way in present}
+    found: dict[str, Way] = {}
+    for kind, template in (("id", columns.id), ("stratum", columns.stratum)):
+        if template:
+            found[kind] = names.get(template) or _missing(template, names, place)
+    for kind, template in (("title", columns.title), ("text", columns.text)):
+        for lang in languages if template else ():
+            found[f"{kind}_{lang}"] = _of_language(template or "", lang, source, names, place)
+    return found
+
+
+def _of_language(template: str, lang: str, source: Source, names: dict[str, Way], place: str) -> Way:
+    exact = template.replace("{lang}", source.codes.get(lang, lang))
+    if exact in names:
+        return names[exact]
+    expression = re.compile("(.+)".join(map(re.escape, template.split("{lang}"))))
+    spellings = {match[1]: names[name] for name in names if (match := expression.fullmatch(name)) and match.groups()}
+    spelling = codes.find(lang, spellings, source.codes)
+    return spellings[spelling] if spelling else _missing(exact, names, place)
+
+
+def _missing(name: str, names: Iterable[str], place: str) -> NoReturn:
+    has = paths.shortened(map(repr, names), 20)
+    raise UserError(f"{place} has no {name!r} (it has {has}): name its column in corpus.columns")
+
+
+def _value(row: dict[str, Any], way: Way, file: str, line: int) -> str | None:
+    value: Any = row
+    for key in way:
+        value = value.get(key) if isinstance(value, dict) else None
+    if value is None or isinstance(value, str):
+        return value
+    if type(value) is int:
+        return str(value)
+    shown = repr(value)[:80]
+    raise UserError(f"{file}:{line}: {'.'.join(way)!r} holds {shown}, not a text: mend the row")
+
+
+def _batch(file: str, name: str, line: int, table: Any, ways: dict[str, Way], languages: list[str]) -> Batch:
+    """A piece of an Arrow table as a batch whose first row is `line`."""
+    frame = pl.DataFrame(pl.from_arrow(table.select(sorted({way[0] for way in ways.values()}))))
+    lines = pl.int_range(line, line + frame.height, dtype=pl.UInt64, eager=True)
+    columns: dict[str, pl.Series] = {"line": lines}
+    for column, way in ways.items():
+        values = frame[way[0]]
+        for key in way[1:]:
+            values = values.struct.field(key)
+        texts = (pl.String, pl.Categorical, pl.Enum, pl.Null)
+        if values.dtype not in texts and not values.dtype.is_integer():
+            raise UserError(f"{file}: {'.'.join(way)!r} holds {values.dtype}, not texts: name another column")
+        columns[column] = values.cast(pl.String)
+    if "id" not in ways:
+        columns["id"] = name + "#" + lines.cast(pl.String)
+    absent = {column: pl.lit(None, pl.String) for column in schema(languages) if column not in columns}
+    return Batch(file, pl.DataFrame(columns).with_columns(**absent).select(*schema(languages)))
