@@ -6,6 +6,7 @@ a difference of ranks. (In benchmarks by label most passages are relevant, and n
 ranks.) Where a benchmark lists candidates, a query is ranked over its own and nothing else.
 """
 
+import json
 import logging
 import sys
 from pathlib import Path
@@ -31,9 +32,10 @@ def main() -> None:
     kind, name = sys.argv[1:]
     if kind not in FOLDERS:
         raise UserError(f"{kind!r} is no kind of model: write {', '.join(FOLDERS)}")
-    settings, benchmarks = params.read("retrieve", "benchmarks")
-    trusted, attention = params.read("base.trust_remote_code", "base.attention")
+    settings, trusted, attention = params.read("retrieve", "base.trust_remote_code", "base.attention")
     model = encoder.load(FOLDERS[kind](name), settings.batch_size, trusted, attention)
+    if not BENCHMARKS.is_dir():
+        raise UserError(f"{BENCHMARKS} is missing: run `dvc repro`")
     found = {
         benchmark: {
             # In the order of the document ids that `score` gives trec_eval, for the tie rule of `search`.
@@ -44,7 +46,8 @@ def main() -> None:
             "qrels": tables.read(BENCHMARKS / benchmark / "qrels.parquet", tables.QRELS),
             "rerank": tables.read(BENCHMARKS / benchmark / "rerank.parquet", tables.RERANK),
         }
-        for benchmark in benchmarks
+        # Not from params, where a limit or a metric may change that no rank depends on.
+        for benchmark in sorted(folder.name for folder in BENCHMARKS.iterdir() if not folder.name.startswith("."))
     }
     passage_texts = [t["passages"].select(tables.passage_text())["text"] for t in found.values()]
     passage_vectors = _encode(model, [p.to_list() for p in passage_texts], "passage")
@@ -59,7 +62,7 @@ def main() -> None:
                 t["qrels"],
                 settings.depth,
                 t["rerank"],
-                biased=not benchmarks[benchmark].by_label,
+                biased=not json.loads((BENCHMARKS / benchmark / "about.json").read_text())["by_label"],
             )
             tables.write(run, draft / f"{benchmark}.run.parquet", tables.RUN)
             tables.write(relevant, draft / f"{benchmark}.relevant.parquet", tables.RUN)

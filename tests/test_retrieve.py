@@ -94,7 +94,7 @@ def test_one_corpus_language_has_no_pool():
     assert dict(relevant.schema) == tables.RUN
 
 
-def benchmark(name, passages, queries, qrels, rerank=()):
+def benchmark(name, passages, queries, qrels, rerank=(), by_label=False):
     for kind, rows, schema in (
         ("passages", passages, tables.BENCHMARK_PASSAGES),
         ("queries", queries, tables.QUERIES),
@@ -102,6 +102,7 @@ def benchmark(name, passages, queries, qrels, rerank=()):
         ("rerank", rerank, tables.RERANK),
     ):
         tables.write(frame(rows, schema), f"data/benchmarks/{name}/{kind}.parquet", schema)
+    tables.write_json({"by_label": by_label}, f"data/benchmarks/{name}/about.json")
 
 
 def written(workspace):
@@ -215,8 +216,8 @@ def test_queries_are_ranked_where_they_are_judged():
 
 def test_a_benchmark_by_label_has_no_ranks_for_language_bias(workspace):
     written(workspace)
-    settings = {"source": "intents", "path": "x", "columns": {"text": "t", "label": "l"}}
-    workspace.edit(benchmarks__dev=settings, compare__select_on="dev").run("retrieve", "base", "base")
+    tables.write_json({"by_label": True}, "data/benchmarks/dev/about.json")
+    workspace.run("retrieve", "base", "base")
     assert tables.read("data/runs/base/dev.relevant.parquet", tables.RUN).is_empty()
     assert tables.read("data/runs/base/dev.run.parquet", tables.RUN)["task"].n_unique() == 6
 

@@ -350,6 +350,7 @@ def capacity(overlaid, training, tmp_path):
         ):
             table = pl.DataFrame(held, schema=schema, orient="row")
             tables.write(table, f"data/benchmarks/{benchmark}/{kind}.parquet", schema)
+        tables.write_json({"by_label": False}, f"data/benchmarks/{benchmark}/about.json")
     return workspace
 
 

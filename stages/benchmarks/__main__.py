@@ -26,6 +26,7 @@ def main() -> None:
         tables.write(queries.sort("query", "lang"), draft / "queries.parquet", tables.QUERIES)
         tables.write(qrels.sort("query", "passage", "lang"), draft / "qrels.parquet", tables.QRELS)
         tables.write(rerank.sort("query", "passage"), draft / "rerank.parquet", tables.RERANK)
+        tables.write_json({"by_label": benchmark.by_label}, draft / "about.json")
     log.info(f"{name}: {queries.height:,} queries, {passages.height:,} passages, {qrels.height:,} judgements")
 
 

@@ -129,7 +129,8 @@ def test_the_bytes_repeat(workspace, publish, made):
         folder = workspace.path / "data/benchmarks/x"
         written.append({file.name: file.read_bytes() for file in folder.iterdir()})
     assert written[0] == written[1]
-    assert set(written[0]) == {"passages.parquet", "queries.parquet", "qrels.parquet", "rerank.parquet"}
+    tabular = {"passages.parquet", "queries.parquet", "qrels.parquet", "rerank.parquet"}
+    assert set(written[0]) == {*tabular, "about.json"}
 
 
 @pytest.mark.parametrize(
