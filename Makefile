@@ -6,8 +6,6 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # A study bootstraps its base or names a local folder by default; hubs are reached only where a study names one.
 export TOKENIZERS_PARALLELISM := true
-# A sweep reaches its command through the environment, quotes and all.
-export SWEEP
 
 .PHONY: repro study test lint types clean
 
@@ -16,6 +14,7 @@ repro: $(VENV)/installed
 	dvc repro
 	@python -m stages.results
 
+# make exports what is set on its command line, so that a sweep arrives with its quotes.
 study: $(VENV)/installed
 	python -m stages.study $(STUDY) $(if $(SWEEP),--queue "$$SWEEP")
 	$(if $(SWEEP),,@$(MAKE) --no-print-directory repro)

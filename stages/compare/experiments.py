@@ -256,7 +256,7 @@ def _result(name: str, commit: str, read: Callable[[str], str | None]) -> Result
         settings.pop("seed"),
         settings,
         {n: benchmark.get("metric") or settings["compare"]["metric"] for n, benchmark in benchmarks.items()},
-        {n: {model: row for model, row in summary[n].items() if isinstance(row, dict)} for n in benchmarks},
+        {n: summary[n] for n in benchmarks},
     )
 
 
