@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -33,6 +34,7 @@ def rows(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def separated(path: str | Path, delimiter: str = "\t") -> Iterator[tuple[str, list[str]]]:
     """Each line's fields with its place, without empty lines. In tab-separated files quotation marks are text."""
+    csv.field_size_limit(sys.maxsize)  # a text may be as long as it likes
     reader = csv.reader(
         files.lines(path), delimiter=delimiter, quoting=csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
     )

@@ -26,10 +26,16 @@ def test_a_metric_reruns_nothing_that_encodes(graph):
     assert graph.repro() == AFTER_RUNS
 
 
+def test_a_limit_of_a_benchmark_encodes_nothing(graph):
+    graph.edit("benchmarks.test.max_contamination", 0.5)
+    assert graph.repro() == {"benchmarks@test", "contamination", *AFTER_RUNS}
+
+
 def test_one_recipe_retrains_one_model(graph):
     graph.edit("recipes.koenen.compositions", ["koenko"])
     assert graph.repro() == {
         "trainsets",
+        "contamination",
         "train@koenen",
         "retrieve-trained@koenen",
         f"merge@{MERGE}",
@@ -42,7 +48,8 @@ def test_a_new_recipe_trains_one_model(graph):
     graph.edit("recipes.enkoko", {"compositions": ["enkoko"], "negatives": "window"})
     ran = graph.repro()
     # The merge looks again, since what is trained changed; its bytes do not, so nothing is encoded after it.
-    assert ran == {"trainsets", "train@enkoko", "retrieve-trained@enkoko", f"merge@{MERGE}", *AFTER_RUNS}
+    retrained = {"train@enkoko", "retrieve-trained@enkoko", f"merge@{MERGE}"}
+    assert ran == {"trainsets", "contamination", *retrained, *AFTER_RUNS}
     assert "enkoko" in json.loads(graph.read("metrics/summary.json"))["test"]
 
 
@@ -118,7 +125,7 @@ def test_experiments_run_here_and_from_the_queue_and_stand_side_by_side(graph):
 def test_a_removed_recipe_leaves_the_tables_and_tidy_removes_it(graph):
     params = graph.folder / "params.yaml"
     params.write_text("".join(line for line in params.read_text().splitlines(True) if not line.startswith("  enenen:")))
-    assert graph.repro() == {"trainsets", *AFTER_RUNS}
+    assert graph.repro() == {"trainsets", "contamination", *AFTER_RUNS}
     assert "enenen" not in json.loads(graph.read("metrics/summary.json"))["test"]
     assert not (graph.folder / "metrics/models/enenen.json").exists()
     graph.run(sys.executable, "-m", "stages.tidy")

@@ -39,7 +39,9 @@ def test_parquet_has_rows_for_lines(tmp_path):
 def test_what_cannot_be_read_is_told(tmp_path):
     file = tmp_path / "x.tsv"
     file.write_bytes(b"a\tb\n" + b"x" * 200_000 + b"\tb\n")
-    with pytest.raises(UserError, match=r"x\.tsv:2 cannot be read \(field larger"):
+    assert [len(row["a"]) for _, row in records.rows(file)] == [200_000]
+    file.write_bytes(b"a\tb\nx\ry\tb\n")
+    with pytest.raises(UserError, match=r"x\.tsv:2 cannot be read \(new-line"):
         list(records.rows(file))
     with pytest.raises(UserError, match=r"y\.parquet cannot be read"):
         list(records.rows(tmp_path / "y.parquet"))
