@@ -86,9 +86,12 @@ def load_teacher(
         folder = Path(teacher.name)
         identity = embeddings.content(folder) if folder.is_dir() else f"{teacher.name} {record['revision']}"
     prompts = {role: model.prompts.get(name) or "" for role, name in encoder.PROMPT_NAMES.items()}
-    run = {trait: value for trait, value in record.items() if trait not in ("name", "preset", "revision", "prompts")}
-    # Batches are part of it: a text's last bits depend on what it is padded with.
-    return embeddings.Kept(loaded, [identity, run, batch_size], prompts), record
+    run = {trait: value for trait, value in record.items() if trait not in ("name", "revision", "prompts")}
+    # Batches are part of it: a text's last bits depend on what it is padded with. So are the tokens around a text: a
+    # preset may add to those of the model's files.
+    backend = getattr(model.tokenizer, "backend_tokenizer", None)
+    around = backend.encode("a").ids if backend else None
+    return embeddings.Kept(loaded, [identity, run, batch_size, around], prompts), record
 
 
 def positive_scores(asked: np.ndarray, vectors: np.ndarray, own: pl.DataFrame, judged: pl.DataFrame) -> pl.Series:

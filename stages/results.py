@@ -21,7 +21,13 @@ def main() -> None:
     if not SUMMARY.is_file():
         raise UserError("there are no results yet: run `make repro`")
     summary = json.loads(SUMMARY.read_text(encoding="utf-8"))
-    scores = {name: json.loads((MODELS / f"{name}.json").read_text()) for name in models.names(recipes, merges)}
+    names = models.names(recipes, merges)
+    for name in names:
+        file = MODELS / f"{name}.json"
+        missing = benchmarks.keys() - (json.loads(file.read_text()).keys() if file.is_file() else set())
+        if missing:
+            raise UserError(f"{file} has no results on {', '.join(sorted(missing))} yet: run `make repro`")
+    scores = {name: json.loads((MODELS / f"{name}.json").read_text()) for name in names}
     every = measured(languages, benchmarks)
     columns = [*(task.name for task in tasks(every, every)), *GROUPS]
     for benchmark in benchmarks:

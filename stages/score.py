@@ -94,17 +94,25 @@ def _nested(table: pl.DataFrame, value: pl.Expr) -> dict[str, dict]:
 
 
 def bias(relevant: pl.DataFrame) -> pl.DataFrame:
-    """Language bias of each query (arXiv 2408.10536, section 4): worst minus best rank of its relevant passages in the
-    pool of all languages; of two, at least 1. Queries whose relevant passages are in one language only have none."""
+    """Language bias of each query (arXiv 2408.10536, section 4): worst minus best rank of its parallel relevant
+    passages in the pool of all languages; of two, at least 1.
+
+    Parallel are those of one id and, if no language has more than one, all (XQuAD-R's sentences have ids of their own).
+    Of several parallel sets the mean counts; queries whose relevant passages are in one language only have none.
+    """
+    single = pl.len().over("task", "query", "lang").max().over("task", "query") == 1
     return (
-        relevant.group_by("task", "query")
+        relevant.with_columns(parallel=pl.when(single).then(pl.lit("")).otherwise(pl.col("passage")))
+        .group_by("task", "query", "parallel")
         .agg(
             (pl.col("rank").max() - pl.col("rank").min()).cast(pl.Float64).alias("value"),
             pl.col("lang").n_unique(),
         )
         .filter(pl.col("lang") > 1)
+        .sort("task", "query", "parallel")
+        .group_by("task", "query", maintain_order=True)
+        .agg(pl.col("value").mean())
         .select("task", "query", pl.lit(BIAS).alias("metric"), "value")
-        .sort("task", "query")
     )
 
 

@@ -390,14 +390,14 @@ def test_the_corpus(study):
     text, reader = page()
     section = " ".join(text.split('<section id="corpus"')[1].split("</section>")[0].split())
     assert "Rows read: 1,200 of <code>memory</code>, 30 of <code>pages</code>." in section
-    assert "<li>left out: passages that are duplicates (2)</li>" in section
-    assert "<li>left out: passages with an &lt;empty&gt; side (1)</li>" in section
+    assert "<li>left out: that are duplicates (2)</li>" in section
+    assert "<li>left out: with an &lt;empty&gt; side (1)</li>" in section
     heads, header, english, korean = [[c[0] for c in row] for row in reader.tables["passages"]]
     assert heads == ["Language", "Passages", "Characters of a passage", "Repeated texts"]
     assert header == ["train", "dev", "test", "median", "max", "exact", "near"]
     assert english == ["en English", "1,000", "90", "137", "409", "504", "1", "1"]
     assert korean == ["ko Korean", "1,000", "90", "137", "198", "269", "0", "2"]
-    assert "Left out: passages that are duplicates (2)." in Path("metrics/report/tables.md").read_text()
+    assert "Left out: that are duplicates (2)." in Path("metrics/report/tables.md").read_text()
     write("metrics/corpus.json", CORPUS | {"queries": {"ko": 7}})
     _, reader = page()
     assert [row[-1][0] for row in reader.tables["passages"]][1:] == ["queries", "–", "7"]

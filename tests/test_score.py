@@ -127,6 +127,15 @@ def test_a_query_counts_in_the_tasks_it_is_asked_and_judged_in():
     ]
 
 
+def test_bias_is_of_parallel_passages():
+    """Two passages far apart are no bias if each is as near in both languages; sentences of other ids are parallel if
+    there is one in each language."""
+    ranks = [("q", "a", "en", 1), ("q", "a", "ko", 2), ("q", "b", "en", 101), ("q", "b", "ko", 104)]
+    ranks += [("s", "a.1", "en", 5), ("s", "a.2", "ko", 9)]
+    found = score.bias(table([("en-*", *row, 0.5) for row in ranks], tables.RUN))
+    assert found.select("query", "value").rows() == [("q", 2.0), ("s", 4.0)]
+
+
 def test_bias_is_the_gap_between_a_querys_best_and_worst_answer():
     relevant = table(
         [

@@ -38,6 +38,8 @@ NAMES = {"train": "train", "dev": "dev|validation|eval", "validation": "dev|vali
 
 def read(folder: Path, languages: list[str], source: str, split: str | None, columns: IntentColumns | None) -> Parts:
     asked = split or "test"
+    if asked == "train":
+        raise UserError(f"{folder}: what train has is searched, so another split must ask: set split to test or dev")
     if columns:
         found = _generic(folder, languages, columns)
     elif source == "hinglish-top":
@@ -58,6 +60,11 @@ def read(folder: Path, languages: list[str], source: str, split: str | None, col
     index, queries = table.filter(part="train"), table.filter(part=asked)
     labels = queries.select("label", query="id").unique(maintain_order=True)
     qrels = labels.join(index.select("label", "lang", passage="id"), on="label")
+    if unseen := labels["query"].n_unique() - qrels["query"].n_unique():
+        log.warning(
+            f"{folder}: {unseen:,} queries have a label that training lacks, and are left out; published accuracy "
+            "counts them as wrong"
+        )
     return Parts(
         index.select("lang", "text", passage="id", title=pl.lit("")).select("passage", "lang", "title", "text").lazy(),
         queries.select("lang", "text", query="id").select("query", "lang", "text"),
@@ -109,7 +116,7 @@ def _hinglish(folder: Path, languages: list[str], asked: str) -> Iterator[Uttera
     }
     for part in ("train", asked):
         pattern = rf"(?:{NAMES.get(part, part)})\.(?:tsv|jsonl(?:\.gz)?)"
-        for number, (place, row) in enumerate(records.rows(one(folder, pattern, f"{part}.tsv"))):
+        for number, (place, row) in enumerate(records.rows(one(folder, pattern, f"{part}.tsv or {part}.jsonl"))):
             tsv = "en_parse" in row and "intent" not in row
             label = re.match(r"\[IN:(\w+)", jsonl.text(row, "en_parse", place)) if tsv else None
             intent = label[1] if label else "" if tsv else jsonl.text(row, "intent", place)

@@ -52,7 +52,7 @@ def one(folder: Path, pattern: str, layout: str) -> Path:
         if path.is_file() and re.search(rf"(?:^|/){pattern}$", path.relative_to(folder).as_posix())
     ]
     if not found:
-        raise UserError(f"{folder} has no {layout}: check the path")
+        raise UserError(f"{folder} has no {layout}: check the path and the split")
     if len(found) > 1:
         names = ", ".join(str(path.relative_to(folder)) for path in found[:3])
         raise UserError(f"{folder} has {layout} more than once ({names}): leave one, or set the path to its folder")

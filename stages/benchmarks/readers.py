@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stages.benchmarks import belebele, feverous, held_out, intents, lareqa, miracl, mkqa, mmarco, strategyqa
 from stages.benchmarks.parts import Parts
-from stages.shared import beir
+from stages.shared import beir, collection
 from stages.shared.errors import UserError
 from stages.shared.params import Benchmark
 
@@ -15,6 +15,8 @@ def read(benchmark: Benchmark, languages: list[str]) -> Parts:
     """The benchmark's parts in those `languages` that it has; raises `UserError` if it has none of them."""
     folder, split = Path(benchmark.path), benchmark.split
     if benchmark.source == "held-out":
+        if folder != collection.CORPUS:  # DVC watches the path
+            raise UserError(f"held-out reads {collection.CORPUS}, not {folder}: write path: {collection.CORPUS}")
         return held_out.read(str(split))
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder: check the path in params.yaml")

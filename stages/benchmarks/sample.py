@@ -16,9 +16,9 @@ def passages(names: pl.Series, qrels: pl.DataFrame, by_label: bool, count: int, 
     """`count` of the passages, or as many more as are needed: all that are relevant stay, so that only distractors are
     fewer. With labels, by which most passages are relevant, one of each label stays."""
     order = ordered(names, seed)
-    relevant = qrels.select("query", name="passage").unique().join(order, on="name")
+    relevant = qrels.select("query", "lang", name="passage").unique().join(order, on="name")
     if by_label:
-        relevant = relevant.group_by("query").agg(pl.all().sort_by("drawn", "name").first())
+        relevant = relevant.group_by("query", "lang").agg(pl.all().sort_by("drawn", "name").first())
     kept = order.with_columns(pl.col("name").is_in(relevant["name"].unique().implode()).alias("stays"))
     # False sorts before True.
     kept = kept.sort(~pl.col("stays"), "drawn", "name")

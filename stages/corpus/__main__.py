@@ -144,7 +144,11 @@ def answer(
     stands = pl.Series(np.where(twins[rows["row"]] < 0, rows["row"], twins[rows["row"]]), dtype=pl.UInt32)
     names = spool.take(stands.unique().sort().to_numpy(), "id").rename({"id": "stands"})
     rows = rows.with_columns(row=stands).join(names, on="row")
-    judgements = judgements.join(rows, left_on="passage", right_on="id")
+    asked = queries.select("query").unique()
+    kept = judgements.join(rows, left_on="passage", right_on="id")
+    counts.noted["judgements of passages that are not there"] += judgements.height - kept.height
+    counts.noted["queries that nothing there answers"] += asked.join(kept, on="query", how="anti").height
+    judgements = kept
     counts.noted["whose judgements went to the one they repeat"] += rows.filter(pl.col("id") != pl.col("stands")).height
     judgements = judgements.group_by("query", passage="stands").agg(pl.col("relevance").max()).sort("query", "passage")
     output.write("queries", queries.join(judgements, on="query", how="semi").sort("query", "lang"))
@@ -156,7 +160,7 @@ def tell(report: dict[str, Any]) -> None:
     log.info(f"rows read: {read or 'none'}")
     for kind in ("left_out", "noted"):
         for reason, count in report[kind].items():
-            log.info(f"{kind.replace('_', ' ')}: {count:,} passages {reason}")
+            log.info(f"{kind.replace('_', ' ')}: {count:,} {reason}")
     for lang, splits in report["passages"].items():
         sizes = ", ".join(f"{name} {size:,}" for name, size in splits.items())
         spread = ", ".join(f"{name} {size:,}" for name, size in report["characters"][lang].items())

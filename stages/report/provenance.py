@@ -86,7 +86,7 @@ def _silence(role: str, settings: Encoder, record: dict[str, Any]) -> tuple[str,
     """Why an encoder is run without prompts, and whether that may be a mistake."""
     if settings.name == "static":
         return "it was trained without", False
-    if settings.prompts == "none":
+    if settings.prompts is not None:
         return f"{role}.prompts says so", True
     if record.get("preset"):
         return f"{record['preset']} needs none", False

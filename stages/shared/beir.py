@@ -125,7 +125,7 @@ def _judgements(folder: Path, languages: list[str], split: str | None) -> dict[s
         raise UserError(f"{folder} has no qrels.tsv: add the relevance judgements")
     fields = {name: QRELS[name] for name in ("query", "passage", "relevance")}
     return {
-        lang: records.frame((row for path in _of_split(own, split, folder) for row in _judged(path)), fields)
+        lang: records.frame((row for path in _judging(own, split, folder) for row in _judged(path)), fields)
         for lang, own in (_by_language(found, languages) or {"": found}).items()
     }
 
@@ -198,6 +198,14 @@ def _files(folder: Path, kind: str) -> list[File]:
                 found.append(File(path, match[1] or match[2], (*parts[max(at - 1, 0) : at], *parts[at + 1 :])))
                 break
     return found
+
+
+def _judging(found: list[File], split: str | None, folder: Path) -> list[Path]:
+    """As `_of_split`; judgements of another split are no stand-in for those that are asked for."""
+    splits = {file.beside[-1] for file in found if file.beside}
+    if split and len(splits) == 1 and splits < {"train", "dev", "validation", "test"} and split not in splits:
+        raise UserError(f"{folder} judges the split {splits.pop()} alone, not {split}: change the benchmark's split")
+    return _of_split(found, split, folder)
 
 
 def _of_split(found: list[File], split: str | None, folder: Path) -> list[Path]:

@@ -26,6 +26,8 @@ from stages.shared.params import Encoder
 from stages.shared.presets import PRESETS, Preset, named, of_config
 
 log = logging.getLogger(__name__)
+# The names under which sentence-transformers looks for prompts, the first that a model has.
+NAMES = {"query": ("query",), "passage": ("document", "passage", "corpus")}
 
 
 def load(settings: Encoder, key: str) -> tuple[SentenceTransformer, dict[str, Any]]:
@@ -79,7 +81,7 @@ def load(settings: Encoder, key: str) -> tuple[SentenceTransformer, dict[str, An
         log.info(f"{name}: in {settings.dtype}, as {key}.dtype says; {preset_name} is published in {preset.dtype}")
     _try_out(model, name, key, preset)
     own = Path(name).resolve().name if local else name  # no path: it is of this machine alone
-    record = {"name": own, "preset": preset_name or origin, "revision": files.commit or revision, **describe(model)}
+    record = {"name": own, "preset": preset_name, "revision": files.commit or revision, **describe(model)}
     log.info(", ".join(f"{trait} {value!r}" for trait, value in record.items() if value is not None))
     return model, record
 
@@ -131,7 +133,7 @@ def _fill_in(preset: Preset, files: _Files, modules: list[Any]) -> Preset:
     """What `preset` adds to a model fine-tuned from its own: pooling and prompts where that states none."""
     own = files.json("config_sentence_transformers.json").get("prompts") or {}
     preset = replace(preset, max_length=None, padding=None, dtype="float32", note="")
-    if any(own.values()):
+    if any(own.get(name) for names in NAMES.values() for name in names):
         preset = replace(preset, query="", passage="")
     return replace(preset, pooling=None) if modules else preset
 
@@ -198,9 +200,7 @@ def _set_pooling(model: SentenceTransformer, settings: Encoder, preset: Preset, 
 
 def _set_prompts(model: SentenceTransformer, settings: Encoder, preset: Preset, key: str, known: bool) -> None:
     """`known`: the preset is the model's own, so that it is sure to need no prompts where the preset has none."""
-    # The names under which sentence-transformers looks for prompts, the first that a model has.
-    names = {"query": ("query",), "passage": ("document", "passage", "corpus")}
-    own = {role: next(filter(None, map(model.prompts.get, tried)), "") for role, tried in names.items()}
+    own = {role: next(filter(None, map(model.prompts.get, tried)), "") for role, tried in NAMES.items()}
     wanted = {"query": preset.query, "passage": preset.passage}
     if settings.prompts == "none":
         chosen = dict.fromkeys(own, "")

@@ -129,7 +129,7 @@ def test_a_row_with_an_empty_side_is_left_out_and_counted(workspace, caplog):
     caplog.set_level("INFO")
     found = run(workspace, [passage("a"), passage("b", ko=""), passage("c", en=None), passage("d")])
     assert names(found) == ["a", "d"]
-    assert "2 passages without text in every language" in caplog.text
+    assert "left out: 2 without text in every language" in caplog.text
 
 
 def test_a_limit_counts_the_passages_kept(workspace):
@@ -156,7 +156,7 @@ def test_held_out_leads_stand_in_no_passage(workspace, caplog):
         ("b", "en"): ("", "Only one sentence v1.2 here."),
         ("b", "ko"): ("", "둘이 있다. 셋도 있다."),
     }
-    assert "1 passages of one sentence, so without a query" in caplog.text
+    assert "1 of one sentence, so without a query" in caplog.text
 
 
 @pytest.mark.parametrize(

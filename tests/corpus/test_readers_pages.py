@@ -116,6 +116,35 @@ End.
     assert page.children[1].children[0].anchor == "three"
 
 
+def test_admonitions_and_tabs_leave_their_text():
+    text = """# T
+
+!!! warning "Heads up"
+
+    First.
+
+    === "Python"
+
+        Inner.
+
+    Last.
+
+> [!NOTE]
+> Alert.
+
+    code
+
+End."""
+    blocks = [block.text for block in markdown.parse(text, mdx=False).blocks]
+    assert blocks == ["First.", "Inner.", "Last.", "Alert.", "End."]
+
+
+def test_modules_that_a_page_imports_are_no_text():
+    script = "<script setup>\nconst a = 1\n\nconst b = 2\n</script>\n\n"
+    text = script + "import Tabs from '@theme/Tabs';\nimport {\n  a,\n} from 'x'\n\nimport taxes rose.\n\nEnd."
+    assert [block.text for block in markdown.parse(text, mdx=False).blocks] == ["import taxes rose.", "End."]
+
+
 def test_mdx_has_imports_and_indented_text():
     text = "import X from 'x'\nexport const a = {\n  b: 1,\n}\n\n# T\n\n<Tabs>\n    <Tab>\n\n    Text\n\n    </Tab>\n"
     assert outline(markdown.parse(text, mdx=True)) == ["T", ("paragraph", "Text")]

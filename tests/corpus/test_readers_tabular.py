@@ -144,6 +144,7 @@ def test_a_field_of_a_megabyte_is_read(here):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("en,ko,en\na,b,c\n", r"x\.csv:1 has the column 'en' more than once"),
         ("en,ko\na,b\nc\n", r"x\.csv:3 has 1 fields, but the header 2: mend"),
         ('en,ko\n"a\nb",c\n"d" e,f\n', r"x\.csv:4 is no row of CSV \("),
         ('en,ko\na,b\n"c,d\ne,f\n', r"x\.csv:3 is no row of CSV \(unexpected end of data\): mend its quotation marks"),

@@ -207,3 +207,11 @@ def test_xquad_r_has_a_judgement_in_each_language():
     assert set(qrels.select("passage", "lang").rows()) <= known
     by_query = {lang: set(qrels.filter(lang=lang)["query"]) for lang in ("en", "zh")}
     assert len(by_query["en"]) == len(by_query["zh"]) == 632
+
+
+def test_judgements_of_another_split_are_no_stand_in(tmp_path):
+    files = {"corpus.jsonl": '{"_id": "p", "text": "x"}\n', "queries.jsonl": '{"_id": "q", "text": "y"}\n'}
+    made = folder(tmp_path, {**files, "qrels/test.tsv": "query-id\tcorpus-id\tscore\nq\tp\t1\n"})
+    with pytest.raises(UserError, match="judges the split test alone, not dev"):
+        beir.read(made, ["en"], "dev")
+    assert beir.read(made, ["en"], "test")[2].height == 1

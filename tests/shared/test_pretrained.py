@@ -169,7 +169,7 @@ def test_a_fine_tuned_model_gets_what_it_does_not_say_of_the_one_it_began_as(tmp
         save_sentence_transformer(tmp_path / layout, "xlm-r", prompts=prompts, pooling="cls")
         fine_tuned(tmp_path / layout, "intfloat/multilingual-e5-base")
     _, record = load(tmp_path / "a")
-    assert record["preset"] == "intfloat/multilingual-e5-base"
+    assert record["preset"] is None  # it is not that model
     assert record["prompts"] == {"query": "query: ", "passage": "passage: "}
     assert record["pooling"] == "cls"
     assert load(tmp_path / "b")[1]["prompts"] == {"query": "q: ", "passage": "p: "}

@@ -46,9 +46,16 @@ INLINE = re.compile(
     r"|\{\{[^\n]*?\}\}|\{%[^\n]*?%\}|\{:[^{}\n]*\}|\[\^[^\]\s]+\]:?",
     re.DOTALL,
 )
-# Lines that are no text: MDX's imports and exports, and the marks of admonitions.
+# Lines that are no text: MDX's imports and exports (in .md files, which Docusaurus reads as MDX too, imports of a
+# quoted module alone), and the marks of admonitions and of GitHub's alerts.
 IMPORTS = re.compile(r"^(?:import|export)\s.*(?:\n.*\S.*)*", re.MULTILINE)
-MARKERS = re.compile(r"^[ \t]*:{3,}.*$", re.MULTILINE)
+SCRIPTS = re.compile(r"^[ \t]*<(script|style)\b.*?</\1>", re.DOTALL | re.MULTILINE)
+MODULES = re.compile(r"""^import\s(?:[\w*${},\s]+?\sfrom\s+)?["'][^"'\n]+["'];?[ \t]*$""", re.MULTILINE)
+MARKERS = re.compile(r"^[ \t]*:{3,}.*$|^[ \t>]*\[!\w+\][+-]?[ \t]*$", re.MULTILINE)
+# Admonitions and tabs of MkDocs, whose text is indented by four blanks, as code is.
+INDENTED = re.compile(
+    r"""^([ \t]*)(?:!!!|\?\?\?\+?|===[!+]?)[ \t]+["\w].*\n((?:(?:\1[ ]{4}.*|[ \t]*)(?:\n|\Z))*)""", re.MULTILINE
+)
 ANCHOR = re.compile(r"\s*\{(?:#([^\s{}]+)[^{}]*|/\*\s*([^\s{}]+?)\s*\*/)\}\s*$")
 
 
@@ -57,12 +64,21 @@ def parse(text: str, mdx: bool) -> Section:
     its own. Code, comments and markup are left out."""
     front = FRONT_MATTER.match(text)
     body = _without_code(text[front.end() :] if front else text)
-    if mdx:
-        body = IMPORTS.sub("", body)
+    body = SCRIPTS.sub("", body)
+    body = _outdented((IMPORTS if mdx else MODULES).sub("", body))
     body = MARKERS.sub("", re.sub(r"^#{1,6}[ \t].*$", lambda line: _heading(line[0]), body, flags=re.MULTILINE))
     page = _tree((MDX if mdx else PARSER).parse(INLINE.sub(lambda match: match["code"] or "", body)))
     page.title = _front_title(front[1] if front else "") or page.title
     return page
+
+
+def _outdented(body: str) -> str:
+    """`body` with the text of MkDocs' admonitions and tabs, nested ones too, where other text is."""
+    while True:
+        found = INDENTED.sub(lambda m: "\n" + re.sub(rf"^{m[1]} {{4}}", m[1], m[2], flags=re.MULTILINE), body)
+        if found == body:
+            return body
+        body = found
 
 
 def _heading(line: str) -> str:

@@ -44,7 +44,8 @@ def text(element: etree._Element, path: Path) -> str:
     parts = [element.text or ""]
     for child in element:
         if child.tag is etree.Entity:
-            raise UserError(f"{path}: the entity {child.text} is not read: write its text in its place")
+            place = f"{path}:{element.sourceline}"
+            raise UserError(f"{place} the entity {child.text} is not read: write its text in its place")
         if isinstance(child.tag, str):  # no comment, no processing instruction
             name = etree.QName(child).localname
             if name not in CODES:

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
+from pathlib import Path
 from typing import Any, NoReturn
 
 import polars as pl
@@ -74,7 +75,9 @@ def read_datasets(source: Source, languages: list[str]) -> Iterator[Batch]:
             revision=wanted and wanted.revision,
             streaming=True,
         )
-        yield from _dicts(source, languages, name, name, enumerate(rows, 1))
+        # Ids, and so the split, do not depend on where a folder is.
+        label = Path(name).name if Path(name).exists() else name
+        yield from _dicts(source, languages, name, label, enumerate(rows, 1))
     except (
         ValueError,
         RuntimeError,
@@ -109,6 +112,8 @@ def _csv_rows(file: paths.Found, encoding: str) -> Iterator[tuple[int, dict[str,
         for row in reader:
             if not names:
                 names = row
+                if again := next((name for name in names if name and names.count(name) > 1), None):
+                    raise UserError(f"{file.path}:1 has the column {again!r} more than once: rename or remove one")
             elif len(row) == len(names):
                 yield line, dict(zip(names, map(_unquoted, row) if tabs else row, strict=True))
             elif row:
