@@ -30,7 +30,7 @@ from stages.shared.errors import UserError
 STUDIES = Path("studies")
 GRAPH = Path("dvc.yaml")
 # Groups whose members are named by the study, so that an overlay may remove one.
-NAMED = ("fetch", "negatives", "recipes", "merges", "benchmarks")
+NAMED = ("fetch", "negatives", "recipes", "merges", "benchmarks", "indexes")
 
 
 def main() -> None:
@@ -170,10 +170,10 @@ def _check_params(file: Path, run: list[str]) -> None:
     named = {
         "corpus.path": found.corpus.path,
         "llm.recorded": found.llm.recorded,
-        "synthesize.labelled.path": found.synthesize.labelled.path,
         "base.name": found.base.name,
         "teacher.name": found.teacher.name,
         **{f"benchmarks.{name}.path": benchmark.path for name, benchmark in found.benchmarks.items()},
+        **{f"indexes.{name}.path": index.path for name, index in found.indexes.items()},
     }
     for key, path in named.items():
         if not Path(path).is_absolute() and Path(path).exists() and not _carried(path):

@@ -155,6 +155,50 @@ class Part(Source):
     weight: Positive | None = None
 
 
+class LabelledColumns(Group):
+    """Where a labelled row has what; `label` may be several columns, the parts of a hierarchical label."""
+
+    id: str | None = None
+    text: str | None = None
+    label: str | Annotated[list[str], Field(min_length=1)]
+    description: str | None = None
+
+
+class LabelledTable(Group):
+    role: Literal["entries", "synthetic", "dev", "test", "labels"]
+    file: str | None = None
+    dataset: HubSet | None = None
+    rows: dict[str, list[str]] = {}
+    columns: LabelledColumns
+
+    @model_validator(mode="after")
+    def _told(self) -> LabelledTable:
+        if self.role == "labels" and self.columns.description is None:
+            raise ValueError("the role labels needs columns.description: name the column")
+        if self.role != "labels" and self.columns.text is None:
+            raise ValueError(f"the role {self.role} needs columns.text: name the column")
+        if self.dataset is not None and self.file is not None:
+            raise ValueError("a table is read from file or from dataset: write one of them")
+        if self.dataset and self.dataset.name and not Path(self.dataset.name).exists() and not self.dataset.revision:
+            raise ValueError(f"dataset.name {self.dataset.name!r} is on the hub: pin its revision (a commit) as well")
+        return self
+
+
+class Labelled(Group):
+    """A knowledge base: entries with a label, of which a share is searched and the rest trained on."""
+
+    language: Language
+    index: Annotated[float, Field(gt=0, lt=1)]
+    tables: dict[Name, LabelledTable]
+    similarity: str | None = None
+
+    @model_validator(mode="after")
+    def _searched(self) -> Labelled:
+        if not any(table.role == "entries" for table in self.tables.values()):
+            raise ValueError("tables has no table of the role entries, and so nothing to search: add one")
+        return self
+
+
 class Duplicates(Group):
     exact: bool
     near: Annotated[float, Field(ge=0.5, lt=1)] | None
@@ -168,9 +212,22 @@ class Duplicates(Group):
 
 class Corpus(Source):
     source: Literal[  # type: ignore[assignment]
-        "jsonl", "parquet", "csv", "datasets", "tmx", "po", "xliff", "moses", "markdown", "beir", "mixed", "none"
+        "jsonl",
+        "parquet",
+        "csv",
+        "datasets",
+        "tmx",
+        "po",
+        "xliff",
+        "moses",
+        "markdown",
+        "beir",
+        "mixed",
+        "labelled",
+        "none",
     ]
     parts: dict[Name, Part]
+    labelled: Labelled | None
     languages: Annotated[list[Language], Field(min_length=1)] | None
     normalize: Literal["NFC", "NFKC"] | None
     chars: Range
@@ -182,6 +239,10 @@ class Corpus(Source):
     def check(self) -> None:
         if self.source not in ("none", "mixed"):
             super().check()
+        if (self.source == "labelled") != (self.labelled is not None):
+            raise ValueError("labelled belongs to the source labelled, and only to it (else write null)")
+        if self.source == "labelled" and self.queries != "none":
+            raise ValueError("queries: a labelled source has its own, so write none")
         if (self.source == "mixed") != bool(self.parts):
             raise ValueError("parts belong to the source mixed, and only to it: it needs one at least, others {}")
         if len({part.weight is None for part in self.parts.values()}) > 1:
@@ -279,16 +340,7 @@ class Translation(Group):
         return self
 
 
-class LabelColumns(Group):
-    label: str
-    description: str
-    text: str
-
-
 class LabelledQueries(Group):
-    path: str
-    rows: dict[str, list[str]]
-    columns: LabelColumns
     per_label: Annotated[int, Field(ge=0)]
     language: Language
     examples_language: Language
@@ -362,7 +414,16 @@ class Encoder(Group):
     trust_remote_code: bool
 
 
+class Normalize(Group):
+    """What is done to queries before they are encoded."""
+
+    elongation: bool
+    script: bool
+    spelling: bool
+
+
 class Base(Encoder):
+    normalize: Normalize | None
     static: Static
 
 
@@ -371,30 +432,69 @@ class Candidates(Group):
     batch_size: Count
 
 
+class LabelWeights(Group):
+    """How alike two labels are: a weighted mean of measures of it, and what is done to the matrix."""
+
+    similarity: Annotated[
+        dict[Literal["descriptions", "centroids", "path", "given"], Positive], Field(min_length=1)
+    ]
+    level: Count | None = None
+    noise: Share = 0.0
+
+
 class Negatives(Group):
     k: Count
-    direction: str
-    rank_min: Count
-    rank_max: Count
-    absolute_margin: float | None
-    relative_margin: float | None
-    min_score: float | None
-    max_score: float | None
-    pick: Literal["random", "top"]
-    written: bool
-    round_trip: Count | None
+    direction: str = "each"
+    random: Annotated[int, Field(ge=0)] = 0
+    rank_min: Count | None = None
+    rank_max: Count | None = None
+    absolute_margin: float | None = None
+    relative_margin: float | None = None
+    min_score: float | None = None
+    max_score: float | None = None
+    labels: LabelWeights | None = None
+    pick: Literal["random", "weighted", "top"] = "random"
+    temperature: Positive = 1.0
+    floor: Share = 0.0
+    written: bool = False
+    round_trip: Count | None = None
+
+    @property
+    def chosen(self) -> int:
+        """How many of the k are chosen, by ranks or by labels; the others are drawn from all passages."""
+        return self.k - self.random
+
+    @property
+    def by_rank(self) -> bool:
+        return self.chosen > 0 and self.labels is None
 
     @model_validator(mode="after")
-    def _window(self) -> Negatives:
-        if self.rank_max - self.rank_min + 1 < self.k:
-            raise ValueError(f"the window rank_min..rank_max must hold at least k = {self.k} ranks")
+    def _chosen_somehow(self) -> Negatives:
+        if self.chosen < 0:
+            raise ValueError(f"random is {self.random}, more than k = {self.k}: lower it")
+        ranked = [self.rank_min, self.rank_max, self.absolute_margin, self.relative_margin, self.min_score]
+        ranked += [self.max_score, self.round_trip]
+        if not self.by_rank and (self.written or any(value is not None for value in ranked)):
+            raise ValueError(
+                "ranks, margins, scores, round_trip and written belong to negatives that the teacher's ranking gives, "
+                "not to those by labels or at random alone: write null"
+            )
+        if self.by_rank and (self.rank_min is None or self.rank_max is None):
+            raise ValueError(f"of k = {self.k} only random = {self.random} are random: add rank_min and rank_max, or labels")
+        if self.by_rank and self.rank_max - self.rank_min + 1 < self.chosen:  # type: ignore[operator]
+            raise ValueError(f"the window rank_min..rank_max must hold at least k = {self.chosen} ranks")
         return self
+
+
+class Triples(Group):
+    positives: Count | None
 
 
 class Recipe(Group):
     compositions: Annotated[list[str], Field(min_length=1)]
     negatives: str
     hybrid: Share | None = None
+    synthetic: Share | None = None
 
 
 class Lora(Group):
@@ -517,6 +617,27 @@ class Score(Group):
     metrics: Annotated[list[Metric], Field(min_length=1)]
 
 
+class Labels(Group):
+    precision: Share
+    bins: Count
+    confusions: Annotated[int, Field(ge=0)]
+
+
+class Index(Group):
+    """A model's index of entries, which `stages.answer` searches."""
+
+    model: str
+    path: str
+    rows: dict[str, list[str]] = {}
+    columns: LabelledColumns
+
+    @model_validator(mode="after")
+    def _readable(self) -> Index:
+        if self.columns.text is None:
+            raise ValueError("columns.text is missing: name the column of the entries' texts")
+        return self
+
+
 class Compare(Group):
     metric: Metric
     select_on: Name
@@ -540,6 +661,7 @@ class Params(Group):
     teacher: Encoder
     candidates: Candidates
     negatives: Annotated[dict[Name, Negatives], Field(min_length=1)]
+    triples: Triples
     recipes: Annotated[dict[Name, Recipe], Field(min_length=1)]
     train: Train
     merges: dict[Name, Merge]
@@ -547,8 +669,10 @@ class Params(Group):
     contamination: Contamination
     retrieve: Retrieve
     score: Score
+    labels: Labels
     compare: Compare
     report: Report
+    indexes: dict[Name, Index]
 
 
 def read(*keys: str) -> Any:
@@ -610,7 +734,9 @@ def _contradictions(params: Params) -> Any:
                 f"negatives.{name}.direction is {strategy.direction!r}: "
                 f"write each, or a query and a corpus language ({', '.join(pairs)})"
             )
-        if strategy.rank_max > params.candidates.depth:
+        if strategy.labels and not params.corpus.labelled:
+            yield f"negatives.{name}.labels needs labels, which only corpus.source labelled has: write null"
+        if (strategy.rank_max or 0) > params.candidates.depth:
             yield (
                 f"negatives.{name}.rank_max is {strategy.rank_max}, but candidates.depth ranks only "
                 f"{params.candidates.depth}: raise candidates.depth or lower rank_max"
@@ -718,11 +844,15 @@ def _untranslated(params: Params) -> Any:
                 )
             asked.add(translation.target)
     for lang in params.languages:
-        if lang not in reached and params.corpus.source != "none":
+        if lang not in reached and params.corpus.source not in ("none", "labelled"):
             yield (
                 f"corpus.languages leaves out {lang!r}: add a translation of the passages into it "
                 "(synthesize.translations), or the language to corpus.languages"
             )
+    if params.corpus.labelled and params.corpus.labelled.language not in params.languages:
+        yield f"corpus.labelled.language is {params.corpus.labelled.language!r}, which languages does not name: add it"
+    if params.synthesize.labelled.per_label and not params.corpus.labelled:
+        yield "synthesize.labelled writes queries for labels, which only corpus.source labelled has: set per_label to 0"
     if params.corpus.source == "none" and not params.synthesize.topics.per_topic:
         yield "corpus.source none leaves only the passages of synthesize.topics: set its per_topic above 0"
     if params.synthesize.queries.written == "once" and len(params.languages) < 2:

@@ -32,7 +32,19 @@ PASSAGES: Schema = {
 QUERIES: Schema = {"query": pl.String, "lang": pl.String, "text": pl.String}
 # Relevant in every language: the passage's translations are as relevant as itself. 0: judged not relevant.
 JUDGEMENTS: Schema = {"query": pl.String, "passage": pl.String, "relevance": pl.Int32}
-LABELLED: Schema = {"query": pl.String, "lang": pl.String, "text": pl.String, "label": pl.String}
+# What a labelled collection says of its passages and queries (`kind`); `origin` labelled or synthetic, `split` of passages
+# index. A query's label is that of the passages that answer it. Other collections have no rows.
+LABELLED: Schema = {
+    "kind": pl.String,
+    "id": pl.String,
+    "label": pl.String,
+    "origin": pl.String,
+    "split": pl.String,
+}
+LABELS: Schema = {"label": pl.String, "description": pl.String}
+# How alike labels are: a row a label and measure (`kind`: descriptions, centroids or given), with its likeness to each
+# label in the order of their names.
+SIMILARITY: Schema = {"kind": pl.String, "label": pl.String, "values": pl.List(pl.Float32)}
 # What a language model was asked for in vain, and what it wrote that a filter left out.
 FAILURES: Schema = {"job": pl.String, "task": pl.String, "reason": pl.String}
 DROPPED: Schema = {
@@ -81,6 +93,9 @@ BATCHES: Schema = {"share": pl.Float64, "compositions": pl.List(pl.String)}
 BENCHMARK_PASSAGES: Schema = {"passage": pl.String, "lang": pl.String, "title": pl.String, "text": pl.String}
 # Per language: not every benchmark judges all translations of a passage alike.
 QRELS: Schema = {"query": pl.String, "passage": pl.String, "lang": pl.String, "relevance": pl.Int32}
+
+# Of a benchmark by label: the labels of its passages and queries (`kind`); else without rows.
+BENCHMARK_LABELS: Schema = {"kind": pl.String, "id": pl.String, "label": pl.String}
 
 # The passages that a query is re-ranked over, where a benchmark gives them; without rows all are searched.
 RERANK: Schema = {"query": pl.String, "passage": pl.String}
