@@ -20,12 +20,15 @@ OUT = Path("data/candidates")
 def main() -> None:
     settings, languages = params.read("candidates", "languages")
     teacher_settings, trusted, attention = params.read("teacher", "base.trust_remote_code", "base.attention")
-    passages, queries, judgements, _ = collection.read()
-    queries = queries.filter(split="train")
+    stored = collection.read(languages)
+    passages, judgements = stored.passages, stored.judgements
+    queries = stored.queries.filter(split="train")
+    queries = queries.with_columns(label=stored.labels_of("query", queries["query"]))
     if queries.is_empty():
         raise errors.UserError("there is no training query: check corpus.queries, synthesize and corpus.split.train")
     teacher, record = load_teacher(teacher_settings, settings.batch_size, trusted, attention)
     pool = passages.select("passage").unique().sort("passage")
+    pool_labels = stored.labels_of("passage", pool["passage"])
     numbered = pool.with_row_index("number")
     passages = passages.join(numbered, on="passage").sort("number").with_columns(text=tables.passage_text())
     judged = judgements.join(numbered, on="passage")
@@ -36,6 +39,8 @@ def main() -> None:
     parts = []
     for corpus_lang in languages:
         searched = passages.filter(lang=corpus_lang)
+        if searched.is_empty():  # of a knowledge base, which is in one language
+            continue
         vectors = encoder.encode_distinct(teacher, searched["text"].to_list(), "passage")
         for query_lang in languages:
             own = queries.filter(lang=query_lang)
@@ -50,7 +55,7 @@ def main() -> None:
                     "scores": pl.Array(pl.Float32, rows.shape[1]),
                 },
             )
-            positives = positive_scores(asked[query_lang], vectors, own, judged)
+            positives = positive_scores(asked[query_lang], vectors, own, judged, pool_labels)
             part = part.with_columns(
                 positives,
                 query_lang=pl.lit(query_lang),
@@ -63,6 +68,8 @@ def main() -> None:
     with tables.replacing(OUT) as draft:
         tables.write(pool, draft / "pool.parquet", tables.POOL)
         tables.write(pl.concat(parts), draft / "ranked.parquet", tables.CANDIDATES)
+        likeness = similarity(teacher, passages.with_columns(label=stored.labels_of("passage", passages["passage"])))
+        tables.write(likeness, draft / "similarity.parquet", tables.SIMILARITY)
         tables.write_json(record, draft / "teacher.json")
 
 
@@ -94,13 +101,45 @@ def load_teacher(
     return embeddings.Kept(loaded, [identity, run, batch_size, around], prompts), record
 
 
-def positive_scores(asked: np.ndarray, vectors: np.ndarray, own: pl.DataFrame, judged: pl.DataFrame) -> pl.Series:
+def positive_scores(
+    asked: np.ndarray, vectors: np.ndarray, own: pl.DataFrame, judged: pl.DataFrame, pool_labels: pl.Series
+) -> pl.Series:
     """Each query's score with its relevant passage in the searched language; of several, the lowest, which is the
     careful choice for margins."""
+    lowest = np.full(len(own), np.inf, np.float32)
     pairs = own.select("query").with_row_index("row").join(judged.select("query", "number"), on="query")
     dots = np.einsum("ij,ij->i", asked[pairs["row"].to_numpy()], vectors[pairs["number"].to_numpy()])
-    lowest = pairs.with_columns(score=pl.Series(dots, dtype=pl.Float32)).group_by("row").agg(pl.col("score").min())
-    return lowest.sort("row")["score"].alias("positive_score")
+    np.minimum.at(lowest, pairs["row"].to_numpy(), dots)
+    for (label,), rows in own.with_row_index("row").filter(pl.col("label") != "").group_by("label"):
+        row = rows["row"].to_numpy()
+        dots = asked[row] @ vectors[(pool_labels == label).arg_true().to_numpy()].T
+        lowest[row] = np.minimum(lowest[row], dots.min(axis=1))
+    return pl.Series("positive_score", lowest)
+
+
+def similarity(teacher: encoder.Encoder, passages: pl.DataFrame) -> pl.DataFrame:
+    """How alike labels are (tables.SIMILARITY): the cosine of their descriptions, if all have one, and that of their
+    centroids, the means of their passages (tables.PASSAGES and `label`); and what the user says of it."""
+    labels = tables.read(collection.CORPUS / "labels.parquet", tables.LABELS).sort("label")
+    if labels.is_empty():
+        return pl.DataFrame(schema=tables.SIMILARITY)
+    found = {}
+    names = labels["label"].to_list()
+    numbers = {name: at for at, name in enumerate(names)}
+    rows = passages["label"].replace_strict(numbers, return_dtype=pl.Int64).to_numpy()
+    vectors = encoder.encode_distinct(teacher, passages["text"].to_list(), "passage")
+    centroids = np.zeros((len(names), vectors.shape[1]), np.float32)
+    np.add.at(centroids, rows, vectors)
+    found["centroids"] = encoder.normalized(centroids)
+    if (labels["description"] != "").all():
+        found["descriptions"] = encoder.encode_distinct(teacher, labels["description"].to_list(), "passage")
+    own = [
+        (kind, name, row)
+        for kind, sides in sorted(found.items())
+        for name, row in zip(names, (sides @ sides.T).tolist(), strict=True)
+    ]
+    given = tables.read(collection.CORPUS / "similarity.parquet", tables.SIMILARITY)
+    return pl.concat([pl.DataFrame(own, tables.SIMILARITY, orient="row"), given]).sort("kind", "label")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ makes another text. What is only a part of a longer text is not found.
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 
@@ -35,6 +36,7 @@ KINDS = {"query": "queries", "passage": "passages"}
 
 def main() -> None:
     settings, benchmarks, recipes = params.read("contamination", "benchmarks", "recipes")
+    about = {name: json.loads((BENCHMARKS / name / "about.json").read_text()) for name in benchmarks}
     asked = pl.concat(asked_of(name) for name in benchmarks).with_columns(plain=sketches.plain(pl.col("text")))
     plains = asked["plain"].unique().sort()
     pairs = matches(plains, trained_on(list(recipes)), settings.near)
@@ -46,7 +48,7 @@ def main() -> None:
         shown.append(examples(hits, recipe, settings.examples))
         for name in benchmarks:
             own = asked.filter(benchmark=name)
-            report[name][recipe] = shares(own, hits.filter(benchmark=name))
+            report[name][recipe] = shares(own, hits.filter(benchmark=name), about[name]["by_label"])
     ordered = ("benchmark", "recipe", "kind", "lang", "name")
     tables.write(pl.concat(shown).sort(ordered), EXAMPLES, tables.CONTAMINATION)
     tables.write_json(report, METRICS)
@@ -128,24 +130,26 @@ def uses(recipe: str, found: pl.DataFrame) -> pl.DataFrame:
     return found.join(texts, left_on="trained", right_on="text").join(used, on="row").drop("row")
 
 
-def shares(asked: pl.DataFrame, hits: pl.DataFrame) -> dict[str, dict[str, float]]:
+def shares(asked: pl.DataFrame, hits: pl.DataFrame, by_label: bool = False) -> dict[str, dict[str, float]]:
     """Of one benchmark and recipe, by language: the share of its queries and of its relevant passages that occur as
     queries or positives, of that the exact ones, and the share that occurs as negatives alone.
 
     `*` is the share of the parallel groups of which a text occurs in any language.
     """
     languages = asked["lang"].unique().sort()
-    by_language = {lang: _shares(asked.filter(lang=lang), hits.filter(lang=lang)) for lang in languages}
-    return {**by_language, POOL: _shares(asked, hits)}
+    by_language = {lang: _shares(asked.filter(lang=lang), hits.filter(lang=lang), by_label) for lang in languages}
+    return {**by_language, POOL: _shares(asked, hits, by_label)}
 
 
-def _shares(asked: pl.DataFrame, hits: pl.DataFrame) -> dict[str, float]:
+def _shares(asked: pl.DataFrame, hits: pl.DataFrame, by_label: bool) -> dict[str, float]:
     found = {}
     for kind, plural in KINDS.items():
         total = asked.filter(kind=kind)["name"].n_unique()
         own = hits.filter(kind=kind)
         counted = own.filter(pl.col("slot") != "negative")
-        if total:
+        if total and by_label and kind == "passage":
+            found["passages_known"] = _share(own["name"].n_unique(), total)
+        elif total:
             found[plural] = _share(counted["name"].n_unique(), total)
             found[f"{plural}_exact"] = _share(counted.filter(match="exact")["name"].n_unique(), total)
             found[f"{plural}_negative"] = _share(own["name"].n_unique() - counted["name"].n_unique(), total)

@@ -1,14 +1,17 @@
 """merge: one model computed from the weights of others (SentenceTransformer.merge, over mergekit).
 
-Pooling, normalisation, prompts, maximal length and padding side are those of the parts, which must agree on them.
+Pooling, normalisation, prompts, maximal length, padding side and the normaliser of queries are those of the parts,
+which must agree on them.
 """
 
 import copy
+import hashlib
 import logging
 import sys
+from pathlib import Path
 from typing import Any
 
-from stages.shared import errors, models, params, tables
+from stages.shared import errors, models, params, romanised, tables
 from stages.shared.errors import UserError
 
 log = logging.getLogger("merge")
@@ -29,7 +32,7 @@ def main() -> None:
         SentenceTransformer(str(folder), device="cpu", local_files_only=True, trust_remote_code=trusted)
         for folder in parts.values()
     ]
-    agree(name, dict(zip(parts, loaded, strict=True)))
+    agree(name, {part: traits(model, parts[part]) for part, model in zip(parts, loaded, strict=True)})
     if trusted:
         loaded = [loaded[0], *(alike(loaded[0], other) for other in loaded[1:])]
     try:
@@ -41,12 +44,12 @@ def main() -> None:
         raise UserError(f"merges.{name}: {', '.join(parts)} cannot be merged: {error}") from None
     with tables.replacing(models.MERGED / name) as draft:
         training.save(merged, draft)
+        romanised.copy(next(iter(parts.values())), draft)
     log.info(f"{name}: " + " + ".join(f"{weight:g} {part}" for part, weight in merge.weights.items()))
 
 
-def agree(name: str, loaded: dict[str, Any]) -> None:
-    """Raise `UserError` if the parts differ in what `SentenceTransformer.merge` takes from the first unasked."""
-    found = {part: traits(model) for part, model in loaded.items()}
+def agree(name: str, found: dict[str, dict[str, Any]]) -> None:
+    """Raise `UserError` if the parts differ in a trait, all of which the merged model takes from the first unasked."""
     first, *others = found
     for trait, value in found[first].items():
         for other in others:
@@ -68,11 +71,13 @@ def alike(model: Any, other: Any) -> Any:
     return same
 
 
-def traits(model: Any) -> dict[str, Any]:
+def traits(model: Any, folder: Path) -> dict[str, Any]:
     names = ("prompts", "default_prompt_name", "max_seq_length", "similarity_fn_name")
     # A static model's tokenizer does not pad.
     padding = getattr(model.tokenizer, "padding_side", None)
-    return {**{name: getattr(model, name) for name in names}, "padding_side": padding}
+    file = folder / romanised.FILE
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()[:8] if file.is_file() else None
+    return {**{name: getattr(model, name) for name in names}, "padding_side": padding, romanised.FILE: digest}
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from stages.shared import errors, models, params, tables
+from stages.shared import errors, models, params, romanised, tables
 from stages.shared.errors import UserError
 from stages.shared.params import Train
 
@@ -33,7 +33,7 @@ def main() -> None:
 
     from stages.shared import training
 
-    rows, drawn = dataset(TRAINSETS / name), pools(name, settings.batch_size)
+    rows, drawn = dataset(TRAINSETS / name, romanised.read(models.BASE)), pools(name, settings.batch_size)
     model = base(settings, dtype, attention, trusted)
     length = model.max_seq_length
     if settings.max_length:
@@ -43,11 +43,13 @@ def main() -> None:
     points = training.fit(
         model,
         rows,
-        training.InfoNCE(model, settings.temperature, mini_batch_size=settings.mini_batch_size),
+        training.InfoNCE(
+            model, settings.temperature, in_batch=settings.in_batch, mini_batch_size=settings.mini_batch_size
+        ),
         key,
         seed=seed,
         pools=drawn,
-        **settings.model_dump(exclude={"temperature", "mini_batch_size", "max_length", "lora"}),
+        **settings.model_dump(exclude={"temperature", "in_batch", "mini_batch_size", "max_length", "lora"}),
     )
     if adapted:
         training.fold(adapted)
@@ -55,6 +57,7 @@ def main() -> None:
         model.max_seq_length = length
     with tables.replacing(models.TRAINED / name) as draft:
         training.save(model.to(dtype=getattr(torch, dtype)), draft)
+        romanised.copy(models.BASE, draft)
     tables.write_text(curve(points), CURVES / f"{name}.csv")
     training.forget(key)
     log.info(
@@ -103,8 +106,11 @@ def pools(name: str, batch_size: int) -> "list[Pool] | None":
     return found or None
 
 
-def dataset(folder: Path) -> "Dataset":
-    """The training set as the trainer reads it: query, positive, negative_1..k (texts) and label (groups)."""
+def dataset(folder: Path, normalizer: romanised.Normalizer | None = None) -> "Dataset":
+    """The training set as the trainer reads it: query, positive, negative_1..k (texts) and label (groups).
+
+    Queries are as `normalizer` makes them: as the trained model's encoder will.
+    """
     import pyarrow
     from datasets import Dataset
 
@@ -114,6 +120,9 @@ def dataset(folder: Path) -> "Dataset":
     columns = {"query": rows["query"], "positive": rows["positive"]}
     columns |= {f"negative_{i + 1}": rows["negatives"].list.get(i) for i in range(k)}
     looked_up = {name: texts.gather(numbers).to_arrow() for name, numbers in columns.items()}
+    if normalizer:
+        asked = texts.gather(rows["query"])
+        looked_up["query"] = pl.Series(normalizer(asked.to_list()), dtype=pl.String).to_arrow()
     return Dataset(pyarrow.table({**looked_up, "label": rows["groups"].cast(pl.List(pl.Int64)).to_arrow()}))
 
 

@@ -3,9 +3,10 @@
 import logging
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
-from stages.shared import collection, errors, params, tables
+from stages.shared import collection, errors, params, seeds, tables
 from stages.shared.languages import Composition, composition
 
 log = logging.getLogger("trainsets")
@@ -14,8 +15,9 @@ OUT = Path("data/trainsets")
 
 
 def main() -> None:
-    recipes, languages = params.read("recipes", "languages")
-    stored = collection.read()
+    recipes, languages, seed = params.read("recipes", "languages", "seed")
+    stored = collection.read(languages)
+    synthetic = stored.queries.filter(pl.col("synthetic"))["query"].unique()
     texts = pl.concat(
         [
             stored.queries.select(pl.lit("query").alias("side"), pl.col("query").alias("id"), "lang", "text"),
@@ -27,14 +29,22 @@ def main() -> None:
             ),
         ]
     )
+    # Passages of one label answer the same queries, as translations do.
     groups = stored.passages.select("passage").unique().sort("passage").with_row_index("group")
+    labels = stored.labels_of("passage", groups["passage"])
+    groups = groups.with_columns(
+        group=pl.when(labels != "").then(pl.col("group").first().over(labels)).otherwise("group")
+    )
     with tables.replacing(OUT) as draft:
         for name, recipe in recipes.items():
             compositions = [composition(spelling, languages) for spelling in recipe.compositions]
             parts = []
             for slots in compositions:
                 file = TRIPLES / recipe.negatives / f"{slots.name}.parquet"
-                parts.append(with_texts(tables.read(file, tables.TRIPLES), slots, texts, groups))
+                triples = tables.read(file, tables.TRIPLES)
+                if recipe.synthetic is not None:
+                    triples = mixed(triples, synthetic, recipe.synthetic, seed)
+                parts.append(with_texts(triples, slots, texts, groups))
             rows, distinct = store_once(pl.concat(parts))
             if rows.is_empty():
                 raise errors.UserError(f"recipes.{name} has no triple: its languages have no training query")
@@ -42,6 +52,21 @@ def main() -> None:
             tables.write(rows, draft / name / "rows.parquet", tables.TRAINING_ROWS)
             tables.write(batches(recipe.hybrid, compositions), draft / name / "batches.parquet", tables.BATCHES)
             log.info(f"{name}: {rows.height:,} rows, {distinct.height:,} texts")
+
+
+def mixed(triples: pl.DataFrame, synthetic: pl.Series, share: float, seed: int) -> pl.DataFrame:
+    """As many of the triples as leave those of `synthetic` queries the given share, drawn by query id."""
+    written = triples["query"].is_in(synthetic.implode())
+    most = min(
+        (int(count) / part if part else np.inf)
+        for count, part in ((written.sum(), share), ((~written).sum(), 1 - share))
+    )
+    order = pl.Series(seeds.numbers(f"{seed}/mixed", triples["query"].to_list()))
+    kept = [
+        triples.with_columns(order=order).filter(of).sort("order", "positive").head(round(most * part)).drop("order")
+        for of, part in ((written, share), (~written, 1 - share))
+    ]
+    return pl.concat(kept).sort("query", "positive")
 
 
 def batches(hybrid: float | None, compositions: list[Composition]) -> pl.DataFrame:

@@ -24,6 +24,7 @@ SYNTHETIC = {
     "queries": tables.QUERIES,
     "judgements": tables.JUDGEMENTS,
     "labelled": tables.LABELLED,
+    "entries": tables.QUERIES,
     "failures": tables.FAILURES,
     "dropped": tables.DROPPED,
 }
@@ -86,13 +87,18 @@ class Workspace:
         self.tables("corpus", rows, asked, judged)
         self.tables("synthetic")
 
-    def tables(self, folder, passages=(), queries=(), judgements=()):
+    def tables(self, folder, passages=(), queries=(), judgements=(), labelled=(), labels=(), similarity=(), entries=()):
         """Write the tables of data/FOLDER that later stages read, from rows as their schemas have them."""
         kinds = {
             "passages": (passages, tables.PASSAGES),
             "queries": (queries, tables.QUERIES),
             "judgements": (judgements, tables.JUDGEMENTS),
+            "labelled": (labelled, tables.LABELLED),
         }
+        if folder == "corpus":
+            kinds |= {"labels": (labels, tables.LABELS), "similarity": (similarity, tables.SIMILARITY)}
+        else:
+            kinds["entries"] = (entries, tables.QUERIES)
         for kind, (rows, schema) in kinds.items():
             table = pl.DataFrame(list(rows), schema=schema, orient="row").sort(list(schema)[:2])
             tables.write(table, Path("data") / folder / f"{kind}.parquet", schema)

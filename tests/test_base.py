@@ -9,8 +9,9 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
 
+from stages.base import __main__ as main
 from stages.base import static
-from stages.shared import tables
+from stages.shared import params, romanised, tables
 from stages.shared.errors import UserError
 from tests.checkpoints import WORDS, save_sentence_transformer
 
@@ -87,12 +88,60 @@ def test_pairs_repeat_with_their_seed_and_have_the_size_asked_for():
     assert len(pairs(100)) == 100
 
 
-def test_no_query_is_read(workspace, training):
-    workspace.edit(**{f"base__static__{k}": v for k, v in SMALL.items()})
-    workspace.corpus(documents(), [("unheardof", "p00")])
-    for file in (workspace.path / "data").rglob("queries.parquet"):
-        file.unlink()
+def test_no_query_is_heeded(workspace, training):
+    one = bootstrapped(workspace)
+    workspace.corpus(documents(), [("unheardof", "p00"), ("another", "p03")])
     workspace.run("base")
+    folder = workspace.path / "models/base"
+    assert {str(f.relative_to(folder)): f.read_bytes() for f in folder.rglob("*") if f.is_file()} == one
+
+
+NORMALIZE = {"elongation": True, "script": True, "spelling": True}
+
+
+ASKED = [
+    ("hi-Latn", "p00", "nahi nahi karna begin"),
+    ("hi-Latn", "p00", "nhi mujhe colour"),
+    ("hi-Latn", "p01", "krna sirf"),
+    ("en", "p00", "colour kolour"),
+]
+
+
+def learnt(workspace, asked):
+    """Of queries (language, passage, text), p00 being a passage of split train and p01 of test."""
+    workspace.tables(
+        "corpus",
+        [(n, lang, *texts[lang], "", split) for n, split, texts in documents() for lang in ("en", "ko")],
+        [(f"q{i}", lang, text) for i, (lang, _, text) in enumerate(asked)],
+        [(f"q{i}", passage, 1) for i, (_, passage, _) in enumerate(asked)],
+    )
+    workspace.tables("synthetic")
+    found = main.learnt(params.Normalize(**NORMALIZE), ["en", "ko", "hi-Latn"])
+    return sorted(found["spellings"].values()), set(found["vocabulary"])
+
+
+def test_spellings_are_those_of_training_queries_in_languages_that_the_passages_lack(workspace):
+    spellings, vocabulary = learnt(workspace, ASKED)
+    assert spellings == [["karna"], ["mujhe"], ["nahi", "nhi"]]
+    assert {"begin", "title", "colour", "kolour"} <= vocabulary
+    assert not {"nahi", "sirf"} & vocabulary
+
+
+def test_without_such_queries_spellings_are_those_of_all_training_queries(workspace):
+    spellings, vocabulary = learnt(workspace, [("en", passage, text) for _, passage, text in ASKED])
+    assert spellings == [["colour"], ["karna"], ["kolour"], ["mujhe"], ["nahi", "nhi"]]
+    assert "colour" not in vocabulary
+
+
+def test_a_normalizer_is_the_same_bytes_again_and_changes_nothing_else(workspace, training):
+    without, written = bootstrapped(workspace), []
+    assert romanised.FILE not in without
+    workspace.edit(base__normalize=NORMALIZE)
+    for _ in range(2):
+        written.append(bootstrapped(workspace))
+    assert written[0] == written[1]
+    assert written[0].pop(romanised.FILE)
+    assert written[0] == without
 
 
 def test_the_tokenizer_normalizes_and_repeats():

@@ -60,6 +60,16 @@ def test_the_choice_looks_at_its_benchmark_and_names_alone():
     assert means.choose(rows, "test", ["a", "b", "c"]) == "a"
 
 
+def test_one_kind_of_task_alone_decides_where_there_is_no_other():
+    for mono, cross in ((None, 1.0), (1.0, None)):
+        level = {"a": 0.5, "b": 0.7, "c": 0.7, "d": 0.1}
+        rows = [(n, mono and mono * value, cross and cross * value) for n, value in level.items()]
+        table = worth(rows).cast({"mono": pl.Float64, "cross": pl.Float64})
+        assert means.choose(table, "dev", list(level)) == "b"
+        assert means.choose(table, "dev", ["d", "a"]) == "a"
+        assert means.pareto(table) == {"b", "c"}
+
+
 def scores(by_model, queries=40, seed=0, tasks=("en-en", "ko-ko", "en-ko", "ko-en")):
     """Values around each model's mean, the noise of a query shared by all models."""
     rng = np.random.default_rng(seed)
@@ -144,6 +154,56 @@ def test_a_constant_difference_is_certain_and_one_query_is_not():
     assert run(pl.concat([values, better]))["significant"].to_list() == [True, True]
     single = pl.concat([values, better]).filter(pl.col("query") == "q0")
     assert run(single)["p"].to_list() == [1.0, 1.0]
+
+
+def seeded(*by_seed):
+    """Values of each seed, given as {model: {query: value}} in en-ko."""
+    rows = [
+        (seed, "dev", model, "en-ko", query, value)
+        for seed, models in enumerate(by_seed)
+        for model, asked in models.items()
+        for query, value in asked.items()
+    ]
+    return pl.DataFrame(rows, ["seed", "benchmark", "model", "task", "query", "value"], orient="row")
+
+
+def test_over_seeds_a_query_is_its_mean_in_those_that_asked_it():
+    values = seeded(
+        {"base": {"p": 0.0, "q": 1.0, "r": 0.5}, "a": {"p": 1.0, "q": 1.0, "r": 0.0}},
+        {"base": {"p": 0.5, "q": 0.0, "s": 0.0}, "a": {"p": 0.5, "q": 0.25, "s": 1.0}},
+        {"base": {"p": 1.0, "t": 1.0}, "a": {"p": 0.75, "t": 0.5}},
+    )
+    row = significance.over_seeds(values, GROUPS, "base", SETTINGS, 1).row(0, named=True)
+    # p: 1, 0 and -0.25 of three seeds; q: 0 and 0.25 of two; r, s and t of one.
+    differences = np.array([0.25, 0.125, -0.5, 1.0, -0.5])
+    assert row["queries"] == 5
+    assert row["difference"] == pytest.approx(differences.mean())
+    assert row["p"] == pytest.approx(stats.ttest_1samp(differences, 0).pvalue)
+    # The differences of the seeds are 0.5 / 3, 1.25 / 3 and -0.75 / 2.
+    assert (row["seeds"], row["same_sign"]) == (3, 2)
+    turned = significance.over_seeds(values, GROUPS, "a", SETTINGS, 1).row(0, named=True)
+    assert (turned["model"], turned["difference"], turned["same_sign"]) == ("base", -row["difference"], 2)
+
+
+def test_over_one_seed_it_is_the_test_of_the_stage():
+    values = scores({"base": 0.5, "a": 0.52, "b": 0.5})
+    tests = significance.over_seeds(values.with_columns(seed=pl.lit(7)), GROUPS, "base", SETTINGS, 1)
+    assert tests["seeds"].to_list() == tests["same_sign"].to_list() == [1] * 4
+    alone = significance.family(tests.drop("seeds", "same_sign"), SETTINGS)
+    assert alone.equals(run(values).drop("benchmark"))
+
+
+def test_the_same_seed_again_adds_no_certainty():
+    values = scores({"base": 0.5, "a": 0.505})
+    once, thrice = (
+        significance.over_seeds(
+            pl.concat(values.with_columns(seed=pl.lit(seed)) for seed in range(count)), GROUPS, "base", SETTINGS, 1
+        )
+        for count in (1, 3)
+    )
+    assert thrice["seeds"].to_list() == thrice["same_sign"].to_list() == [3, 3]
+    for column in ("queries", "difference", "low", "high", "p"):
+        np.testing.assert_allclose(thrice[column].to_numpy(), once[column].to_numpy(), rtol=1e-9)
 
 
 def test_means_are_over_tasks():
@@ -330,6 +390,28 @@ def test_the_limit_itself_is_allowed_and_null_allows_all(study):
         else:
             with pytest.raises(UserError, match=r"in some language, .*contamination\.examples 0 keeps no examples"):
                 study.run("compare")
+
+
+def test_passages_that_are_not_counted_are_not_limited(study):
+    """Those of a benchmark by label are the knowledge base, which is trained on by right."""
+    leak()
+    report = json.loads(contamination.METRICS.read_text())
+    report["test"]["koenko"]["en"] = {"queries": 0.0, "passages_known": 1.0}
+    report["test"]["koenko"]["*"] = {"queries": 0.01, "passages_known": 1.0}
+    tables.write_json(report, contamination.METRICS)
+    study.edit(benchmarks__test__max_contamination=0.01)
+    study.run("compare")
+    assert summary()["contamination"]["test"] == {"queries": 0.01, "passages": 0.0}
+    study.edit(benchmarks__test__max_contamination=0.009)
+    with pytest.raises(UserError, match="trains on 1 % of the queries of the benchmark test"):
+        study.run("compare")
+
+
+def test_options_are_those_of_the_experiments(study, capsys):
+    with pytest.raises(SystemExit):
+        study.run("compare", "--against", "base")
+    assert "required: --experiments" in capsys.readouterr().err
+    assert not Path("metrics/summary.json").exists()
 
 
 def test_a_measurement_of_another_study_is_stale(study):

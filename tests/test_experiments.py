@@ -1,8 +1,10 @@
 """compare --experiments: finished experiments side by side, seeds taken together, and nothing that was not finished."""
 
 import copy
+import hashlib
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -12,18 +14,24 @@ import polars as pl
 import pytest
 import yaml
 
+from stages import score
 from stages.compare import experiments
+from stages.shared import tables
 from stages.shared.errors import UserError
+from stages.shared.languages import task_groups
 
 PARAMS = {
     "seed": 1,
+    "languages": ["en", "ko"],
     "base": {"name": "static"},
     "train": {"steps": 8, "lora": None},
     "recipes": {"koenen": {"negatives": "window"}},
     "merges": {},
     "benchmarks": {"test": {"source": "held-out"}, "own": {"source": "beir", "metric": "map@100"}},
-    "compare": {"metric": "ndcg@10"},
+    "score": {"metrics": ["ndcg@10", "mrr@10"]},
+    "compare": {"metric": "ndcg@10", "select_on": "dev", "confidence": 0.9, "resamples": 200, "correction": "holm"},
 }
+MEASURED = {"ndcg@10": 1.0, "mrr@10": 0.5}
 IDENTITY = {f"GIT_{who}_{what}": "x@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 
 
@@ -47,8 +55,8 @@ class Study:
             text=True,
         ).stdout.strip()
 
-    def write(self, mono=0.5, code="a", locked=None, models=("base", "koenen"), summary=True, **changes):
-        """Write params with `changes` (`base__name="x"`), a lock that says so, and a summary of `mono`."""
+    def write(self, mono=0.5, code="a", locked=None, models=("base", "koenen"), summary=True, stages=(), **changes):
+        """Write params with `changes` (`base__name="x"`), a lock that says so, with more `stages`, and a summary."""
         params = copy.deepcopy(PARAMS)
         for key, value in changes.items():
             *groups, last = key.split("__")
@@ -57,17 +65,17 @@ class Study:
                 group = group[name]
             group[last] = value
         held = params | (locked or {})
-        stages = {
+        stages = dict(stages) | {
             "corpus": {
-                "deps": [{"path": "stages/corpus.py", "md5": code}],
+                "deps": [{"path": "stages/corpus.py", "md5": f"code {code}"}],
                 "params": {"params.yaml": {"seed": held["seed"]}},
                 "outs": [{"path": "data/corpus", "md5": f"from {held['seed']}"}],
             },
             # Of a recipe that is gone: DVC keeps it.
-            "train@old": {"deps": [{"path": "stages/old.py", "md5": "o"}], "params": {"params.yaml": {"seed": 99}}},
+            "train@old": {"deps": [{"path": "stages/old.py", "md5": "old"}], "params": {"params.yaml": {"seed": 99}}},
             "compare": {
                 "deps": [
-                    {"path": "stages/compare.py", "md5": "c"},
+                    {"path": "stages/compare.py", "md5": "new"},
                     {"path": "data/corpus/passages.parquet", "md5": f"from {held['seed']}"},
                     {"path": "data", "md5": f"with {held['seed']}"},
                 ],
@@ -75,15 +83,50 @@ class Study:
             },
         }
         self.file("params.yaml", yaml.safe_dump(params, sort_keys=False))
-        self.file("dvc.lock", yaml.safe_dump({"schema": "2.0", "stages": stages}))
+        lock = {"schema": "2.0", "stages": {stage: {"cmd": "true"} | held for stage, held in stages.items()}}
+        self.file("dvc.lock", yaml.safe_dump(lock))
         row = {"mono": mono, "cross": mono / 2, "language_bias": 100 * mono}
         tree = {"metric": "ndcg@10", "test": dict.fromkeys(models, row), "own": {"base": {"mono": mono}}}
         if summary:
             self.file("metrics/summary.json", json.dumps(tree))
 
+    def measured(self, shift=0.0, queries=range(20), metrics=MEASURED, workspace=False):
+        """Stages for `write` whose scores are in DVC's cache, or in the workspace; metrics/models says them, too.
+
+        `koenen` has `shift` more than `base` on each of `queries` in en-en, twice that in ko-ko; `metrics` are these
+        many times that.
+        """
+        files = {}
+        for model in ("base", "koenen"):
+            rows = [
+                ("test", task, f"q{i}", metric, scale * (i % 7 / 10 + (weight * shift if model == "koenen" else 0)))
+                for task, weight in (("en-en", 1), ("ko-ko", 2))
+                for metric, scale in metrics.items()
+                for i in queries
+            ]
+            values = pl.DataFrame(rows, tables.QUERY_SCORES, orient="row")
+            means = score.summary(values, task_groups(["en", "ko"])) | {"own": {"en-en": {"mrr@10": 0.5}}}
+            tables.write_json(means, self.folder / f"metrics/models/{model}.json")
+            table = self.folder / f"data/scores/{model}.parquet"
+            tables.write(values, table, tables.QUERY_SCORES)
+            files[table.name] = table.read_bytes()
+            if not workspace:
+                table.unlink()
+        listed = [{"md5": self.kept(content), "relpath": name} for name, content in sorted(files.items())]
+        out = {"path": "data/scores", "hash": "md5", "md5": self.kept(json.dumps(listed).encode(), ".dir")}
+        return {"score": {"outs": [out | {"nfiles": len(files)}]}}
+
+    def kept(self, content, suffix=""):
+        """The digest by which DVC's cache now holds `content`."""
+        digest = hashlib.md5(content).hexdigest() + suffix
+        cached = self.folder / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        cached.write_bytes(content)
+        return digest
+
     def file(self, name, text):
         path = self.folder / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
     def commit(self, **changes):
@@ -288,6 +331,151 @@ def test_long_rows_are_written(study, capsys):
     assert {f.name for f in Path("out").iterdir()} == {"long.csv"}
 
 
+@pytest.fixture
+def cached(study):
+    """A study whose scores DVC keeps."""
+    study.file("dvc.yaml", yaml.safe_dump({"stages": {"score": {"cmd": "true", "outs": ["data/scores"]}}}))
+    study.file(".gitignore", "/data\n/.dvc/cache\n/.dvc/tmp\n")
+    study.file(".dvc/config", "[core]\n    analytics = false\n")
+    study.commit(base__name="none")
+    return study
+
+
+def block(printed, title):
+    """Cells of the table whose title begins with `title`."""
+    return rows(printed.replace(title, "wanted: "), "wanted")
+
+
+def test_metrics_are_columns_of_a_table_for_each_group(study, capsys):
+    study.experiment("a", seed=1, stages=study.measured(0.1))
+    study.experiment("b", seed=2, stages=study.measured(0.2))
+    study.compare("--metrics", "mrr@10", "ndcg@10", "--csv", "long.csv")
+    printed = capsys.readouterr().out
+    titles = [line for line in printed.splitlines() if line and not line.startswith("|")]
+    assert titles == ["test, mono: x 100, mean ± deviation over n seeds"]
+    # i % 7 / 10 over 20 queries is 28.5; koenen has 1.5 x 10 and 1.5 x 20 more, the mean of 1 and 2 times that.
+    assert block(printed, "test, mono: ") == [
+        ["model", "mrr@10", "ndcg@10", "n"],
+        ["base", "14.2 ± 0.0", "28.5 ± 0.0", "2"],
+        ["koenen", "25.5 ± 5.3", "51.0 ± 10.6", "2"],
+    ]
+    table = pl.read_csv("long.csv").filter(model="koenen", experiment="b")
+    assert table.select("seed", "metric", "measure", "value").rows() == [
+        (2, metric, measure, value)
+        for measure, value in (("en-en", 0.485), ("ko-ko", 0.685), ("mono", 0.585))
+        for metric, value in (("mrr@10", value / 2), ("ndcg@10", value))
+    ]
+
+
+def test_a_metric_that_was_not_scored_is_named(study, capsys):
+    study.experiment("a", stages=study.measured())
+    with pytest.raises(UserError, match=r"^accuracy@1 was not scored: add it to score.metrics, which has ndcg@10, mrr"):
+        study.compare("--metrics", "mrr@10", "accuracy@1")
+    # What some have is a column, in which the others have nothing.
+    study.experiment("b", score__metrics=["mrr@10"], stages=study.measured(metrics={"mrr@10": 0.5}))
+    study.compare("--metrics", "mrr@10", "ndcg@10")
+    header, *body = block(capsys.readouterr().out, "test, mono: ")
+    assert header == ["score.metrics", "model", "mrr@10", "ndcg@10", "n"]
+    assert [line for line in body if line[1] == "base"] == [
+        ['["mrr@10"]', "base", "14.2", "-", "1"],
+        ['["ndcg@10", "mrr@10"]', "base", "14.2", "28.5", "1"],
+    ]
+
+
+def test_experiments_that_measure_differently_compare_by_named_metrics(study, capsys):
+    study.experiment("a", stages=study.measured())
+    study.experiment("b", compare__metric="mrr@10", stages=study.measured())
+    study.compare("--metrics", "mrr@10")
+    assert [line[:3] for line in block(capsys.readouterr().out, "test, mono: ")] == [
+        ["compare.metric", "model", "mrr@10"],
+        ["mrr@10", "base", "14.2"],
+        ["mrr@10", "koenen", "14.2"],
+        ["ndcg@10", "base", "14.2"],
+        ["ndcg@10", "koenen", "14.2"],
+    ]
+
+
+def test_models_are_tested_on_the_queries_of_all_seeds(cached, capsys):
+    """The workspace is a third seed; the queries that it asks are not all those of the others."""
+    cached.experiment("a", seed=1, stages=cached.measured(0.1))
+    cached.experiment("b", seed=2, stages=cached.measured(-0.02))
+    cached.write(seed=3, stages=cached.measured(0.1, queries=range(10, 40), workspace=True))
+    cached.compare("--against", "base", "--csv", "long.csv")
+    printed = capsys.readouterr().out
+    title = (
+        "test: difference from base x 100, paired on queries; p corrected by holm over these rows; of how many seeds"
+    )
+    header, *body = block(printed, title)
+    assert header == ["tasks", "metric", "model", "difference", "90 %", "p", "corrected", "queries", "seeds"]
+    # Ten queries have (10 - 2) / 2 x 1.5, ten the mean of all three, twenty 10 x 1.5.
+    expected = 150 * (10 * 0.04 + 10 * 0.06 + 20 * 0.1) / 40
+    assert [line[:4] + line[7:] for line in body] == [
+        ["mono", "ndcg@10", "koenen", f"{expected:+.1f}", "40", "2 of 3"],
+    ]
+    tests = pl.read_csv("long.csv").filter(pl.col("statistic").is_not_null())
+    assert set(tests["against"]) == {"base"}
+    found = dict(tests.filter(benchmark="test").select("statistic", "value").rows())
+    assert found["difference"] == pytest.approx(expected / 100)
+    assert found["low"] < found["difference"] < found["high"]
+    assert (found["queries"], found["seeds"], found["same_sign"]) == (40, 3, 2)
+    assert found["p"] == found["p_corrected"] == float(body[0][5])
+    assert tests.select("experiment", "seed").unique().rows() == [(None, None)]
+    cached.compare("--against", "koenen", "--metrics", "ndcg@10", "mrr@10")
+    header, *body = block(capsys.readouterr().out, title.replace("base", "koenen"))
+    assert [line[1:4] for line in body] == [
+        ["ndcg@10", "base", f"{-expected:+.1f}"],
+        ["mrr@10", "base", f"{-expected / 2:+.1f}"],
+    ]
+    assert [float(line[6]) for line in body] == pytest.approx([2 * found["p"]] * 2, rel=0.01)
+
+
+def test_each_set_of_params_is_tested_by_itself(cached, capsys):
+    for name, seed, steps, shift in (("a", 1, 8, 0.2), ("b", 2, 8, 0.4), ("c", 1, 9, -0.1)):
+        cached.experiment(name, seed=seed, train__steps=steps, stages=cached.measured(shift))
+    cached.compare("--against", "base")
+    header, *body = block(capsys.readouterr().out, "test: difference from base x 100")
+    assert header[:4] == ["train.steps", "tasks", "metric", "model"]
+    assert [line[:1] + line[3:5] + line[8:] for line in body] == [
+        ["8", "koenen", "+45.0", "20", "2 of 2"],
+        ["9", "koenen", "-15.0", "20", "1 of 1"],
+    ]
+
+
+def test_what_cannot_be_tested_is_said(cached):
+    cached.experiment("a", stages=cached.measured())
+    with pytest.raises(UserError, match=r"^--against random: no experiment has such a model, they have base, koenen$"):
+        cached.compare("--against", "random")
+    shutil.rmtree(cached.folder / ".dvc/cache/files")
+    with pytest.raises(UserError) as error:
+        cached.compare("--against", "base")
+    assert "data/scores/base.parquet of a is in neither DVC's cache nor its remote" in str(error.value)
+    assert "get it with `dvc exp pull <remote of Git> a` from where it was built, or build it again" in str(error.value)
+
+
+def index(seed, digest="new"):
+    """A stage that `compare` is not made of: it was built with this seed."""
+    return {"deps": [{"path": "data/corpus", "md5": digest}], "params": {"params.yaml": {"seed": seed}}}
+
+
+def test_what_compare_is_not_made_of_may_be_old(study, capsys, caplog):
+    caplog.set_level("INFO")
+    answers = {"indexes": {"kb": {"model": "models/base"}}}
+    study.experiment("a", seed=1, stages={"index@kb": index(1), "report": index(1)}, **answers)
+    study.experiment("b", seed=2, stages={"index@kb": index(1, "old"), "report": index(7)}, **answers)
+    study.compare()
+    assert rows(capsys.readouterr().out)[1][-1] == "2"
+    assert not caplog.records
+    # But not what it is made of, and not as it was before that was built again.
+    study.experiment("c", seed=3, stages={"score": index(1) | {"outs": [{"path": "data", "md5": "with 3"}]}}, **answers)
+    study.experiment("d", seed=4, stages={"score": index(4) | {"outs": [{"path": "data", "md5": "with 9"}]}}, **answers)
+    study.experiment(
+        "e", seed=5, stages={"score": index(5, "from 5") | {"outs": [{"path": "data", "md5": "with 5"}]}}, **answers
+    )
+    study.compare()
+    assert rows(capsys.readouterr().out)[1][-1] == "3"
+    assert [record.getMessage().split(",")[0] for record in caplog.records] == ["left out: c", "left out: d"]
+
+
 def test_outside_of_git_it_says_so(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
@@ -298,11 +486,16 @@ def test_outside_of_git_it_says_so(tmp_path, monkeypatch):
 
 BUILD = """
 import json, pathlib
-from stages.shared import yaml12
+import polars as pl
+from stages.shared import tables, yaml12
 p = yaml12.load(pathlib.Path("params.yaml"))
 row = {"mono": p["seed"] / 100, "cross": len(p["base"]["name"]) / 100}
 pathlib.Path("metrics").mkdir(exist_ok=True)
-pathlib.Path("metrics/summary.json").write_text(json.dumps({"test": {"base": row}}))
+pathlib.Path("metrics/summary.json").write_text(json.dumps({"test": {"base": row, "koenen": row}}))
+for model, more in (("base", 0), ("koenen", p["seed"] / 10)):
+    rows = [("test", "en-ko", f"q{i}", "ndcg@10", i / 10 + more) for i in range(4)]
+    table = pl.DataFrame(rows, tables.QUERY_SCORES, orient="row")
+    tables.write(table, f"data/scores/{model}.parquet", tables.QUERY_SCORES)
 """
 GRAPH = {
     "stages": {
@@ -310,6 +503,7 @@ GRAPH = {
             "cmd": "python build.py",
             "deps": ["build.py"],
             "params": ["seed", "base"],
+            "outs": ["data/scores"],
             "metrics": [{"metrics/summary.json": {"cache": False}}],
         }
     }
@@ -343,9 +537,14 @@ def test_what_dvc_makes_is_found(study, capsys, caplog):
     study.compare()
     header, *body = rows(capsys.readouterr().out)
     assert header == ["model", "mono", "cross", "multi", "bias", "n"]
-    assert body == [["base", "1.5 ± 0.7", "29.0 ± 0.0", "-", "-", "2"]]
+    assert body == [[model, "1.5 ± 0.7", "29.0 ± 0.0", "-", "-", "2"] for model in ("base", "koenen")]
+    # The workspace is as the last of them left it, and not asked.
+    shutil.rmtree(study.folder / "data")
+    study.compare("--against", "base")
+    header, *body = block(capsys.readouterr().out, "test: difference from base x 100")
+    assert [body[0][i] for i in (0, 2, 3, 7, 8)] == ["cross", "koenen", "+15.0", "4", "2 of 2"]
     later = "left out: later, which has not started: `dvc queue start` runs it"
-    assert [record.getMessage() for record in caplog.records if record.name == "compare"] == [later]
+    assert {record.getMessage() for record in caplog.records if record.name == "compare"} == {later}
     study.git("commit", "--allow-empty", "-qm", "y")
     caplog.clear()
     with pytest.raises(UserError, match="no finished experiments here"):

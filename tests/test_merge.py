@@ -7,6 +7,7 @@ from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
 
+from stages.shared import romanised, tables
 from stages.shared.encoder import load
 from stages.shared.errors import UserError
 from stages.shared.params import Lora
@@ -128,6 +129,32 @@ def test_parts_of_unequal_length_or_shape_are_refused(workspace, tmp_path):
         merged(workspace, {"a": 1, "b": 1}, models)
     with pytest.raises(UserError, match="cannot be merged"):
         merged(workspace, {"c": 1, "d": 1}, {"c": static_model(1), "d": static_model(1, dimension=4)})
+
+
+def normalizer(workspace, part, elongation):
+    learnt = romanised.learn({"elongation": elongation, "script": False, "spelling": False}, [], [])
+    tables.write_json(learnt, workspace.path / "models/trained" / part / romanised.FILE)
+
+
+def test_the_normalizer_of_the_parts_is_the_merged_models(workspace):
+    for part in "ab":
+        normalizer(workspace, part, elongation=True)
+    folder = merged(workspace, {"a": 1, "b": 1}, pair())
+    part = workspace.path / "models/trained/a"
+    assert (folder / romanised.FILE).read_bytes() == (part / romanised.FILE).read_bytes()
+
+
+@pytest.mark.parametrize("other", [None, False])
+def test_parts_with_different_normalizers_are_refused(workspace, other):
+    normalizer(workspace, "a", elongation=True)
+    if other is not None:
+        normalizer(workspace, "b", elongation=other)
+    with pytest.raises(UserError, match=r"a and b differ in normalizer\.json"):
+        merged(workspace, {"a": 1, "b": 1}, pair())
+
+
+def test_parts_without_a_normalizer_merge_to_a_model_without_one(workspace):
+    assert not (merged(workspace, {"a": 1, "b": 1}, pair()) / romanised.FILE).exists()
 
 
 # ── Decoders with adapters folded in ──────────────────────────────────────────────────────────────────────────────────

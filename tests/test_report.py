@@ -11,6 +11,7 @@ import pytest
 import yaml
 from ruamel.yaml import YAML
 
+from stages.report import cells as report_cells
 from stages.report import charts, render, view
 from stages.report.__main__ import main
 from stages.shared.errors import UserError
@@ -59,6 +60,7 @@ def study(tmp_path, monkeypatch):
     write("data/candidates/teacher.json", {"name": "base"})
     write("metrics/corpus.json", CORPUS)
     contaminated()
+    write("metrics/labels.json", {})
     write(
         "metrics/summary.json",
         {"metric": "ndcg@10", "selected_on": "dev", "best_recipe": "both", "chosen_model": "avg"},
@@ -79,6 +81,31 @@ def study(tmp_path, monkeypatch):
     for benchmark in ("dev", "test", "plain"):
         tables(benchmark, only_mono=benchmark == "plain")
     return tmp_path
+
+
+@pytest.fixture
+def by_label(study):
+    """The study with labels on `dev` and on `plain`, which is asked in Hinglish too; avg is better than the others."""
+    edit(lambda params: params["benchmarks"]["plain"].update(languages=["en", "hi-Latn"]))
+    counts = {"queries": 1200, "labels": 3, "categories": {"cards": 1100, "pay|ments": 100}}
+    report = {}
+    for benchmark, tasks in (("dev", ["en-en"]), ("plain", ["hi-Latn-en", "en-en"])):
+        report[benchmark] = {"tasks": dict.fromkeys(tasks, counts), "models": {}}
+        for model in MODELS:
+            value = 0.7 if model == "avg" else 0.5
+            own = {"accuracy@1": value, "accuracy@3": 0.8, "accuracy@5": 0.9, "mrr": value + 0.1, "macro": value - 0.1}
+            own |= {"auroc": 0.75, "ece": 0.05 if model == "avg" else 0.1, "accuracy": 0.45}
+            own |= {"answered": 0.6, "precision": 0.75} if model == "avg" else {"answered": None, "precision": None}
+            own |= {"categories": {"cards": value, "pay|ments": 0.25}}
+            own |= {"bins": [[0.2, 0.25, 0.5], [0.4, 0.75, 1.0]]}
+            report[benchmark]["models"][model] = {
+                "threshold": 0.6125 if model == "avg" else None,
+                "probability": {"slope": 9.0, "intercept": -3.0},
+                "tasks": dict.fromkeys(tasks, own),
+                "confusions": [["cards/lost", "pay|ments/due", 1234, "mera <card> | kahan?"]] if model == "avg" else [],
+            }
+    write("metrics/labels.json", report)
+    return report
 
 
 def contaminated(**found):
@@ -435,6 +462,11 @@ def test_a_benchmark_of_one_cross_lingual_task_in_another_language(study):
     write("metrics/tables/tasks/plain.csv", "model,task,value\n" + "".join(f"{m},hi-Latn-en,0.5\n" for m in MODELS))
     tests = Path("metrics/tables/significance/plain.csv")
     tests.write_text(tests.read_text().replace("mono,", "cross,"))
+    task = {"accuracy@1": 0.5, "accuracy@3": 0.5, "accuracy@5": 0.5, "mrr": 0.5, "macro": 0.5, "auroc": 0.5, "ece": 0.1}
+    told = {"threshold": None, "probability": {"slope": 1.0, "intercept": 0.0}, "confusions": []}
+    told["tasks"] = {"hi-Latn-en": task | {"answered": None, "precision": None, "bins": []}}
+    counts = {"hi-Latn-en": {"queries": 50, "labels": 2}}
+    write("metrics/labels.json", {"plain": {"tasks": counts, "models": dict.fromkeys(MODELS, told)}})
     text, reader = page()
     _, header, *rows = [[c[0] for c in row] for row in reader.tables["results-plain"]]
     assert header == ["Mono", "Cross", "Multi", "Bias", "hi-Latn-en"]
@@ -446,6 +478,104 @@ def test_a_benchmark_of_one_cross_lingual_task_in_another_language(study):
         "Source: Hinglish-TOP in top, where a passage answers if it has the query&#39;s label, a sample of 50 queries."
         in text
     )
+
+
+def test_by_label_shows_every_model_and_task(by_label):
+    text, reader = page()
+    section = text.split('<section id="by-label"')[1].split("</section>")[0]
+    heads, header, *rows = [[c[0] for c in row] for row in reader.tables["label-plain-1"]]
+    assert heads == ["Model", "Entries of the label", "Top score", "With a threshold"]
+    assert header == ["R@1", "R@3", "R@5", "MRR", "Macro", "AUROC", "ECE", "Threshold", "Answered", "Precision"]
+    assert [row[0].split()[0] for row in rows] == MODELS
+    assert rows[0][1:] == ["50.0", "80.0", "90.0", "60.0", "40.0", "75.0", "10.0", "–", "–", "–"]
+    assert cells(reader, "label-plain-1", "avg")[1:] == [
+        *(("70.0", True), ("80.0", True), ("90.0", True), ("80.0", True), ("60.0", True), ("75.0", True)),
+        *(("5.0", True), ("0.6125", False), ("60.0", False), ("75.0", False)),
+    ]
+    assert "plain, en-en: 1,200 English queries of 3 labels on English entries." in section
+    assert "plain, hi-Latn-en: 1,200 Hindi (Latin) queries" in section
+    assert section.index("label-plain-1") < section.index("label-dev-1") and "label-test-1" not in section
+    assert "at least 90 % of the answers are right" in section
+    assert section.count("so the numbers of score and threshold flatter every model") == 1
+    # What is by label is told by its results, not by its kind of source.
+    source = "Source: the collection&#39;s dev split, where a passage answers if it has the query&#39;s label."
+    assert source in text and text.count("where a passage answers if") == 2
+
+
+def test_by_label_shows_categories_calibration_and_confusions_of_the_chosen_model(by_label):
+    text, reader = page()
+    assert [[c[0] for c in row] for row in reader.tables["categories-plain-1"]] == [
+        ["Category", "queries", "base", "avg"],
+        ["cards", "1,100", "50.0", "70.0"],
+        ["pay|ments", "100", "25.0", "25.0"],
+    ]
+    assert [c[0] for c in reader.tables["confusions-dev"][1]] == [
+        *("cards/lost", "pay|ments/due", "1,234", "mera <card> | kahan?"),
+    ]
+    assert "mera &lt;card&gt;" in text
+    drawn = charts.reliability([(0.25, 0.5), (0.75, 1.0)])
+    assert text.count(f'<polyline class="curve" points="{drawn.line}"/>') == 3
+    tables = Path("metrics/report/tables.md").read_text()
+    assert r"| cards/lost | pay\|ments/due | 1,234 | mera \<card\> \| kahan? |" in tables
+    assert r"| pay\|ments | 100 | **25.0** | **25.0** |" in tables
+    assert "## plain by label: hi-Latn-en" in tables and "## dev (used for choosing) by label: en-en" in tables
+    assert "| avg | merge | chosen, Pareto front | **70.0** |" in tables
+
+
+def test_the_page_by_label_is_whole(by_label):
+    text, reader = page()
+    ids = [value for _, name, value in reader.attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+    wanted = {value.lstrip("#") for _, name, value in reader.attributes if name in ("href", "aria-labelledby")}
+    assert wanted <= set(ids) and "by-label" in wanted
+    assert "{" not in text.split("</style>")[1]
+
+
+def test_the_card_says_how_to_answer(by_label):
+    page()
+    card = Path("metrics/report/model_card.md").read_text()
+    assert 'python -m stages.answer --model models/merged/avg --threshold 0.6125 "..."' in card
+    assert "at which 90 % of the answers or more were right on `dev`" in card
+    assert "| plain | hi-Latn-en | 70.0 | 60.0 | 75.0 |" in card and "| dev | en-en |" not in card
+    summary = json.loads(Path("metrics/summary.json").read_text())
+    write("metrics/summary.json", summary | {"chosen_model": "base"})
+    text, _ = page()
+    card = Path("metrics/report/model_card.md").read_text()
+    assert 'stages.answer --model models/base "..."' in card and "No threshold was found at which 90 %" in card
+    assert "confusions-dev" not in text
+
+
+def test_models_chosen_without_labels_have_no_threshold(by_label):
+    for told in by_label["plain"]["models"].values():
+        told["threshold"] = told["probability"] = None
+        for own in told["tasks"].values():
+            own |= {"ece": None, "answered": None, "precision": None, "bins": [[0.2, None, 0.5]]}
+    write("metrics/labels.json", {"plain": by_label["plain"]})
+    text, reader = page()
+    assert "<code>dev</code> is not by label, so there are neither maps" in text and "logistic map" not in text
+    assert [c[0] for c in cells(reader, "label-plain-2", "avg")][6:] == ["75.0", "–", "–", "–", "–"]
+    assert "reliability-plain" not in text and "categories-plain-1" in text
+    assert "No threshold was chosen, since `dev` is not by label." in Path("metrics/report/model_card.md").read_text()
+
+
+def test_a_study_without_labels_says_nothing_of_them(study):
+    text, _ = page()
+    assert "by-label" not in text and "By label" not in text and "query&#39;s label" not in text
+    assert "stages.answer" not in Path("metrics/report/model_card.md").read_text()
+    assert "by label" not in Path("metrics/report/tables.md").read_text()
+
+
+def test_the_share_of_synthetic_queries(study):
+    _, reader = page()
+    assert [c[0] for c in reader.tables["recipes"][0]] == ["Recipe", "Compositions", "Negatives"]
+    edit(lambda params: params["recipes"]["both"].update(synthetic=0.3))
+    _, reader = page()
+    rows = [[c[0] for c in row] for row in reader.tables["recipes"]]
+    assert rows[0][3] == "Synthetic queries" and [row[3] for row in rows[1:]] == [
+        "as they come",
+        "as they come",
+        "30 %",
+    ]
 
 
 def test_the_table_of_written_texts_shows_what_was_kept(study):
@@ -464,6 +594,16 @@ def test_negatives_table_shows_what_was_dropped(study):
     assert [c[0] for c in header][2:5] == ["queries", "candidates", "relevant"]
     assert [c[0] for c in full] == ["window", "en-en", "9", "1,234", "2", "7", "1", "0.500"]
     assert [c[0] for c in empty] == ["window", "ko-en", "0", *["–"] * 5]
+
+
+def test_strategies_by_labels_are_explained_where_there_are_some(study):
+    text, _ = page()
+    assert "strategy by labels" not in text
+    counts = {"queries": 9, "likeness": 0.5, "likeness_at_random": 0.25, "unlabelled": 0}
+    write("metrics/negatives.json", {"mixed": {"ko-en": counts}})
+    text, reader = page()
+    assert "strategy by labels" in text
+    assert [c[0] for c in reader.tables["dropped"][1]] == ["mixed", "ko-en", "9", "0.500", "0.250", "0"]
 
 
 def test_compositions_are_the_recipes_of_one(study):
@@ -535,6 +675,9 @@ def test_what_is_missing_or_stale_is_one_sentence(study):
     with pytest.raises(UserError, match=r"^metrics/negatives\.json is missing: run `dvc repro`$"):
         main()
     write("metrics/negatives.json", {})
+    write("metrics/labels.json", {"test": {"tasks": {}, "models": {"base": {}}}})
+    with pytest.raises(UserError, match=r"^metrics/labels\.json says nothing of koenen on test: run `dvc repro`$"):
+        main()
     write("metrics/summary.json", {"best_recipe": "both", "chosen_model": "gone"})
     with pytest.raises(UserError, match="names the model 'gone'"):
         main()
@@ -572,6 +715,14 @@ def test_axes():
     assert same.low < 5 < same.high
 
 
+def test_what_is_calibrated_lies_on_the_diagonal():
+    drawn = charts.reliability([(0.0, 0.0), (1.0, 1.0), (0.5, 0.25)])
+    left, top, right, bottom = drawn.frame
+    assert drawn.places[:2] == [(left, bottom), (right, top)] and right - left == bottom - top
+    assert drawn.places[2] == ((left + right) / 2, bottom - (bottom - top) / 4)
+    assert charts.reliability([]) is None
+
+
 def test_the_front_is_drawn_as_stairs():
     points = [charts.Point("a", 1, 3, "recipe", True, False), charts.Point("b", 2, 1, "merge", True, False)]
     drawn = charts.scatter(points)
@@ -591,14 +742,14 @@ def test_the_front_is_drawn_as_stairs():
     ],
 )
 def test_points(value, signed, text):
-    assert view.points(value, signed) == text
+    assert report_cells.points(value, signed) == text
 
 
 def test_columns_bold_all_that_read_like_the_best():
-    cells = view.column([0.7231, None, 0.7229, 0.5], heat=True)
+    cells = report_cells.column([0.7231, None, 0.7229, 0.5], heat=True)
     assert [(c.text, c.best) for c in cells] == [("72.3", True), ("–", False), ("72.3", True), ("50.0", False)]
     assert [c.heat for c in cells] == [50, 0, 50, 0]
-    assert [c.best for c in view.column([3.0, 1.0], plain=True, low_is_best=True)] == [False, True]
+    assert [c.best for c in report_cells.column([3.0, 1.0], plain=True, low_is_best=True)] == [False, True]
 
 
 def test_strategies_of_different_filters_share_a_table():

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
 
 from stages import study, train
-from stages.shared import params, tables, yaml12
+from stages.shared import params, romanised, tables, yaml12
 from stages.shared.errors import UserError
 from stages.shared.languages import compositions
 from tests.checkpoints import WORDS, save_published, save_sentence_transformer, static_model
@@ -67,6 +67,39 @@ def test_rows_are_looked_up_column_by_column(workspace):
         "negative_2": texts[52],
         "label": [3, 103, 203],
     }
+
+
+LEARNT = romanised.learn({"elongation": True, "script": False, "spelling": False}, [], [])
+
+
+def test_queries_alone_are_normalized(workspace):
+    texts = trainset()
+    drawn_out = pl.DataFrame({"text": [text + "!!!" for text in texts]})
+    tables.write(drawn_out, "data/trainsets/r/texts.parquet", tables.TEXTS)
+    folder = workspace.path / "data/trainsets/r"
+    plain, normalized = train.dataset(folder), train.dataset(folder, romanised.Normalizer(LEARNT))
+    assert normalized.features == plain.features
+    assert normalized["query"][:] == [text + "!" for text in texts[:24]]
+    for column in ("positive", "negative_1", "negative_2", "label"):
+        assert normalized[column][:] == plain[column][:]
+
+
+def test_a_base_with_a_normalizer_trains_on_normalized_queries_and_hands_it_on(workspace, training):
+    texts, found = prepared(workspace, static_model()), []
+    base, out = workspace.path / "models/base", workspace.path / "models/trained/r"
+    for drawn_out, with_one in ((True, True), (False, False), (True, False)):
+        queries = [f"{t} {'pppp' if drawn_out else 'p'}: w1" if i < 24 else t for i, t in enumerate(texts)]
+        tables.write(pl.DataFrame({"text": queries}), "data/trainsets/r/texts.parquet", tables.TEXTS)
+        if with_one:
+            tables.write_json(LEARNT, base / romanised.FILE)
+        workspace.run("train", "r")
+        assert (out / romanised.FILE).is_file() == with_one
+        if with_one:
+            assert (out / romanised.FILE).read_bytes() == (base / romanised.FILE).read_bytes()
+            (base / romanised.FILE).unlink()
+        found.append(weights(out))
+    assert torch.equal(found[0], found[1])
+    assert not torch.equal(found[0], found[2])
 
 
 def test_training_moves_the_base_keeps_its_prompts_and_repeats(workspace, training):

@@ -1,8 +1,9 @@
 """The static base: an embedding table over a Unigram tokenizer, bootstrapped from the collection's own documents.
 
 It sees the documents of all splits, in all languages, and no query: the setting is a retriever for a collection whose
-documents are known and whose questions are not. Texts that say the same are pulled together (InfoNCE, both ways):
-titles with their texts, translations of titles, sentences and texts, and, within a language, two crops of one text.
+documents are known and whose questions are not. (The queries that a labelled knowledge base trains on are documents,
+for they are its entries.) Texts that say the same are pulled together (InfoNCE, both ways): titles with their texts,
+translations of titles, sentences and texts, and, within a language, two crops of one text.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ CROPS = 0.7
 def bootstrap(
     passages: pl.DataFrame, languages: list[str], static: Static, seed: int, fingerprint: str
 ) -> SentenceTransformer:
-    """Train tokenizer and table on `passages` (tables.PASSAGES)."""
+    """Train tokenizer and table on `passages` (tables.BENCHMARK_PASSAGES)."""
     torch.manual_seed(seed)
     texts = [*passages["title"].unique(maintain_order=True), *passages["text"]]
     tokenizer = train_tokenizer(texts, static.vocabulary)
@@ -85,15 +86,15 @@ def pairs(passages: pl.DataFrame, languages: list[str], count: int, seed: int) -
         {row["lang"]: (row["title"], row["text"]) for row in rows.iter_rows(named=True)}
         for _, rows in passages.group_by("passage", maintain_order=True)
     ]
-    directions = list(product(languages, repeat=2))
     rng = random.Random(seeds.number(seed, "bootstrap"))
     rows: list[dict] = []
     order = list(range(len(documents)))
     while len(rows) < count:
         rng.shuffle(order)
-        for number, (left, right) in product(order, directions):
-            query, positive = _pair(documents[number], left, right, rng)
-            rows.append({"query": query, "positive": positive, "label": [number]})
+        for number in order:
+            for left, right in product([lang for lang in languages if lang in documents[number]], repeat=2):
+                query, positive = _pair(documents[number], left, right, rng)
+                rows.append({"query": query, "positive": positive, "label": [number]})
     # Cut to size only after mixing, or the last passages would go short of directions.
     rng.shuffle(rows)
     return rows[:count]

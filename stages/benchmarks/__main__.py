@@ -7,7 +7,6 @@ from pathlib import Path
 import polars as pl
 
 from stages.benchmarks import candidates, readers, sample
-from stages.benchmarks.parts import Parts
 from stages.shared import errors, params, tables
 from stages.shared.errors import UserError
 from stages.shared.params import Benchmark
@@ -20,24 +19,25 @@ def main() -> None:
     name = sys.argv[1]
     benchmark, languages, seed = params.read(f"benchmarks.{name}", "languages", "seed")
     languages = benchmark.languages or languages
-    passages, queries, qrels, rerank = build(name, benchmark, languages, seed)
+    passages, queries, qrels, rerank, labels = build(name, benchmark, languages, seed)
     with tables.replacing(OUT / name) as draft:
         tables.write(passages.sort("passage", "lang"), draft / "passages.parquet", tables.BENCHMARK_PASSAGES)
         tables.write(queries.sort("query", "lang"), draft / "queries.parquet", tables.QUERIES)
         tables.write(qrels.sort("query", "passage", "lang"), draft / "qrels.parquet", tables.QRELS)
         tables.write(rerank.sort("query", "passage"), draft / "rerank.parquet", tables.RERANK)
-        tables.write_json({"by_label": benchmark.by_label}, draft / "about.json")
+        tables.write(labels.sort("kind", "id"), draft / "labels.parquet", tables.BENCHMARK_LABELS)
+        tables.write_json({"by_label": not labels.is_empty()}, draft / "about.json")
     log.info(f"{name}: {queries.height:,} queries, {passages.height:,} passages, {qrels.height:,} judgements")
 
 
 def build(
     name: str, benchmark: Benchmark, languages: list[str], seed: int
-) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """The four tables, checked, and as small as the benchmark's settings want them."""
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """The five tables, checked, and as small as the benchmark's settings want them."""
     parts = readers.read(benchmark, languages)
     if benchmark.languages:
         known = pl.col("lang").is_in(languages)
-        parts = Parts(parts.passages.filter(known), parts.queries.filter(known), parts.qrels)
+        parts = parts._replace(passages=parts.passages.filter(known), queries=parts.queries.filter(known))
     texts = parts.passages.filter((pl.col("text") != "") | (pl.col("title") != ""))
     passages = texts.select("passage", "lang").collect(engine="streaming")
     queries = parts.queries.filter(pl.col("text") != "")
@@ -53,14 +53,16 @@ def build(
         rerank = _listed(name, benchmark, languages, passages, queries)
         passages = passages.join(pl.concat([rerank["passage"], qrels["passage"]]).to_frame(), on="passage", how="semi")
     if benchmark.passages:
-        kept = sample.passages(passages["passage"], qrels, benchmark.by_label, benchmark.passages, seed)
+        kept = sample.passages(passages["passage"], qrels, not parts.labels.is_empty(), benchmark.passages, seed)
         passages = passages.join(kept.to_frame("passage"), on="passage", how="semi")
         qrels, rerank = (table.join(passages, on="passage", how="semi") for table in (qrels, rerank))
+    left = pl.concat([passages["passage"], queries["query"]]).implode()
     return (
         texts.join(passages.lazy(), on=["passage", "lang"], how="semi").collect(engine="streaming"),
         queries,
         qrels,
         rerank,
+        parts.labels.filter(pl.col("id").is_in(left)),
     )
 
 

@@ -27,7 +27,7 @@ from stages.benchmarks.parts import Parts, by_language, one
 from stages.shared import codes, jsonl, records
 from stages.shared.errors import UserError
 from stages.shared.params import IntentColumns
-from stages.shared.tables import QRELS
+from stages.shared.tables import BENCHMARK_LABELS, QRELS
 
 log = logging.getLogger("benchmarks")
 UTTERANCES = {"part": pl.String, "id": pl.String, "lang": pl.String, "text": pl.String, "label": pl.String}
@@ -69,6 +69,10 @@ def read(folder: Path, languages: list[str], source: str, split: str | None, col
         index.select("lang", "text", passage="id", title=pl.lit("")).select("passage", "lang", "title", "text").lazy(),
         queries.select("lang", "text", query="id").select("query", "lang", "text"),
         qrels.with_columns(relevance=pl.lit(1, pl.Int32)).select(*QRELS),
+        pl.concat(
+            part.select("id", "label", kind=pl.lit(kind)).unique().select(*BENCHMARK_LABELS)
+            for kind, part in (("passage", index), ("query", queries))
+        ),
     )
 
 

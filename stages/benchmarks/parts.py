@@ -10,6 +10,7 @@ import polars as pl
 
 from stages.shared import codes
 from stages.shared.errors import UserError
+from stages.shared.tables import BENCHMARK_LABELS
 
 
 class Parts(NamedTuple):
@@ -21,6 +22,8 @@ class Parts(NamedTuple):
     passages: pl.LazyFrame  # tables.BENCHMARK_PASSAGES
     queries: pl.DataFrame  # tables.QUERIES
     qrels: pl.DataFrame  # tables.QRELS or tables.JUDGEMENTS
+    # Of a benchmark by label (tables.BENCHMARK_LABELS): all passages of a query's label answer it.
+    labels: pl.DataFrame = pl.DataFrame(schema=BENCHMARK_LABELS)
 
 
 def of_language(name: str, lang: str) -> str:

@@ -17,7 +17,7 @@ def read(benchmark: Benchmark, languages: list[str]) -> Parts:
     if benchmark.source == "held-out":
         if folder != collection.CORPUS:  # DVC watches the path
             raise UserError(f"held-out reads {collection.CORPUS}, not {folder}: write path: {collection.CORPUS}")
-        return held_out.read(str(split))
+        return held_out.read(str(split), languages)
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder: check the path in params.yaml")
     match benchmark.source:

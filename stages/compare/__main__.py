@@ -28,7 +28,7 @@ TABLES = Path("metrics/tables")
 
 
 def main() -> None:
-    if "--experiments" in sys.argv[1:]:
+    if sys.argv[1:]:
         from stages.compare import experiments  # a tool, with options of its own
 
         experiments.main()

@@ -22,16 +22,51 @@ def test(
 ) -> pl.DataFrame:
     """Each model against each reference in each task group: mean difference, its bootstrap interval, and the paired
     t-test's p, plain and corrected over all rows of the benchmark."""
-    per_query = (
-        values.filter(pl.col("benchmark") == benchmark)
-        .with_columns(group=pl.col("task").replace_strict(groups))
+    asked = by_query(values.filter(pl.col("benchmark") == benchmark), groups)
+    table = pairs(asked, benchmark, names, references, settings, seed)
+    return family(table.select(pl.lit(benchmark).alias("benchmark"), pl.all()), settings)
+
+
+def over_seeds(
+    values: pl.DataFrame, groups: dict[str, str], reference: str, settings: Compare, seed: int
+) -> pl.DataFrame:
+    """`pairs` of one benchmark's values by one metric, with a column `seed`: of each query's mean over the seeds in
+    which it was asked. Also their number, `seeds`, and in how many the difference has the same sign, `same_sign`."""
+    names = values["model"].unique(maintain_order=True).to_list()
+    by_seed = pl.concat(
+        by_query(own, groups).with_columns(seed=pl.lit(number))
+        for (number,), own in values.group_by("seed", maintain_order=True)
+    )
+    asked = by_seed.group_by("group", "model", "query", maintain_order=True).agg(pl.col("value").mean())
+    table = pairs(asked.sort("group", "model", "query"), values["benchmark"][0], names, [reference], settings, seed)
+    means = by_seed.group_by("group", "seed", "model").agg(pl.col("value").mean())
+    apart = means.join(means.filter(model=reference), on=["group", "seed"], suffix="_reference")
+    signs = apart.select("group", "model", sign=(pl.col("value") - pl.col("value_reference")).sign())
+    agreeing = (
+        table.join(signs, on=["group", "model"])
+        .group_by("group", "model")
+        .agg(seeds=pl.len(), same_sign=(pl.col("sign") == pl.col("difference").sign()).sum())
+    )
+    return table.join(agreeing, on=["group", "model"], how="left", maintain_order="left")
+
+
+def by_query(values: pl.DataFrame, groups: dict[str, str]) -> pl.DataFrame:
+    """Columns group, model, query and value, the mean over the group's tasks; sorted."""
+    return (
+        values.with_columns(group=pl.col("task").replace_strict(groups))
         .group_by("group", "model", "query")
         .agg(pl.col("value").mean())
         .sort("group", "model", "query")
     )
+
+
+def pairs(
+    values: pl.DataFrame, benchmark: str, names: list[str], references: list[str], settings: Compare, seed: int
+) -> pl.DataFrame:
+    """Columns group, model, reference, queries, difference, low, high and p, of the sorted values `by_query`."""
     rows = []
-    for group in (g for g in GROUPS if g in set(per_query["group"])):
-        own = per_query.filter(group=group)
+    for group in (g for g in GROUPS if g in set(values["group"])):
+        own = values.filter(group=group)
         columns = {name: own.filter(model=name)["value"].to_numpy() for name in names}
         size = len(columns[names[0]])
         # The same resamples for every pair: their intervals then differ by the models alone.
@@ -46,9 +81,13 @@ def test(
                 low, high = np.quantile(difference[drawn].mean(axis=1), [tail, 1 - tail])
                 p = float(stats.ttest_rel(columns[name], columns[reference]).pvalue) if difference.any() else 1.0
                 p = p if np.isfinite(p) else 1.0
-                rows.append((benchmark, group, name, reference, size, float(difference.mean()), low, high, p))
-    names_of = ["benchmark", "group", "model", "reference", "queries", "difference", "low", "high", "p"]
-    table = pl.DataFrame(rows, schema=names_of, orient="row")
+                rows.append((group, name, reference, size, float(difference.mean()), low, high, p))
+    names_of = ["group", "model", "reference", "queries", "difference", "low", "high", "p"]
+    return pl.DataFrame(rows, schema=names_of, orient="row")
+
+
+def family(table: pl.DataFrame, settings: Compare) -> pl.DataFrame:
+    """The tests of `pairs`, rounded, with p_corrected for the number of them all, and significant."""
     corrected = correct(table["p"].to_numpy(), settings.correction)
     return table.with_columns(
         pl.col("difference", "low", "high").round(5),

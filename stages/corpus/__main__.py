@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 from tqdm import tqdm
 
-from stages.corpus import intake, leads, mixture, repeats
+from stages.corpus import intake, knowledge, leads, mixture, repeats
 from stages.corpus.near import Near
 from stages.corpus.output import Output, long, spread
 from stages.corpus.readers.beir import judged
@@ -34,8 +34,12 @@ def main() -> None:
     remove_leftovers()
     with tables.replacing(CORPUS) as draft:
         draft.mkdir()
-        report = build(settings, settings.languages or languages, seed, draft)
-        shutil.rmtree(draft / "spool")
+        if settings.labelled:
+            report = knowledge.build(settings, settings.languages or languages, seed, draft)
+        else:
+            report = build(settings, settings.languages or languages, seed, draft)
+            knowledge.nothing(draft)
+            shutil.rmtree(draft / "spool")
     tables.write_json(report, REPORT)
     tell(report)
 
@@ -164,10 +168,14 @@ def tell(report: dict[str, Any]) -> None:
     for lang, splits in report["passages"].items():
         sizes = ", ".join(f"{name} {size:,}" for name, size in splits.items())
         spread = ", ".join(f"{name} {size:,}" for name, size in report["characters"][lang].items())
-        again = ", ".join(f"{kind} {count:,}" for kind, count in report["duplicates"][lang].items())
-        log.info(f"{lang}: {sum(splits.values()):,} passages ({sizes}); characters: {spread}; duplicates: {again}")
+        again = ", ".join(f"{kind} {count:,}" for kind, count in report["duplicates"].get(lang, {}).items())
+        alike = f"; duplicates: {again}" if again else ""
+        log.info(f"{lang}: {sum(splits.values()):,} passages ({sizes}); characters: {spread}{alike}")
     if report["queries"]:
         log.info(f"queries: {', '.join(f'{lang} {count:,}' for lang, count in report['queries'].items())}")
+    if "labels" in report:
+        counts = {name: count for name, count in report["labels"].items() if isinstance(count, int)}
+        log.info("labels: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()))
 
 
 if __name__ == "__main__":

@@ -17,9 +17,20 @@ OUT = Path("metrics/report")
 
 def main() -> None:
     study = view.Study(
+        # In the order of view.Study's fields.
         *params.read(
-            "report", "languages", "recipes", "merges", "benchmarks", "compare", "base", "teacher", "train", "seed"
-        )  # the order of view.Study's fields
+            "report",
+            "languages",
+            "recipes",
+            "merges",
+            "benchmarks",
+            "compare",
+            "base",
+            "teacher",
+            "train",
+            "seed",
+            "labels.precision",
+        )
     )
     results = inputs.read(study.models, list(study.recipes), list(study.benchmarks))
     page = view.page(study, results)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 NONE = "–"
+MINUS = "−"
 
 
 class Cell(NamedTuple):
@@ -33,6 +34,33 @@ class Table(NamedTuple):
     header: list[str]
     rows: list[Row]
     headings: list[Heading]
+
+
+def column(
+    numbers: list[float | None], plain: bool = False, low_is_best: bool = False, heat: bool = False
+) -> list[Cell]:
+    """A column's cells, `plain` or x 100, with a dash for what is missing.
+
+    All cells that read like the best one are best: a difference that is not shown is no reason to prefer one.
+    """
+    texts = [NONE if n is None else f"{n:.1f}" if plain else points(n) for n in numbers]
+    known = [n for n in numbers if n is not None]
+    if not known:
+        return [Cell(text) for text in texts]
+    best = texts[numbers.index(min(known) if low_is_best else max(known))]
+    low, spread = min(known), max(known) - min(known)
+    return [
+        Cell(text, text == best, round(50 * (n - low) / spread) if heat and spread and n is not None else 0)
+        for n, text in zip(numbers, texts, strict=True)
+    ]
+
+
+def points(value: float, signed: bool = False) -> str:
+    """A score x 100, to one decimal; with its sign if it is a difference."""
+    text = f"{100 * value:.1f}"
+    # What rounds to zero has no sign.
+    number = float(text) or 0.0
+    return (f"{number:+.1f}" if signed and number else f"{number:.1f}").replace("-", MINUS)
 
 
 def count(value: float | None) -> str:

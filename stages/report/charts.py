@@ -265,3 +265,24 @@ def curves(losses: dict[str, list[tuple[int, float]]], width: int = 200, height:
         for name, points in logged.items()
     ]
     return Curves(width, height, frame, across.ticks(4), up.ticks(4), drawn)
+
+
+class Reliability(NamedTuple):
+    width: int
+    height: int
+    frame: Box
+    x_ticks: list[Tick]
+    y_ticks: list[Tick]
+    places: list[tuple[float, float]]
+    line: str  # an SVG polyline's points
+
+
+def reliability(points: list[tuple[float, float]], side: int = 260) -> Reliability | None:
+    """Points of predicted and observed shares, 0 to 1, in a square on whose diagonal they are equal; None if none."""
+    if not points:
+        return None
+    frame = Box(38, 8, side - 10, side - 40)
+    across, up = Axis(0, 100, frame.left, frame.right), Axis(0, 100, frame.bottom, frame.top)
+    places = [(across.at(100 * x), up.at(100 * y)) for x, y in points]
+    line = " ".join(f"{x:g},{y:g}" for x, y in places)
+    return Reliability(side, side, frame, across.ticks(5), up.ticks(5), places, line)

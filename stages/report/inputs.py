@@ -63,6 +63,7 @@ class Results(NamedTuple):
     corpus: dict[str, Any]  # what `corpus` counted
     contamination: Shares
     encoders: dict[str, dict[str, Any]]  # {base or teacher: how it is run}
+    labels: dict[str, dict[str, Any]]  # {benchmark by label: {tasks: {task: counts}, models: {model: numbers}}}
 
 
 def read(names: list[str], recipes: list[str], benchmarks: list[str]) -> Results:
@@ -89,7 +90,17 @@ def read(names: list[str], recipes: list[str], benchmarks: list[str]) -> Results
         corpus=_json(METRICS / "corpus.json"),
         contamination={name: contamination[name] for name in benchmarks},
         encoders={role: _json(path) for role, path in ENCODERS.items()},
+        labels=_labels(names, benchmarks),
     )
+
+
+def _labels(names: list[str], benchmarks: list[str]) -> dict[str, dict[str, Any]]:
+    report = _json(METRICS / "labels.json")
+    found = {name: report[name] for name in benchmarks if name in report}
+    for name, told in found.items():
+        if missing := [model for model in names if model not in told["models"]]:
+            raise UserError(f"metrics/labels.json says nothing of {missing[0]} on {name}: run `dvc repro`")
+    return found
 
 
 def _measured(benchmark: str) -> Measured:

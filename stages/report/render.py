@@ -32,6 +32,8 @@ def text(template: str, page: Page) -> str:
         "own": own,
         "named": named,
         "under": under,
+        "answering": answering,
+        "escaped": escaped,
     }
     return environment.get_template(template).render(page=page)
 
@@ -88,6 +90,17 @@ def under(table: Table) -> list[str]:
     """The header, each column with the heading that it stands under."""
     above = [heading.text for heading in table.headings for _ in range(heading.span)]
     return [": ".join(filter(None, pair)) for pair in zip(above, table.header, strict=True)]
+
+
+def answering(page: Page) -> list[list[Cell]]:
+    """What the chosen model answers on each benchmark by label that had no part in the choice, or on that one."""
+    shown = [b for b in page.by_label if not b.selecting] or page.by_label
+    return [row for b in shown for row in b.answering]
+
+
+def escaped(rows: list[list[Cell]]) -> list[list[Cell]]:
+    """The rows, with nothing in them that would be read as markup: of texts that users and their data give."""
+    return [[cell._replace(text=plain(cell.text)) for cell in row] for row in rows]
 
 
 def markdown_table(rows: list[list[Cell]], header: list[str]) -> str:

@@ -8,14 +8,13 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from stages.report import charts, provenance
-from stages.report.cells import NONE, Cell, Heading, Row, Table, count, merged_order
+from stages.report import charts, labels, provenance
+from stages.report.cells import NONE, Cell, Heading, Row, Table, column, count, merged_order, points
 from stages.report.inputs import Measured, Results
 from stages.shared import languages, models
-from stages.shared.languages import BIAS, GROUPS, Composition, composition, language_name, tasks
+from stages.shared.languages import BIAS, GROUPS, Composition, Task, composition, language_name, tasks
 from stages.shared.params import BASE, Base, Benchmark, Compare, Encoder, Group, Merge, Recipe, Report, Train
 
-MINUS = "−"
 TITLES = {"mono": "Mono", "cross": "Cross", "multi": "Multi", BIAS: "Bias"}
 METRICS = {"ndcg": "nDCG", "mrr": "MRR", "map": "MAP", "recall": "Recall", "accuracy": "Accuracy"}
 CORRECTIONS = {"holm": "Holm's", "bonferroni": "Bonferroni's"}
@@ -49,6 +48,7 @@ class Study(NamedTuple):
     teacher: Encoder
     train: Train
     seed: int
+    precision: float  # that a threshold of rejection reaches
 
     @property
     def models(self) -> list[str]:
@@ -125,6 +125,7 @@ class Part(NamedTuple):
     share: str | None
     compositions: list[tuple[str, str]]
     negatives: str | None
+    synthetic: str | None  # the share of its rows whose queries a model thought of; None: as they come
 
 
 class Chosen(NamedTuple):
@@ -149,6 +150,8 @@ class Page(NamedTuple):
     chosen: Chosen
     reported: list[Measurement]  # the benchmarks that had no part in the choice
     selecting: Measurement
+    by_label: list[labels.ByLabel]  # in the order of `measurements`
+    precision: str
     curves: charts.Curves | None
     synthesis: Table
     negatives: Table
@@ -194,6 +197,8 @@ def page(study: Study, results: Results) -> Page:
         chosen=chosen(study, results.chosen),
         reported=[m for m in measured.values() if not m.selecting],
         selecting=measured[compare.select_on],
+        by_label=by_label(study, results, list(measured.values())),
+        precision=f"{100 * study.precision:g}",
         curves=charts.curves(results.losses),
         synthesis=synthesis_table(results.synthesis),
         negatives=negatives_table(results.negatives),
@@ -219,8 +224,7 @@ def measurement(study: Study, results: Results, name: str) -> Measurement:
     values = model_values(measured, study.models)
     facts = {row["model"]: row for row in measured.tradeoff.iter_rows(named=True)}
     marks = {model: _marks(model, facts, results) for model in study.models}
-    spoken = languages.measured(study.languages, study.benchmarks)
-    present = [t for t in tasks(spoken, spoken) if any(t.name in row for row in values.values())]
+    present = [t for t in _tasks(study) if any(t.name in row for row in values.values())]
     groups = {group: [t.name for t in present if t.group == group] for group in GROUPS}
     compared = significance(measured.significance, study.models, marks)
     headlines = _headlines(compared, values, results)
@@ -230,7 +234,7 @@ def measurement(study: Study, results: Results, name: str) -> Measurement:
     return Measurement(
         name=name,
         metric=metric_title(study.benchmarks[name].metric or study.compare.metric),
-        source=_source(study.benchmarks[name]),
+        source=_source(study.benchmarks[name], name in results.labels),
         selecting=name == study.compare.select_on,
         table=results_table(study, values, marks, groups),
         scatter=tradeoff_chart(values, facts, results.chosen),
@@ -244,6 +248,22 @@ def measurement(study: Study, results: Results, name: str) -> Measurement:
         held=provenance.held(held, trained) if trained else None,
         trained_on=provenance.held(held, study.recipes),
     )
+
+
+def by_label(study: Study, results: Results, measured: list[Measurement]) -> list[labels.ByLabel]:
+    """Of the benchmarks by label, the one that models are chosen on last."""
+    known = _tasks(study)
+    return [
+        labels.by_label(m.name, m.selecting, m.table.rows, results.chosen, results.labels[m.name], known)
+        for m in sorted(measured, key=lambda m: m.selecting)
+        if m.name in results.labels
+    ]
+
+
+def _tasks(study: Study) -> list[Task]:
+    """Every task that the study's benchmarks may have."""
+    spoken = languages.measured(study.languages, study.benchmarks)
+    return tasks(spoken, spoken)
 
 
 def _chosen_by(selecting: Measurement) -> str:
@@ -279,25 +299,6 @@ def results_table(
     headings = [Heading("Means", len(GROUPS) + 1)]
     headings += [Heading(f"{TITLES[group]} tasks", len(names)) for group, names in groups.items() if names]
     return Table([TITLES.get(key, key) for key in keys], rows, headings)
-
-
-def column(
-    numbers: list[float | None], plain: bool = False, low_is_best: bool = False, heat: bool = False
-) -> list[Cell]:
-    """A column's cells, `plain` or x 100, with a dash for what is missing.
-
-    All cells that read like the best one are best: a difference that is not shown is no reason to prefer one.
-    """
-    texts = [NONE if n is None else f"{n:.1f}" if plain else points(n) for n in numbers]
-    known = [n for n in numbers if n is not None]
-    if not known:
-        return [Cell(text) for text in texts]
-    best = texts[numbers.index(min(known) if low_is_best else max(known))]
-    low, spread = min(known), max(known) - min(known)
-    return [
-        Cell(text, text == best, round(50 * (n - low) / spread) if heat and spread and n is not None else 0)
-        for n, text in zip(numbers, texts, strict=True)
-    ]
 
 
 def compositions_table(study: Study, values: dict[str, dict[str, float]], names: list[str]) -> Table | None:
@@ -442,10 +443,11 @@ def chosen(study: Study, name: str) -> Chosen:
 def part(study: Study, name: str, share: str | None = None) -> Part:
     """A recipe's compositions in words; the base has none."""
     if name not in study.recipes:
-        return Part(name, share, [], None)
+        return Part(name, share, [], None, None)
     recipe = study.recipes[name]
     read = [composition(spelling, study.languages) for spelling in recipe.compositions]
-    return Part(name, share, [(c.name, _in_words(c)) for c in read], recipe.negatives)
+    synthetic = None if recipe.synthetic is None else f"{100 * recipe.synthetic:g} %"
+    return Part(name, share, [(c.name, _in_words(c)) for c in read], recipe.negatives, synthetic)
 
 
 def _in_words(slots: Composition) -> str:
@@ -480,13 +482,13 @@ def _shown_path(name: str) -> str:
     return Path(name).name if Path(name).is_absolute() else name
 
 
-def _source(benchmark: Benchmark) -> str:
+def _source(benchmark: Benchmark, by_label: bool) -> str:
     if benchmark.source == "held-out":
-        return f"the collection's {benchmark.split} split"
-    details = [f"{SOURCES[benchmark.source]} {_shown_path(benchmark.path)}"]
-    if benchmark.split:
-        details.append(f"split {benchmark.split}")
-    if benchmark.by_label:
+        details = [f"the collection's {benchmark.split} split"]
+    else:
+        details = [f"{SOURCES[benchmark.source]} {_shown_path(benchmark.path)}"]
+        details += [f"split {benchmark.split}"] if benchmark.split else []
+    if by_label:
         details.append("where a passage answers if it has the query's label")
     if benchmark.rerank:
         details.append(f"ranking the candidates of {_shown_path(benchmark.rerank)} alone")
@@ -515,11 +517,3 @@ def metric_title(metric: str) -> str:
     """`ndcg@10` -> `nDCG@10`."""
     kind, _, k = metric.partition("@")
     return f"{METRICS.get(kind, kind)}@{k}"
-
-
-def points(value: float, signed: bool = False) -> str:
-    """A score x 100, to one decimal; with its sign if it is a difference."""
-    text = f"{100 * value:.1f}"
-    # What rounds to zero has no sign.
-    number = float(text) or 0.0
-    return (f"{number:+.1f}" if signed and number else f"{number:.1f}").replace("-", MINUS)

@@ -61,6 +61,15 @@ def read(languages: list[str]) -> Collection:
     return Collection(passages, queries.sort("query", "lang"), relevant, negatives, labels)
 
 
+def read_entries(languages: list[str]) -> pl.DataFrame:
+    """The training queries of a labelled collection (tables.QUERIES): they are its documents, as its passages are."""
+    labelled = tables.read(CORPUS / "labelled.parquet", tables.LABELLED).filter(kind="query", split="train")
+    own = tables.read(CORPUS / "queries.parquet", tables.QUERIES)
+    trained = own.join(labelled, left_on="query", right_on="id", how="semi")
+    written = tables.read(SYNTHETIC / "entries.parquet", tables.QUERIES)
+    return pl.concat([trained, written]).filter(pl.col("lang").is_in(languages)).sort("query", "lang")
+
+
 def read_passages() -> pl.DataFrame:
     """All passages, without those that some language lacks because their translation failed."""
     passages = pl.concat([tables.read(f / "passages.parquet", tables.PASSAGES) for f in (CORPUS, SYNTHETIC)])

@@ -2,7 +2,8 @@
 
 Models of one StaticEmbedding need no torch: their vectors are means of table rows, computed here with NumPy from
 the same files, which saves the seconds that importing sentence-transformers takes in every stage. Everything else
-is a `SentenceTransformer`.
+is a `SentenceTransformer`. Either normalises queries first if the folder has a normaliser (`stages.shared.romanised`),
+which whoever loads the folder with sentence-transformers alone does not.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
+from stages.shared import romanised
 from stages.shared.errors import UserError
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ def load(folder: str | Path, batch_size: int, trust_remote_code: bool = False, a
         trust_remote_code=trust_remote_code,
         model_kwargs={"attn_implementation": attention} if attention else None,
     )
-    return TransformerEncoder(model, batch_size)
+    return TransformerEncoder(model, batch_size, romanised.read(folder))
 
 
 def encode_distinct(encoder: Encoder, texts: list[str], role: Role) -> np.ndarray:
@@ -71,8 +73,11 @@ class StaticEncoder:
         config = folder / "config_sentence_transformers.json"
         self.prompts = json.loads(config.read_text()).get("prompts", {}) if config.is_file() else {}
         self.batch_size = batch_size
+        self.normalizer = romanised.read(folder)
 
     def encode(self, texts: list[str], role: Role) -> np.ndarray:
+        if self.normalizer and role == "query":
+            texts = self.normalizer(texts)
         prompt = self.prompts.get(PROMPT_NAMES[role]) or ""
         vectors = np.zeros((len(texts), self.table.shape[1]), np.float32)
         for begin in range(0, len(texts), self.batch_size):
@@ -91,13 +96,18 @@ class StaticEncoder:
 class TransformerEncoder:
     """A `SentenceTransformer`, which sorts texts by length before it pads them."""
 
-    def __init__(self, model: SentenceTransformer, batch_size: int) -> None:
+    def __init__(
+        self, model: SentenceTransformer, batch_size: int, normalizer: romanised.Normalizer | None = None
+    ) -> None:
         self.model = model
         self.batch_size = batch_size
+        self.normalizer = normalizer
 
     def encode(self, texts: list[str], role: Role) -> np.ndarray:
         if not texts:
             return np.zeros((0, self.model.get_embedding_dimension() or 0), np.float32)
+        if self.normalizer and role == "query":
+            texts = self.normalizer(texts)
         encode: Any = self.model.encode_query if role == "query" else self.model.encode_document
         vectors = encode(texts, batch_size=self.batch_size, convert_to_tensor=True, show_progress_bar=len(texts) > 5000)
         # bf16 has no NumPy type, and scores in half precision would tie (sentence-transformers#3892).

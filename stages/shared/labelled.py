@@ -25,7 +25,7 @@ class Labelled(NamedTuple):
 def read(
     path: str | Path, rows: Mapping[str, list[str]], columns: LabelledColumns, texts: Mapping[str, str]
 ) -> Iterator[Labelled]:
-    """The rows of a JSON Lines, CSV, TSV or Parquet file that `keep` keeps; see `parse`."""
+    """Those of a JSON Lines, CSV, TSV or Parquet file; see `parse`. Raises `UserError` if it cannot be read."""
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path} is no file: check the path in params.yaml")

@@ -170,6 +170,7 @@ class LabelledTable(Group):
     dataset: HubSet | None = None
     rows: dict[str, list[str]] = {}
     columns: LabelledColumns
+    language: Language | None = None
 
     @model_validator(mode="after")
     def _told(self) -> LabelledTable:
@@ -435,9 +436,7 @@ class Candidates(Group):
 class LabelWeights(Group):
     """How alike two labels are: a weighted mean of measures of it, and what is done to the matrix."""
 
-    similarity: Annotated[
-        dict[Literal["descriptions", "centroids", "path", "given"], Positive], Field(min_length=1)
-    ]
+    similarity: Annotated[dict[Literal["descriptions", "centroids", "path", "given"], Positive], Field(min_length=1)]
     level: Count | None = None
     noise: Share = 0.0
 
@@ -480,7 +479,9 @@ class Negatives(Group):
                 "not to those by labels or at random alone: write null"
             )
         if self.by_rank and (self.rank_min is None or self.rank_max is None):
-            raise ValueError(f"of k = {self.k} only random = {self.random} are random: add rank_min and rank_max, or labels")
+            raise ValueError(
+                f"of k = {self.k} only random = {self.random} are random: add rank_min and rank_max, or labels"
+            )
         if self.by_rank and self.rank_max - self.rank_min + 1 < self.chosen:  # type: ignore[operator]
             raise ValueError(f"the window rank_min..rank_max must hold at least k = {self.chosen} ranks")
         return self
@@ -512,6 +513,7 @@ class Train(Group):
     warmup: Share
     weight_decay: Annotated[float, Field(ge=0)]
     temperature: Positive
+    in_batch: bool
     precision: Literal["fp32", "bf16", "fp16"]
     gradient_checkpointing: bool
     lora: Lora | None
@@ -549,10 +551,6 @@ def _metric(name: str) -> str:
 Metric = Annotated[str, AfterValidator(_metric)]
 
 
-# Benchmarks whose answers are all passages of the query's label.
-LABELLED = ("intents", "massive", "mtop", "hinglish-top")
-
-
 class IntentColumns(Group):
     text: str
     label: str
@@ -585,10 +583,6 @@ class Benchmark(Group):
     passages: Count | None = None
     metric: Metric | None = None
     max_contamination: Share | None = None
-
-    @property
-    def by_label(self) -> bool:
-        return self.source in LABELLED
 
     @model_validator(mode="after")
     def _consistent(self) -> Benchmark:

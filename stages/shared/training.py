@@ -50,11 +50,13 @@ Pool = tuple[float, np.ndarray]
 
 
 class InfoNCE(CachedLossMixin, nn.Module):
-    """-log softmax of the positive's cosine / temperature, among all positives and negatives of the batch.
+    """-log softmax of the positive's cosine / temperature, among all positives and negatives of the batch, or those of
+    the query alone.
 
     Args:
         temperature: divides the cosines.
         symmetric: average with the loss of each positive among the queries.
+        in_batch: whether the others' positives and negatives are a query's negatives too.
         mini_batch_size: texts encoded at once; gradients are then cached (GradCache, Gao et al. 2021), the same
             loss in less memory.
     """
@@ -67,12 +69,14 @@ class InfoNCE(CachedLossMixin, nn.Module):
         model: SentenceTransformer,
         temperature: float,
         symmetric: bool = False,
+        in_batch: bool = True,
         mini_batch_size: int | None = None,
     ) -> None:
         super().__init__()
         self.model = model
         self.temperature = temperature
         self.symmetric = symmetric
+        self.in_batch = in_batch
         self.mini_batch_size = mini_batch_size  # type: ignore[assignment]
 
     def forward(self, sentence_features: Any, labels: Tensor) -> Tensor:
@@ -99,9 +103,13 @@ class InfoNCE(CachedLossMixin, nn.Module):
         # Column-major, as the documents: all positives, then all first negatives, ...
         same = own[:, None] == groups.T.reshape(-1)[None, :]
         positive = torch.eye(len(queries), len(documents), dtype=torch.bool, device=same.device)
+        never = same & ~positive
+        if not self.in_batch:
+            rows = torch.arange(len(documents), device=same.device) % len(queries)
+            never = never | (rows[None, :] != torch.arange(len(queries), device=same.device)[:, None])
         scores = queries @ documents.T / self.temperature
         target = torch.arange(len(queries), device=scores.device)
-        loss = F.cross_entropy(scores.masked_fill(same & ~positive, -torch.inf), target)
+        loss = F.cross_entropy(scores.masked_fill(never, -torch.inf), target)
         if self.symmetric:
             square = scores[:, : len(queries)]
             clash = (own[:, None] == own[None, :]) & ~positive[:, : len(queries)]
@@ -109,7 +117,7 @@ class InfoNCE(CachedLossMixin, nn.Module):
         return loss
 
     def get_config_dict(self) -> dict[str, Any]:
-        return {"temperature": self.temperature, "symmetric": self.symmetric}
+        return {"temperature": self.temperature, "symmetric": self.symmetric, "in_batch": self.in_batch}
 
 
 class PooledBatches(DefaultBatchSampler):
@@ -247,7 +255,9 @@ def fit(
     if last:
         log.info(f"going on from {last.name.replace('-', ' at step ')}")
     trainer.train(resume_from_checkpoint=str(last) if last else None)
-    points = [(int(entry["step"]), float(entry["loss"])) for entry in trainer.state.log_history if "loss" in entry]
+    logged = [entry for entry in trainer.state.log_history if "loss" in entry]
+    # One that was killed after its last step takes another step to no end.
+    points = [(int(entry["step"]), float(entry["loss"])) for entry in logged if int(entry["step"]) <= steps]
     if any(value != value for _, value in points):
         raise UserError("the training loss is not a number: lower train.learning_rate or use train.precision fp32")
     return points

@@ -68,7 +68,8 @@ def main() -> None:
             REPORT,
         )
         left = {*corpus.passages["lang"], *kept.filter(kind="passage")["lang"]}
-        if lost := [lang for lang in languages if lang not in left]:
+        # A knowledge base is in one language.
+        if corpus.labelled.is_empty() and (lost := [lang for lang in languages if lang not in left]):
             raise UserError(
                 f"no passage in {' or '.join(lost)} is left: data/synthetic/dropped.parquet lists what was written and "
                 "why it is out, so mend the prompt, ask another model or loosen synthesize.filters"
@@ -93,7 +94,7 @@ def write(
         return jobs.queries(writer, settings.queries, sift.passages(corpus, written), languages)
 
     topics = taxonomy.read(settings.topics.taxonomy) if settings.topics.per_topic else []
-    labels = jobs.read_labels(settings.labelled) if settings.labelled.per_label else []
+    labels = corpus.examples(settings.labelled.examples_language) if settings.labelled.per_label else []
     of_passages = {name: into for name, into in settings.translations.items() if into.of == "passages"}
     of_queries = {name: into for name, into in settings.translations.items() if into.of == "queries"}
     run(

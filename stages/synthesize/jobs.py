@@ -12,8 +12,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from stages.shared import jsonl, seeds
-from stages.shared.errors import UserError
+from stages.shared import seeds
 from stages.shared.llm.converse import ask
 from stages.shared.llm.request import Failed, Reply, Request
 from stages.shared.llm.session import Task
@@ -210,30 +209,6 @@ class Label(NamedTuple):
     name: str
     description: str
     texts: list[str]
-
-
-def read_labels(settings: LabelledQueries) -> list[Label]:
-    """The labels of a JSONL file: of the rows that `settings.rows` lets through, one with a description describes its
-    label, one with a text is an example of it."""
-    columns = settings.columns
-    descriptions: dict[str, str] = {}
-    texts: dict[str, list[str]] = {}
-    for place, row in jsonl.rows(settings.path):
-        if any(row.get(column) not in values for column, values in settings.rows.items()):
-            continue
-        label = jsonl.text(row, columns.label, place)
-        if not label:
-            raise UserError(f"{place}: the label is empty: name it or remove the row")
-        if row.get(columns.description):
-            descriptions[label] = jsonl.text(row, columns.description, place)
-        if row.get(columns.text):
-            texts.setdefault(label, []).append(jsonl.text(row, columns.text, place))
-    if not descriptions:
-        raise UserError(
-            f"{settings.path} has no row with {columns.description!r} among synthesize.labelled.rows: "
-            "name its column and the rows in params.yaml"
-        )
-    return [Label(name, text, texts.get(name, [])) for name, text in sorted(descriptions.items())]
 
 
 def labelled(writer: Writer, settings: LabelledQueries, labels: list[Label]) -> list[Task]:

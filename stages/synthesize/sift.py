@@ -9,6 +9,7 @@ import polars as pl
 
 from stages.shared import split, tables
 from stages.shared.collection import SYNTHETIC
+from stages.shared.errors import UserError
 from stages.shared.params import Split, Synthesize
 from stages.synthesize import filters, jobs
 from stages.synthesize.jobs import Row
@@ -22,10 +23,35 @@ class Corpus(NamedTuple):
     passages: pl.DataFrame
     queries: pl.DataFrame
     judgements: pl.DataFrame
+    labelled: pl.DataFrame
+    labels: pl.DataFrame
 
     @staticmethod
     def schemas() -> dict[str, tables.Schema]:
-        return {"passages": tables.PASSAGES, "queries": tables.QUERIES, "judgements": tables.JUDGEMENTS}
+        return {
+            "passages": tables.PASSAGES,
+            "queries": tables.QUERIES,
+            "judgements": tables.JUDGEMENTS,
+            "labelled": tables.LABELLED,
+            "labels": tables.LABELS,
+        }
+
+    def examples(self, language: str) -> list[jobs.Label]:
+        """The labels, with those of their texts in a language that are searched or trained on; raises `UserError` if
+        one lacks a description."""
+        texts = pl.concat(
+            table.filter(lang=language).select(name, "text").rename({name: "id"})
+            for table, name in ((self.passages, "passage"), (self.queries, "query"))
+        )
+        known = self.labelled.filter(split="train", origin="labelled").join(texts, on="id").sort("id")
+        own = dict(known.group_by("label").agg("text").iter_rows())
+        for name, description in self.labels.iter_rows():
+            if not description:
+                raise UserError(
+                    f"the label {name!r} has no description, which synthesize.labelled tells the model: add a table of "
+                    "the role labels to corpus.labelled.tables"
+                )
+        return [jobs.Label(name, description, own.get(name, [])) for name, description in self.labels.iter_rows()]
 
 
 Written = dict[str, list[Row]]
@@ -50,9 +76,12 @@ def _translated(corpus: Corpus, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def queries(corpus: Corpus, written: Written) -> pl.DataFrame:
-    """The corpus's queries and those written so far, with the first passage that answers each."""
+    """The corpus's queries and those written so far, with the first passage that answers each, or the label."""
     first = corpus.judgements.filter(pl.col("relevance") > 0).group_by("query").agg(pl.col("passage").min())
-    own = corpus.queries.join(first, on="query").select("query", "lang", "text", "passage")
+    # Those of a label are translated together, as those of a passage are.
+    labels = corpus.labelled.select("label", query="id")
+    own = corpus.queries.join(first, on="query", how="left").join(labels, on="query", how="left")
+    own = own.select("query", "lang", "text", passage=pl.coalesce("passage", "label")).drop_nulls()
     new = frame(written).filter((pl.col("kind") == "query") & (pl.col("label") == ""))
     return pl.concat([own, new.select(query="item", lang="lang", text="text", passage="passage")])
 
@@ -62,7 +91,7 @@ def sift(
 ) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, dict[str, int]]]:
     """The rows to keep (WRITTEN), those left out (tables.DROPPED), and for each job how many each filter left out."""
     rows = frame(written)
-    texts = pl.concat([_judged(rows, settings, passages(corpus, written)), _given(rows, corpus)])
+    texts = pl.concat([_judged(rows, corpus, passages(corpus, written)), _given(rows, corpus)])
     failed = filters.judge(texts, settings.filters)
     keys = ["item", "lang", "kind"]
     judged = rows.join(failed, on=keys, how="left")
@@ -90,11 +119,9 @@ def sift(
     return kept, dropped.select(*tables.DROPPED).sort("job", *keys), counts
 
 
-def _judged(rows: pl.DataFrame, settings: Synthesize, known: pl.DataFrame) -> pl.DataFrame:
+def _judged(rows: pl.DataFrame, corpus: Corpus, known: pl.DataFrame) -> pl.DataFrame:
     """The rows as `filters.judge` wants them."""
-    described = settings.labelled.per_label and {
-        label.name: label.description for label in jobs.read_labels(settings.labelled)
-    }
+    described = dict(corpus.labels.iter_rows())
     own = rows.filter(kind="passage").select(passage="item", lang="lang", context="text")
     contexts = pl.concat([known.select("passage", "lang", context="text"), own]).unique(["passage", "lang"])
     return (
@@ -133,8 +160,11 @@ def save(
 ) -> None:
     """Write data/synthetic."""
     asked = kept.filter(kind="query")
-    plain = asked.filter(label="").select(query="item", lang="lang", text="text")
-    labelled = asked.filter(pl.col("label") != "").select(query="item", lang="lang", text="text", label="label")
+    queries = asked.select("lang", "text", query="item")
+    labelled = asked.filter(pl.col("label") != "").select(
+        id="item", label="label", kind="kind", origin=pl.lit("synthetic"), split=pl.lit("train")
+    )
+    trained = pl.concat([corpus.labelled.filter(kind="query", split="train")["id"], labelled["id"]])
     # Translations of queries are judged as what they translate.
     judged = asked.filter(pl.col("job").is_in(PARALLEL)).select(
         query="item", passage="passage", relevance=pl.lit(1, pl.Int32)
@@ -148,9 +178,11 @@ def save(
     with tables.replacing(SYNTHETIC) as draft:
         for name, table, schema, order in (
             ("passages", found, tables.PASSAGES, ["passage", "lang"]),
-            ("queries", plain, tables.QUERIES, ["query", "lang"]),
+            ("queries", queries, tables.QUERIES, ["query", "lang"]),
             ("judgements", judgements, tables.JUDGEMENTS, ["query", "passage"]),
-            ("labelled", labelled, tables.LABELLED, ["query", "lang"]),
+            ("labelled", labelled, tables.LABELLED, ["kind", "id"]),
+            # So that `base`, which reads them, does not depend on what is written for other collections.
+            ("entries", queries.filter(pl.col("query").is_in(trained.implode())), tables.QUERIES, ["query", "lang"]),
             ("failures", failures, tables.FAILURES, ["job", "task"]),
             ("dropped", dropped, tables.DROPPED, ["job", "item", "lang", "kind"]),
         ):

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from stages.shared import encoder
+from stages.shared import encoder, romanised
 from stages.shared.errors import UserError
 from tests.checkpoints import WORDS, save_published, save_sentence_transformer, static_model
 
@@ -152,3 +152,21 @@ def test_a_published_static_model_needs_no_torch(tmp_path):
     np.testing.assert_allclose(
         own.encode(texts(), "query"), plain(SentenceTransformer(str(folder)), texts(), "query"), atol=1e-6
     )
+
+
+@pytest.mark.parametrize("kind", ["static", "transformer"])
+def test_queries_are_normalized_and_passages_are_not(kind, tmp_path):
+    raw, clean = ["krna w1!!!", "wwww w1", "नहीं w2"], ["karna w1!", "w w1", "nahi w2"]
+    words = [*WORDS, "krna", "karna", "w", "wwww", "nahi", "नहीं", "w1!", "w1!!!", "!"]
+    if kind == "static":
+        static_model(words=words).save_pretrained(str(tmp_path / "m"), create_model_card=False)
+    else:
+        save_sentence_transformer(tmp_path / "m", "bert", words=words)
+    plain = encoder.load(tmp_path / "m", 4)
+    learnt = romanised.learn({"elongation": True, "script": True, "spelling": True}, ["karna karna krna"], [])
+    (tmp_path / "m" / romanised.FILE).write_text(json.dumps(learnt), encoding="utf-8")
+    own = encoder.load(tmp_path / "m", 4)
+    np.testing.assert_allclose(own.encode(raw, "query"), plain.encode(clean, "query"), atol=1e-6)
+    np.testing.assert_allclose(own.encode(raw, "passage"), plain.encode(raw, "passage"), atol=1e-6)
+    gap = np.abs(own.encode(raw, "query") - plain.encode(raw, "query")).max(axis=1)
+    assert (gap > 1e-3).all()

@@ -17,7 +17,7 @@ from stages.corpus.readers import paths
 from stages.corpus.readers.rows import CHARS, ROWS, batched
 from stages.shared import codes, files, jsonl
 from stages.shared.errors import UserError
-from stages.shared.params import Source
+from stages.shared.params import HubSet, Source
 
 # The way to a value: (translation, en) for the column translation.en.
 Way = tuple[str, ...]
@@ -59,14 +59,22 @@ def read_parquet(source: Source, languages: list[str]) -> Iterator[Batch]:
 
 
 def read_datasets(source: Source, languages: list[str]) -> Iterator[Batch]:
+    name = (source.dataset and source.dataset.name) or source.path
+    # Ids, and so the split, do not depend on where a folder is.
+    label = Path(name).name if Path(name).exists() else name
+    rows = enumerate((row for _, row in hub_rows(source.dataset, source.path)), 1)
+    yield from _dicts(source, languages, name, label, rows)
+
+
+def hub_rows(wanted: HubSet | None, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Rows of a data set of the hub or of the folder `path`, with their places (`name:number`); classes by name."""
     import datasets
     import httpx2
     import pyarrow as pa
 
     # Else a data set that is streamed becomes a subclass of torch's, whose import costs seconds.
     datasets.config.TORCH_AVAILABLE = False
-    wanted = source.dataset
-    name = (wanted and wanted.name) or source.path
+    name = (wanted and wanted.name) or path
     try:
         rows = datasets.load_dataset(
             name,
@@ -75,9 +83,11 @@ def read_datasets(source: Source, languages: list[str]) -> Iterator[Batch]:
             revision=wanted and wanted.revision,
             streaming=True,
         )
-        # Ids, and so the split, do not depend on where a folder is.
-        label = Path(name).name if Path(name).exists() else name
-        yield from _dicts(source, languages, name, label, enumerate(rows, 1))
+        classes = {key: of for key, of in (rows.features or {}).items() if isinstance(of, datasets.ClassLabel)}
+        for number, row in enumerate(rows, 1):
+            # -1 stands for a class that is not told.
+            told = {key: of.int2str(row[key]) for key, of in classes.items() if (row[key] or 0) >= 0}
+            yield f"{name}:{number}", row | told
     except (
         ValueError,
         RuntimeError,

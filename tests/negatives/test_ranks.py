@@ -1,4 +1,4 @@
-"""negatives: against a slow computation, query by query and rank by rank."""
+"""Negatives by rank: against a slow computation, query by query and rank by rank."""
 
 import json
 import random
@@ -6,8 +6,10 @@ import random
 import polars as pl
 import pytest
 
-from stages import negatives
+from stages.negatives import ranks
+from stages.negatives.answers import Answers
 from stages.shared import params, tables
+from stages.shared.collection import Collection
 from stages.shared.errors import UserError
 
 POOL = pl.Series("passage", [f"p{i:02}" for i in range(40)])
@@ -54,6 +56,15 @@ def drawn(seed):
     )
 
 
+NO_LABELS = pl.DataFrame(schema={"kind": pl.String, "id": pl.String, "label": pl.String})
+
+
+def pick(ranked, pool, relevant, judged, strategy, seed, labels=NO_LABELS):
+    passages, queries = pl.DataFrame(schema=tables.PASSAGES), pl.DataFrame(schema=tables.QUERIES)
+    answers = Answers(Collection(passages, queries, relevant, judged, labels), pool)
+    return ranks.pick(ranked, answers, judged, strategy, seed)
+
+
 def left(row, relevant, s):
     """The names that may be kept of one query's list, best first; and what dropped the others."""
     kept, reasons = [], []
@@ -81,7 +92,7 @@ def left(row, relevant, s):
 @pytest.mark.parametrize("seed", range(60))
 def test_what_is_kept_is_what_the_settings_leave(seed):
     (ranked, relevant), settings = made(seed), drawn(seed)
-    table, counts = negatives.pick(ranked, POOL, relevant, NOTHING, settings, seed=1)
+    table, counts = pick(ranked, POOL, relevant, NOTHING, settings, seed=1)
     found = dict(table.select("query", "negatives").iter_rows())
     reasons = dict.fromkeys(
         ["candidates", "relevant", "absolute_margin", "relative_margin", "min_score", "max_score"], 0
@@ -111,7 +122,7 @@ def test_what_is_kept_is_what_the_settings_leave(seed):
 def test_the_mean_scores_reported_are_those_of_what_is_kept():
     ranked, relevant = made(3)
     settings = drawn(3).model_copy(update={"pick": "top", "k": 1, "rank_min": 1, "rank_max": 20})
-    table, counts = negatives.pick(ranked, POOL, relevant, NOTHING, settings, seed=1)
+    table, counts = pick(ranked, POOL, relevant, NOTHING, settings, seed=1)
     scores, positives = [], []
     for row in ranked.join(table.select("query", "negatives"), on="query").iter_rows(named=True):
         by_name = {POOL[n]: s for n, s in zip(row["candidates"], row["scores"], strict=True)}
@@ -137,7 +148,7 @@ OPEN = params.Negatives(
 
 
 def choice(ranked, relevant, seed=1, settings=OPEN):
-    table, _ = negatives.pick(ranked, POOL, relevant, NOTHING, settings, seed)
+    table, _ = pick(ranked, POOL, relevant, NOTHING, settings, seed)
     return dict(table.select("query", "negatives").iter_rows())
 
 
@@ -150,7 +161,7 @@ def test_a_query_keeps_its_choice_whatever_others_there_are():
 def test_a_random_choice_changes_with_the_seed_and_favours_no_rank():
     ranked, relevant = made(1, queries=400)
     assert choice(ranked, relevant, 1) != choice(ranked, relevant, 2)
-    ranks = [
+    found = [
         row["candidates"].index(int(name[1:])) + 1
         for seed in (1, 2, 3)
         for row in ranked.with_columns(
@@ -158,7 +169,7 @@ def test_a_random_choice_changes_with_the_seed_and_favours_no_rank():
         ).iter_rows(named=True)
         for name in row["negatives"]
     ]
-    counts = [ranks.count(r) for r in range(1, 21)]
+    counts = [found.count(r) for r in range(1, 21)]
     # 3600 draws over 20 ranks: 180 each, with a deviation of 13.
     assert min(counts) > 120
     assert max(counts) < 240
@@ -180,7 +191,7 @@ def test_written_negatives_come_first_and_mined_ones_fill_up(seed):
     ranked, relevant = made(seed)
     own = judged(seed, ranked).join(relevant, on=["query", "passage"], how="anti")
     settings = drawn(seed).model_copy(update={"written": True, "k": 2})
-    table, counts = negatives.pick(ranked, POOL, relevant, own, settings, seed=1)
+    table, counts = pick(ranked, POOL, relevant, own, settings, seed=1)
     found = dict(table.select("query", "negatives").iter_rows())
     taken = 0
     for row in ranked.iter_rows(named=True):
@@ -215,11 +226,11 @@ def test_a_written_negative_is_taken_at_any_rank_and_from_outside_the_list():
         (["a", "b", "c", "d"], ["a", "b", "c"]),  # more than are wanted
     ):
         rows = pl.DataFrame([("q00", name) for name in written], schema=NOTHING.schema, orient="row")
-        table, counts = negatives.pick(ranked, POOL, relevant, rows, strategy, seed=1)
+        table, counts = pick(ranked, POOL, relevant, rows, strategy, seed=1)
         assert table["negatives"].to_list() == [wanted]
         assert counts["written"] == min(3, len(written))
         # Off, they are candidates like all others.
-        table, counts = negatives.pick(ranked, POOL, relevant, rows, off, seed=1)
+        table, counts = pick(ranked, POOL, relevant, rows, off, seed=1)
         assert set(table["negatives"][0]) == set(names[1:4])
         assert "written" not in counts
 
@@ -230,12 +241,12 @@ def test_the_score_of_written_negatives_is_in_no_mean():
     strategy = OPEN.model_copy(update={"written": True, "pick": "top"})
     names = [POOL[n] for n in ranked["candidates"][0]]
     rows = pl.DataFrame([("q00", name) for name in names[10:12]], schema=NOTHING.schema, orient="row")
-    table, counts = negatives.pick(ranked, POOL, relevant, rows, strategy, seed=1)
+    table, counts = pick(ranked, POOL, relevant, rows, strategy, seed=1)
     (kept,) = table["negatives"].to_list()
     assert kept[:2] == sorted(names[10:12])
     assert counts["negative_score"] == round(ranked["scores"][0][names.index(kept[2])], 5)
     rows = pl.DataFrame([("q00", name) for name in names[10:13]], schema=NOTHING.schema, orient="row")
-    assert "negative_score" not in negatives.pick(ranked, POOL, relevant, rows, strategy, seed=1)[1]
+    assert "negative_score" not in pick(ranked, POOL, relevant, rows, strategy, seed=1)[1]
 
 
 @pytest.mark.parametrize("size", [2, 3])
@@ -247,10 +258,10 @@ def test_a_pool_smaller_than_k_leaves_what_is_written(size):
     ranked = pl.DataFrame(rows, schema=tables.CANDIDATES, orient="row")
     relevant = pl.DataFrame([("q0", "p00", 1), ("q1", "p00", 1)], schema=tables.JUDGEMENTS, orient="row")
     enough = pl.DataFrame([("q1", name) for name in "xyz"], schema=NOTHING.schema, orient="row")
-    table, counts = negatives.pick(ranked, pool, relevant, enough, strategy, seed=1)
+    table, counts = pick(ranked, pool, relevant, enough, strategy, seed=1)
     assert table.select("query", "negatives").rows() == [("q1", ["x", "y", "z"])]
     assert counts["short"] == 1
-    table, counts = negatives.pick(ranked, pool, relevant, NOTHING, strategy, seed=1)
+    table, counts = pick(ranked, pool, relevant, NOTHING, strategy, seed=1)
     assert table.is_empty()
     assert counts["short"] == 2
 
@@ -265,7 +276,7 @@ def test_a_round_trip_drops_the_queries_whose_passage_is_not_found_so_far_up(dep
     ]
     assert 0 < len(found) < 25
     strategy = OPEN.model_copy(update={"round_trip": depth})
-    table, counts = negatives.pick(ranked, POOL, relevant, NOTHING, strategy, seed=1)
+    table, counts = pick(ranked, POOL, relevant, NOTHING, strategy, seed=1)
     assert table["query"].to_list() == found
     assert (counts["queries"], counts["round_trip"]) == (25, 25 - len(found))
     # Those that stay keep what they had.
@@ -278,9 +289,28 @@ def test_a_round_trip_that_finds_nothing_leaves_nothing():
     ranked, relevant = made(7)
     unknown = relevant.with_columns(passage=pl.lit("nowhere"))
     strategy = OPEN.model_copy(update={"round_trip": 20})
-    table, counts = negatives.pick(ranked, POOL, unknown, NOTHING, strategy, seed=1)
+    table, counts = pick(ranked, POOL, unknown, NOTHING, strategy, seed=1)
     assert table.is_empty()
     assert counts == {"queries": 25, "round_trip": 25}
+
+
+@pytest.mark.parametrize("label", ["odd", None])
+def test_passages_of_the_query_s_label_answer_it(label):
+    """Every other passage is odd, the others have no label; neither has a query without one."""
+    ranked, relevant = made(5)
+    rows = [("passage", name, "odd") for name in POOL[1::2]]
+    rows += [("query", name, label) for name in ranked["query"] if label]
+    labels = pl.DataFrame(rows, schema=NO_LABELS.schema, orient="row")
+    settings = OPEN.model_copy(update={"pick": "top", "round_trip": 1})
+    table, counts = pick(ranked, POOL, relevant, NOTHING, settings, 1, labels)
+    wanted = {}
+    for row in ranked.iter_rows(named=True):
+        own = {*relevant.filter(query=row["query"])["passage"], *(POOL[1::2] if label else [])}
+        names = [POOL[n] for n in row["candidates"]]
+        if names[0] in own:
+            wanted[row["query"]] = [name for name in names if name not in own][:3]
+    assert dict(table.select("query", "negatives").iter_rows()) == wanted
+    assert counts["round_trip"] == 25 - len(wanted) > 0
 
 
 DIRECTIONS = [(q, c) for q in ("en", "ko") for c in ("en", "ko")]

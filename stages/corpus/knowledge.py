@@ -1,0 +1,244 @@
+"""A labelled knowledge base as a corpus (arXiv 2506.02527, algorithm 1, step 1).
+
+Of each label's entries a share, drawn by seed, is the index (N1): these are the passages, in one language. The others
+(N2) are queries, in every language that the source has, of train, dev or test; queries that are synthetic, or of dev or
+test by the source's own account, join them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from stages.corpus.clean import clean
+from stages.corpus.output import Output, spread
+from stages.corpus.readers import tabular
+from stages.shared import labelled, records, seeds, sketches, split, tables
+from stages.shared.errors import UserError
+from stages.shared.params import SPLITS, Corpus, Labelled, LabelledTable
+
+log = logging.getLogger("corpus")
+TEXTS: tables.Schema = {
+    "place": pl.String,
+    "table": pl.String,
+    "role": pl.String,
+    "id": pl.String,
+    "label": pl.String,
+    "lang": pl.String,
+    "text": pl.String,
+}
+# In whose favour a text that stands twice is decided: what is measured on is not trained on.
+ORDER = ("test", "dev", "entries", "synthetic")
+
+
+def build(settings: Corpus, languages: list[str], seed: int, draft: Path) -> dict[str, Any]:
+    """Write the tables into the folder `draft`, and return what was counted."""
+    base = settings.labelled
+    assert base is not None  # params.Corpus has checked it
+    left_out: Counter[str] = Counter()
+    descriptions, found = read(settings, base, languages)
+    counted = Counter(found.unique(["table", "id"])["table"].to_list())
+    texts = distinct(cleaned(found, settings, left_out), settings.duplicates.exact, left_out)
+    if settings.limit:
+        beyond = texts.filter(role="entries")["id"].unique(maintain_order=True)[settings.limit :]
+        texts = texts.filter(~pl.col("id").is_in(beyond.implode()))
+    rows = share(texts, base, settings, seed)
+    passages = texts.join(rows.filter(split="index"), on="id", how="semi").filter(lang=base.language)
+    if passages.is_empty():
+        raise UserError(f"{settings.path} has no entry in {base.language}: check corpus.labelled")
+    asked = texts.join(rows.filter(pl.col("split") != "index"), on="id", how="semi")
+    searched = rows.filter(split="index")["label"].unique().sort()
+    untrained = searched.filter(~searched.is_in(rows.filter(split="train")["label"].implode())).to_list()
+    unsearched = sorted({*rows["label"], *descriptions} - set(searched))
+    lost = rows.filter((pl.col("split") != "index") & pl.col("label").is_in(unsearched))
+    left_out["whose label no entry of the index has"] = lost.height
+    rows = rows.join(lost, on="id", how="anti")
+    asked = asked.join(rows, on="id", how="semi").join(passages, on="id", how="anti")
+    names = sorted({*searched, *asked["label"]})
+    with Output(draft) as output:
+        output.write(
+            "passages",
+            passages.select(
+                passage="id", lang="lang", title=pl.lit(""), text="text", stratum="label", split=pl.lit("train")
+            ).sort("passage"),
+        )
+        output.write("queries", asked.select("lang", "text", query="id").sort("query", "lang"))
+    members = rows.select(
+        "id",
+        "label",
+        kind=pl.when(pl.col("split") == "index").then(pl.lit("passage")).otherwise(pl.lit("query")),
+        origin=pl.when(pl.col("role") == "synthetic").then(pl.lit("synthetic")).otherwise(pl.lit("labelled")),
+        split=pl.when(pl.col("split") == "index").then(pl.lit("train")).otherwise(pl.col("split")),
+    )
+    write(
+        draft,
+        members.select(*tables.LABELLED).sort("kind", "id"),
+        pl.DataFrame([(name, descriptions.get(name, "")) for name in names], tables.LABELS, orient="row"),
+        given(Path(settings.path) / base.similarity, names) if base.similarity else None,
+    )
+    for what, some in (("no training query", untrained), ("no entry in the index", unsearched)):
+        if some:
+            log.warning(f"labels with {what}: {', '.join(some)}")
+    sizes = dict(rows.group_by("split").len().iter_rows())
+    return {
+        "read": dict(sorted(counted.items())),
+        "left_out": {reason: count for reason, count in sorted(left_out.items()) if count},
+        "noted": {},
+        "duplicates": {},
+        "passages": {base.language: {name: output.splits[base.language, name] for name in SPLITS}},
+        "characters": {base.language: spread(output.lengths[base.language])},
+        "queries": dict(sorted(output.queries.items())),
+        "shares": {},
+        "labels": {
+            "labels": len(names),
+            **{name: sizes.get(name, 0) for name in ("index", *SPLITS)},
+            "synthetic": rows.filter(role="synthetic").height,
+            "untrained": untrained,
+            "unsearched": unsearched,
+        },
+    }
+
+
+def nothing(draft: Path) -> None:
+    """Write the tables of labels for a collection that has none."""
+    write(draft, pl.DataFrame(schema=tables.LABELLED), pl.DataFrame(schema=tables.LABELS), None)
+
+
+def write(draft: Path, members: pl.DataFrame, labels: pl.DataFrame, likeness: pl.DataFrame | None) -> None:
+    tables.write(members, draft / "labelled.parquet", tables.LABELLED)
+    tables.write(labels, draft / "labels.parquet", tables.LABELS)
+    if likeness is None:
+        likeness = pl.DataFrame(schema=tables.SIMILARITY)
+    tables.write(likeness, draft / "similarity.parquet", tables.SIMILARITY)
+
+
+def read(settings: Corpus, base: Labelled, languages: list[str]) -> tuple[dict[str, str], pl.DataFrame]:
+    """The labels' descriptions, and all texts (TEXTS), a row for each language of a row of the source."""
+    descriptions: dict[str, str] = {}
+    found: list[tuple[str, ...]] = []
+    places: dict[str, str] = {}
+    for name, table in sorted(base.tables.items(), key=lambda item: (*ORDER, "labels").index(item[1].role)):
+        columns = _columns(table, base, settings, languages)
+        begun = len(found)
+        for row in _rows(settings, table, columns):
+            if table.role == "labels":
+                descriptions[row.label] = row.description
+                continue
+            if row.id in places:
+                raise UserError(f"{row.place} repeats the id {row.id!r} of {places[row.id]}: ids must differ")
+            places[row.id] = row.place
+            found += [(row.place, name, table.role, row.id, row.label, lang, text) for lang, text in row.texts.items()]
+        if table.role != "labels" and len(found) == begun:
+            wanted = ", ".join(map(repr, columns.values()))
+            raise UserError(
+                f"corpus.labelled.tables.{name} has no row with a text in {wanted}: check its file, rows and columns"
+            )
+    return descriptions, pl.DataFrame(found, TEXTS, orient="row")
+
+
+def _columns(table: LabelledTable, base: Labelled, settings: Corpus, languages: list[str]) -> dict[str, str]:
+    """The column of the text in each language."""
+    template = table.columns.text or ""
+    if "{lang}" not in template:
+        return {table.language or base.language: template} if template else {}
+    return {lang: template.replace("{lang}", settings.codes.get(lang, lang)) for lang in languages}
+
+
+def _rows(settings: Corpus, table: LabelledTable, columns: dict[str, str]) -> Iterator[labelled.Labelled]:
+    if table.dataset:
+        name = table.dataset.name or settings.path
+        found: Iterable[tuple[str, dict[str, Any]]] = tabular.hub_rows(table.dataset, settings.path)
+        yield from labelled.parse(found, f"{name}/{table.dataset.split}", table.rows, table.columns, columns)
+        return
+    path = Path(settings.path) / (table.file or "")
+    if not path.is_file():
+        raise UserError(f"{path} is no file: check corpus.path, and the file of each of corpus.labelled.tables")
+    yield from labelled.parse(records.rows(path), path.name, table.rows, table.columns, columns)
+
+
+def cleaned(texts: pl.DataFrame, settings: Corpus, left_out: Counter[str]) -> pl.DataFrame:
+    """`texts` in the corpus's normal form, those that are of use."""
+    rows = texts.with_columns(stratum=pl.lit(""), title_text=pl.lit("")).rename({"text": "text_text"})
+    rows = clean(rows, ["text"], settings)
+    left_out.update(dict(rows["reason"].drop_nulls().value_counts().iter_rows()))
+    return rows.filter(pl.col("reason").is_null()).rename({"text_text": "text"}).select(*TEXTS)
+
+
+def distinct(texts: pl.DataFrame, duplicates: bool, left_out: Counter[str]) -> pl.DataFrame:
+    """`texts` without rows of the source that repeat an earlier one's text in some language, under whichever label."""
+    if not duplicates:
+        return texts
+    keyed = texts.with_columns(plain=sketches.plain(pl.col("text"))).with_row_index()
+    first = keyed.with_columns(
+        pl.col("id", "label").first().over("lang", "plain").name.prefix("first_"),
+        first_role=pl.col("role").first().over("lang", "plain"),
+    )
+    again = first.filter(pl.col("id") != pl.col("first_id")).unique("id", maintain_order=True)
+    held_out = pl.col("first_role").is_in(["dev", "test"]) & ~pl.col("role").is_in(["dev", "test"])
+    other = pl.col("label") != pl.col("first_label")
+    reason = (
+        pl.when(held_out)
+        .then(pl.lit("that repeat a query of dev or test"))
+        .when(other)
+        .then(pl.lit("that repeat a text of another label"))
+        .otherwise(pl.lit("that are duplicates"))
+    )
+    left_out.update(again.select(reason.alias("reason"))["reason"].to_list())
+    return texts.join(again, on="id", how="anti", maintain_order="left")
+
+
+def share(texts: pl.DataFrame, base: Labelled, settings: Corpus, seed: int) -> pl.DataFrame:
+    """Columns id, label, role and split (index, train, dev or test), a row for each row of the source.
+
+    Of a label's n entries round(n x index) are searched, one at least, and one at least is not if there are two. A
+    single entry is searched.
+    """
+    rows = texts.group_by("id", maintain_order=True).agg(
+        pl.col("role", "label").first(), searchable=(pl.col("lang") == base.language).any()
+    )
+    order = pl.Series(seeds.numbers(f"{seed}/index", rows["id"].to_list()))
+    rows = rows.with_columns(order=order).sort("label", "order")
+    entry = (pl.col("role") == "entries") & pl.col("searchable")
+    size = entry.sum().over("label")
+    index = (size * base.index).round().clip(1, pl.max_horizontal(size - 1, 1))
+    place = pl.int_range(pl.len()).over("label", entry)
+    rows = rows.with_columns(split=pl.when(entry & (place < index)).then(pl.lit("index")).otherwise(pl.col("role")))
+    drawn = rows.filter(pl.col("split").is_in(["entries", "synthetic"]))
+    # Each kind gives dev and test its share.
+    parts = [rows.join(drawn, on="id", how="anti")]
+    for _, some in drawn.group_by("role", maintain_order=True):
+        strata = some["label"].rle_id().to_numpy()
+        splits = split.draw(strata, some["order"].to_numpy(), np.ones(len(some), np.int64), settings.split)
+        parts.append(some.with_columns(split.named(splits).alias("split")))
+    return pl.concat(parts).select("id", "label", "role", "split").sort("id")
+
+
+def given(path: Path, labels: list[str]) -> pl.DataFrame:
+    """The likeness of labels that a user gives (tables.SIMILARITY): a CSV or TSV file whose first line has the labels,
+    and each other line a label and its likeness to them."""
+    if not path.is_file():
+        raise UserError(f"{path} is no file: corpus.labelled.similarity names a file beneath corpus.path")
+    lines = records.separated(path, "\t" if path.suffix == ".tsv" else ",")
+    _, header = next(lines, ("", []))
+    columns = {name.strip(): at for at, name in enumerate(header) if at}
+    if missing := [name for name in labels if name not in columns]:
+        raise UserError(f"{path}:1 lacks the label {missing[0]!r}: add its column")
+    values: dict[str, list[float]] = {}
+    for place, fields in lines:
+        try:
+            numbers = [float(fields[columns[name]]) for name in labels]
+        except (ValueError, IndexError):
+            raise UserError(f"{place} is no row of likenesses: write a label and {len(header) - 1} numbers") from None
+        if not np.isfinite(numbers).all() or min(numbers) < 0:
+            raise UserError(f"{place} has a likeness below 0, or none: write numbers of 0 and more")
+        values[fields[0].strip()] = numbers
+    if missing := [name for name in labels if name not in values]:
+        raise UserError(f"{path} lacks the label {missing[0]!r}: add its row")
+    rows = [("given", name, values[name]) for name in labels]
+    return pl.DataFrame(rows, tables.SIMILARITY, orient="row")

@@ -1,0 +1,168 @@
+"""negatives: for each strategy, k passages are kept as a query's negatives.
+
+By the teacher's ranks (ranks.py): filters look at raw ranks and at scores beside the positive's (NV-Retriever, arXiv
+2407.15831: `relative_margin` 0.05 is its TopK-PercPos at 95 %). By how alike the labels of query and passage are
+(labels.py; arXiv 2506.02527). Beside them or alone, some drawn from all passages. A passage that answers the query, in
+any language, is never kept. What each filter dropped is reported.
+"""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from stages.negatives import labels, ranks
+from stages.negatives.answers import Answers
+from stages.shared import collection, errors, params, sampling, tables
+from stages.shared.collection import Collection
+from stages.shared.params import Negatives
+
+log = logging.getLogger("negatives")
+CANDIDATES = Path("data/candidates")
+OUT = Path("data/negatives")
+REPORT = Path("metrics/negatives.json")
+
+Counts = dict[str, dict[str, int | float]]
+
+
+def main() -> None:
+    strategies, languages, seed = params.read("negatives", "languages", "seed")
+    pool = tables.read(CANDIDATES / "pool.parquet", tables.POOL)["passage"]
+    stored = collection.read(languages)
+    answers = Answers(stored, pool)
+    report: dict[str, Counts] = {}
+    with tables.replacing(OUT) as draft:
+        for name, strategy in strategies.items():
+            pick = by_rank if strategy.by_rank else by_query
+            table, report[name] = pick(name, strategy, stored, answers, languages, seed)
+            if table.is_empty():
+                raise errors.UserError(
+                    f"negatives.{name} leaves no query {strategy.k} negatives: "
+                    + ("widen its ranks, margins or scores" if strategy.by_rank else "set its direction to each")
+                )
+            tables.write(table.sort("query", "query_lang", "corpus_lang"), draft / f"{name}.parquet", tables.NEGATIVES)
+            for direction, counts in report[name].items():
+                log.info(f"{name} {direction}: " + ", ".join(f"{k} {v:,}" for k, v in counts.items()))
+    tables.write_json(report, REPORT)
+
+
+def by_rank(
+    name: str, strategy: Negatives, stored: Collection, answers: Answers, languages: list[str], seed: int
+) -> tuple[pl.DataFrame, Counts]:
+    """The strategy's negatives (tables.NEGATIVES), and counts by direction in which they were mined."""
+    ranked = tables.read(CANDIDATES / "ranked.parquet", tables.CANDIDATES)
+    parts, report = [pl.DataFrame(schema=tables.NEGATIVES)], {}
+    for query_lang, corpus_lang in _directions(strategy, languages):
+        rows = ranked.filter(query_lang=query_lang, corpus_lang=corpus_lang)
+        if rows.is_empty():  # of a knowledge base, which is in one language
+            continue
+        table, counts = ranks.pick(rows, answers, stored.negatives, strategy, seed)
+        if strategy.random:
+            drawn = _random(name, strategy, answers, table["query"], table.select("query", passage="negatives"), seed)
+            table = table.with_columns(negatives=pl.concat_list("negatives", drawn))
+        parts.append(table)
+        report[f"{query_lang}-{corpus_lang}"] = counts
+    table = pl.concat(parts)
+    if strategy.direction != "each":
+        # The same passages in every direction: the compositions then differ in language alone.
+        asked = ranked.select("query", "query_lang", "corpus_lang")
+        table = asked.join(table.select("query", "negatives"), on="query")
+    return table.select(*tables.NEGATIVES), report
+
+
+def by_query(
+    name: str, strategy: Negatives, stored: Collection, answers: Answers, languages: list[str], seed: int
+) -> tuple[pl.DataFrame, Counts]:
+    """As `by_rank`, but chosen by labels or at random alone: the same passages in all of a query's languages.
+
+    The counts: `queries`; by labels also `unlabelled` queries, which get no row; `likeness` of their labels and those
+    of what was chosen for them, and `likeness_at_random`, that of all passages with another label, as means.
+    """
+    training = stored.queries.filter(split="train").select("query", query_lang="lang")
+    searched = stored.passages.select(corpus_lang="lang").unique()
+    mined = pl.DataFrame(
+        _directions(strategy, languages), {"query_lang": pl.String, "corpus_lang": pl.String}, orient="row"
+    )
+    mined = mined.join(searched, on="corpus_lang", how="semi", maintain_order="left")
+    asked = training.join(mined, on="query_lang", how="semi")["query"].unique().sort()
+    own = answers.labels_of(asked)
+    chosen = np.empty((len(asked), 0), np.int64)
+    facts = pl.DataFrame({"query": asked})
+    if strategy.labels and strategy.chosen:
+        measured = any(measure != "path" for measure in strategy.labels.similarity)
+        similarity = (
+            tables.read(CANDIDATES / "similarity.parquet", tables.SIMILARITY)
+            if measured
+            else pl.DataFrame(schema=tables.SIMILARITY)
+        )
+        likeness = labels.matrix(answers.names, strategy.labels, similarity, seed)
+        asked, own = asked.filter(pl.Series(own >= 0)), own[own >= 0]
+        chosen = labels.pick(name, strategy, answers, asked, likeness, seed)
+        entries = np.bincount(answers.labels[answers.labels >= 0], minlength=len(answers.names)) * 1.0
+        others = entries * (1 - np.eye(len(entries)))
+        at_random = (likeness * others).sum(axis=1) / np.maximum(others.sum(axis=1), 1)
+        found = pl.DataFrame(
+            {
+                "query": asked,
+                "likeness": likeness[own[:, None], answers.labels[chosen]].mean(axis=1),
+                "likeness_at_random": at_random[own],
+            }
+        )
+        facts = facts.join(found, on="query", how="left")
+    table = pl.DataFrame({"query": asked, "negatives": _names(chosen, answers.pool)})
+    if strategy.random:
+        drawn = _random(name, strategy, answers, asked, table.select("query", passage="negatives"), seed)
+        table = table.with_columns(negatives=pl.concat_list("negatives", drawn))
+    report: Counts = {}
+    for query_lang, corpus_lang in mined.iter_rows():
+        of_way = facts.join(training.filter(query_lang=query_lang), on="query", how="semi")
+        if of_way.is_empty():
+            continue
+        counts = report[f"{query_lang}-{corpus_lang}"] = {"queries": len(of_way)}
+        if "likeness" in of_way.columns:
+            counts["unlabelled"] = of_way["likeness"].null_count()
+        for fact in of_way.columns[1:]:
+            if of_way[fact].count():
+                counts[fact] = round(float(of_way[fact].mean()), 5)  # type: ignore[arg-type]
+    rows = (
+        training.join(searched, how="cross") if strategy.direction != "each" else training.join(mined, on="query_lang")
+    )
+    return rows.join(table, on="query").select(*tables.NEGATIVES), report
+
+
+def _directions(strategy: Negatives, languages: list[str]) -> list[tuple[str, str]]:
+    """The query and corpus languages in which the strategy's negatives are mined."""
+    return [(q, c) for q in languages for c in languages if strategy.direction in ("each", f"{q}-{c}")]
+
+
+def _random(
+    name: str, strategy: Negatives, answers: Answers, queries: pl.Series, taken: pl.DataFrame, seed: int
+) -> pl.Series:
+    """`strategy.random` names for each query, drawn from all passages that do not answer it and are not `taken` (query,
+    passage: a list)."""
+    taken = taken.explode("passage")
+    judged, picked = (answers.pairs(queries, table) for table in (answers.judged, taken))
+    excluded = (np.concatenate([judged[0], picked[0]]), np.concatenate([judged[1], picked[1]]))
+    own = answers.labels_of(queries)
+    try:
+        drawn = sampling.outside(
+            queries.to_list(), own, answers.labels, excluded, strategy.random, f"{seed}/negatives/random"
+        )
+    except sampling.Short as short:
+        of = f" of the label {answers.names[own[short.row]]!r}" if own[short.row] >= 0 else ""
+        raise errors.UserError(
+            f"negatives.{name} wants {strategy.random} random passages, but only {short.left} are left that do not "
+            f"answer the query {queries[short.row]!r}{of}: lower k and random"
+        ) from None
+    return _names(drawn, answers.pool)
+
+
+def _names(numbers: np.ndarray, pool: pl.Series) -> pl.Series:
+    """The names of passages, as lists: `numbers` of shape [queries, any]."""
+    flat = pool.gather(pl.Series(numbers.reshape(-1), dtype=pl.UInt32))
+    return flat.reshape(numbers.shape).cast(pl.List(pl.String)).alias("negatives")
+
+
+if __name__ == "__main__":
+    errors.run(main)

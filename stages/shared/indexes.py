@@ -1,0 +1,140 @@
+"""The index of a knowledge base: its labelled entries and their vectors, made for one model, in a folder.
+
+`entries.parquet` (ENTRIES) and `index.faiss` (exact inner product) have the same rows; `manifest.json` says of which
+model and which entries they are. An index answers with the model it was made with, or not at all: another one's
+vectors would give nonsense that looks like answers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import faiss
+import numpy as np
+import polars as pl
+
+from stages.shared import embeddings, models, tables
+from stages.shared.errors import UserError
+from stages.shared.state import STATE
+
+# Of the folder's layout.
+FORMAT = 1
+INDEXES = models.MODELS / "indexes"
+ENTRIES: tables.Schema = {"entry": pl.String, "label": pl.String, "text": pl.String}
+# Bytes of a model from which its digest is remembered; fewer are read in 50 ms.
+LARGE = 2**25
+# Nanoseconds: clocks of file systems tick slowly, and what changed just now could change again within the same tick.
+TICKS = 2e9
+
+
+class Index(NamedTuple):
+    entries: pl.DataFrame  # ENTRIES
+    vectors: np.ndarray  # float32, shape [entries, dimension]
+    manifest: dict[str, Any]
+
+
+def save(folder: Path, entries: pl.DataFrame, vectors: np.ndarray, model: str, digest: str, path: str) -> None:
+    """Write an index: of `entries` read from `path`, encoded by the model in the folder `model`, whose digest is
+    `digest`."""
+    with tables.replacing(folder) as draft:
+        tables.write(entries, draft / "entries.parquet", ENTRIES)
+        index = faiss.IndexFlatIP(vectors.shape[1])
+        index.add(vectors)
+        faiss.write_index(index, str(draft / "index.faiss"))
+        manifest = {
+            "format": FORMAT,
+            "model": model,
+            "model_digest": digest,
+            "path": path,
+            "entries_digest": _digest(draft / "entries.parquet"),
+            "entries": entries.height,
+            "labels": entries["label"].n_unique(),
+            "dimension": vectors.shape[1],
+        }
+        tables.write_json(manifest, draft / "manifest.json")
+
+
+def load(folder: Path, model: Path) -> Index:
+    """The index in `folder`; raises `UserError` if it is not whole, of another format, or made with another model than
+    the one that is in the folder `model` now."""
+    again = f"run `dvc repro index@{folder.name}`"
+    manifest = _manifest(folder)
+    if manifest["format"] != FORMAT:
+        raise UserError(f"{folder} has the format {manifest['format']}, this code reads {FORMAT}: {again}")
+    if manifest.get("model_digest") != digest(model):
+        made = manifest.get("model")
+        changed = "before it changed" if made == str(model) else f"but that of {made}"
+        raise UserError(f"{folder} is not an index of the model in {model}, {changed}: {again}")
+    try:
+        if _digest(folder / "entries.parquet") != manifest["entries_digest"]:
+            raise ValueError("entries.parquet")
+        entries = tables.read(folder / "entries.parquet", ENTRIES)
+        index = faiss.read_index(str(folder / "index.faiss"))
+        if (index.ntotal, index.d) != (entries.height, manifest["dimension"]):
+            raise ValueError("index.faiss")
+        held = faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d)  # type: ignore[attr-defined]
+        vectors = held.reshape(index.ntotal, index.d).copy()  # faiss frees its own with the index
+    except (OSError, RuntimeError, ValueError, KeyError, AttributeError):
+        raise UserError(f"{folder} is not whole: {again}") from None
+    return Index(entries, vectors, manifest)
+
+
+def find(model: Path) -> Path:
+    """The folder of the one index of the model in the folder `model`; raises `UserError` if there are none or more."""
+    found = [f.parent for f in sorted(INDEXES.glob("*/manifest.json")) if Path(_manifest(f.parent)["model"]) == model]
+    if not found:
+        raise UserError(f"{model} has no index: add indexes.<name> to params.yaml and run `dvc repro index@<name>`")
+    if len(found) > 1:
+        raise UserError(f"{model} has the indexes {', '.join(map(str, found))}: name one of them with --index")
+    return found[0]
+
+
+def digest(model: Path) -> str:
+    """A digest of the files of a model.
+
+    Reading gigabytes takes seconds, so of a large model it is remembered beside what the system says of its files:
+    name, size, inode, and when content and inode last changed. No exchange of a file leaves all of them as they were,
+    since the last cannot be set.
+    """
+    if not (model / "modules.json").is_file():
+        raise UserError(f"{model} holds no model (modules.json is missing): run `dvc repro`, or mend the name")
+    files = {str(f.relative_to(model)): f.stat() for f in sorted(model.rglob("*")) if f.is_file()}
+    # Outside a checkout that has the folder nothing is remembered.
+    if sum(s.st_size for s in files.values()) < LARGE or not STATE.is_dir():
+        return embeddings.content(model)
+    seen = {name: [s.st_size, s.st_ino, s.st_mtime_ns, s.st_ctime_ns] for name, s in files.items()}
+    memory = STATE / "digests" / f"{hashlib.blake2b(str(model.resolve()).encode(), digest_size=16).hexdigest()}.json"
+    try:
+        held = json.loads(memory.read_text(encoding="utf-8"))
+        if held["files"] == seen:
+            return str(held["digest"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    found = embeddings.content(model)
+    if time.time_ns() - max(s.st_ctime_ns for s in files.values()) > TICKS:
+        with contextlib.suppress(OSError):
+            tables.write_json({"files": seen, "digest": found}, memory)
+    return found
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    again = f"run `dvc repro index@{folder.name}`"
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        if isinstance(manifest["model"], str) and "format" in manifest:
+            return manifest
+    except FileNotFoundError:
+        raise UserError(f"{folder} holds no index (manifest.json is missing): {again}") from None
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise UserError(f"{folder} is not whole: {again}")
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "blake2b").hexdigest()[:32]

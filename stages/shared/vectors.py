@@ -1,0 +1,182 @@
+"""Vectors of single texts, kept outside DVC's outputs: of a knowledge base that changes, only what is new is encoded.
+
+One SQLite file for each way to encode holds a text's vector under the text's digest, with a checksum (SQLite has none).
+What `embeddings` keeps for a teacher is laid out for millions of texts that are read in order and hardly change: there
+a new text costs the block that it is in, some 2,048 texts. Here it costs itself.
+
+A vector must not tell what else was encoded with it, or an index would be other bytes after an update than when built
+anew. The means of a table's rows do not. Of a transformer the last bits depend on padding and on the batch's shape,
+by which matrix products choose the order of their sums, but not on the batch's other rows: so the texts of a batch have
+equally many tokens, and for each number of tokens all batches have one shape, filled up with repeats. (One by one
+short texts take three to seven times as long.) Another machine may give other last bits all the same.
+
+Several processes may share a file. Whatever is wrong with it is a warning, and the texts are encoded again; it may be
+deleted at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import sqlite3
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from stages.shared.encoder import PROMPT_NAMES, Encoder, Role
+from stages.shared.state import STATE
+
+log = logging.getLogger(__name__)
+# Of how the vectors are made and stored; another number begins anew.
+VERSION = 1
+# Texts that are committed at once: what a kill may lose.
+CHUNK = 2048
+# Tokens of a batch.
+TOKENS = 256
+# Keys of a query; SQLite takes 999 at least.
+KEYS = 500
+DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+class Kept:
+    """An encoder whose vectors are kept, text by text.
+
+    Args:
+        encoder: encodes what is not there yet; its own batches must hold `TOKENS` texts or more.
+        identity: all that shapes its vectors: the model (a digest of its files) and how it is run.
+    """
+
+    def __init__(self, encoder: Encoder, identity: list[Any]) -> None:
+        self.encoder = encoder
+        self.files = {
+            role: STATE / "vectors" / f"{_digest(json.dumps([VERSION, identity, role])).hex()}.sqlite"
+            for role in PROMPT_NAMES
+        }
+
+    def encode(self, texts: list[str], role: Role) -> np.ndarray:
+        """As `Encoder.encode`; equal texts are best given once (`encoder.encode_distinct`)."""
+        empty = self.encoder.encode([], role)
+        if not texts:
+            return empty
+        # Not every transformer tells its dimension.
+        dimension = empty.shape[1] or self.encoder.encode(texts[:1], role).shape[1]
+        vectors = np.empty((len(texts), dimension), np.float32)
+        keys = [_digest(text) for text in texts]
+        with _Store(self.files[role]) as store:
+            missing = store.read(keys, vectors)
+            with tqdm(total=len(missing), desc=f"{role} vectors", unit=" texts", disable=len(missing) <= CHUNK) as bar:
+                fresh: list[int] = []
+                for batch in self._batches([texts[row] for row in missing], role):
+                    rows = [missing[i] for i in batch]
+                    # A shape is filled up with repeats, whose vectors are the same.
+                    vectors[rows] = self.encoder.encode([texts[row] for row in rows], role)
+                    fresh += dict.fromkeys(rows)
+                    bar.update(len(set(rows)))
+                    if len(fresh) >= CHUNK:
+                        store.write(keys, vectors, fresh)
+                        fresh = []
+                store.write(keys, vectors, fresh)
+        log.info(f"{role}: {len(missing):,} of {len(texts):,} texts encoded, the others' vectors were kept")
+        return vectors
+
+    def _batches(self, texts: list[str], role: Role) -> Iterator[list[int]]:
+        """Numbers of `texts`, cut into what is encoded at once; a batch may repeat its last."""
+        model = getattr(self.encoder, "model", None)
+        if model is None:
+            yield from (list(range(at, min(at + CHUNK, len(texts)))) for at in range(0, len(texts), CHUNK))
+            return
+        lengths = np.full(len(texts), TOKENS)  # one by one, if the model has no tokenizer of texts
+        if texts and callable(model.tokenizer):
+            prompt = model.prompts.get(PROMPT_NAMES[role]) or ""
+            cut = {"truncation": True, "max_length": model.max_seq_length}
+            lengths = np.array([len(ids) for ids in model.tokenizer([prompt + t for t in texts], **cut)["input_ids"]])
+        for length in np.unique(lengths):
+            own = np.flatnonzero(lengths == length).tolist()
+            size = max(1, TOKENS // max(1, int(length)))
+            for at in range(0, len(own), size):
+                batch = own[at : at + size]
+                yield batch + batch[-1:] * (size - len(batch))
+
+
+class _Store:
+    """A file of vectors; while it cannot be used, `db` is None and nothing is found or kept."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.db: sqlite3.Connection | None = None
+
+    def __enter__(self) -> _Store:
+        self._open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def read(self, keys: list[bytes], vectors: np.ndarray) -> list[int]:
+        """Fill in the `vectors` that are there, and return the rows of the others."""
+        rows = {key: row for row, key in enumerate(keys)}
+        missing, bad = set(range(len(keys))), 0
+        for at in range(0, len(keys), KEYS):
+            part = keys[at : at + KEYS]
+            marks = ", ".join("?" * len(part))
+            try:
+                for key, vector, check in self._execute(f"SELECT * FROM vectors WHERE text IN ({marks})", part):
+                    if len(vector) != vectors[0].nbytes or zlib.crc32(key + vector) != check:
+                        bad += 1
+                        continue
+                    vectors[rows[key]] = np.frombuffer(vector, np.float32)
+                    missing.discard(rows[key])
+            except sqlite3.Error as error:
+                self._fail(error)
+        if bad:
+            log.warning(f"{self.file} is damaged: {bad:,} texts are encoded again")
+        return sorted(missing)
+
+    def write(self, keys: list[bytes], vectors: np.ndarray, rows: list[int]) -> None:
+        """Keep the vectors of `rows`, all or none."""
+        held = [(keys[row], vectors[row].tobytes()) for row in rows]
+        try:
+            self._execute("BEGIN IMMEDIATE")
+            if self.db is not None:
+                self.db.executemany(
+                    "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)",
+                    [(key, vector, zlib.crc32(key + vector)) for key, vector in held],
+                )
+            self._execute("COMMIT")
+        except sqlite3.Error as error:
+            self._fail(error)
+
+    def _open(self) -> None:
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            self.db = sqlite3.connect(self.file, timeout=60, isolation_level=None)
+            self.db.execute("CREATE TABLE IF NOT EXISTS vectors (text BLOB PRIMARY KEY, vector BLOB, checksum INTEGER)")
+        except (sqlite3.Error, OSError) as error:
+            self._fail(error)
+
+    def _close(self) -> None:
+        if self.db is not None:
+            self.db.close()
+        self.db = None
+
+    def _execute(self, statement: str, values: list[bytes] | tuple[()] = ()) -> Any:
+        return self.db.execute(statement, values) if self.db is not None else ()
+
+    def _fail(self, error: sqlite3.Error | OSError) -> None:
+        self._close()
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGE:
+            log.warning(f"{self.file} is damaged ({error}): its texts are encoded again")
+            for file in (self.file, self.file.with_name(self.file.name + "-journal")):
+                file.unlink(missing_ok=True)
+            self._open()
+        else:
+            log.warning(f"{self.file} cannot be used ({error}): vectors are not kept")
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
