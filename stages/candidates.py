@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from stages.shared import collection, embeddings, encoder, errors, models, params, search, tables
+from stages.shared import collection, embeddings, encoder, errors, files, models, params, search, tables
 
 log = logging.getLogger("candidates")
 OUT = Path("data/candidates")
@@ -84,14 +84,14 @@ def load_teacher(
         loaded = encoder.load(models.BASE, batch_size, trusted, attention)
         if not isinstance(loaded, encoder.TransformerEncoder):  # a table, faster than reading what was kept
             return loaded, {"name": "base"}
-        model, identity, record = loaded.model, f"{embeddings.content(models.BASE)} {attention}", {"name": "base"}
+        model, identity, record = loaded.model, f"{files.content(models.BASE)} {attention}", {"name": "base"}
     else:
         from stages.shared import pretrained
 
         model, record = pretrained.load(teacher, "teacher")
         loaded = encoder.TransformerEncoder(model, batch_size)
         folder = Path(teacher.name)
-        identity = embeddings.content(folder) if folder.is_dir() else f"{teacher.name} {record['revision']}"
+        identity = files.content(folder) if folder.is_dir() else f"{teacher.name} {record['revision']}"
     prompts = {role: model.prompts.get(name) or "" for role, name in encoder.PROMPT_NAMES.items()}
     run = {trait: value for trait, value in record.items() if trait not in ("name", "revision", "prompts")}
     # Batches are part of it: a text's last bits depend on what it is padded with. So are the tokens around a text: a
@@ -126,6 +126,7 @@ def similarity(teacher: encoder.Encoder, passages: pl.DataFrame) -> pl.DataFrame
     found = {}
     names = labels["label"].to_list()
     numbers = {name: at for at, name in enumerate(names)}
+    passages = passages.filter(pl.col("label") != "")
     rows = passages["label"].replace_strict(numbers, return_dtype=pl.Int64).to_numpy()
     vectors = encoder.encode_distinct(teacher, passages["text"].to_list(), "passage")
     centroids = np.zeros((len(names), vectors.shape[1]), np.float32)

@@ -3,7 +3,9 @@
 Of a benchmark count its queries and the passages that answer them: those are what a model must not have seen. The other
 passages are only searched, and a collection that is both trained on and searched has them in training by right. A text
 that training has as a negative alone is told, but does not count: hard negatives are drawn from what is searched, and
-training then learns of it only what it does not answer, and nothing of the query that it does.
+training then learns of it only what it does not answer, and nothing of the query that it does. Of a benchmark by label
+the queries alone count: its passages are the labelled entries that training answers with as well, so that of them it is
+only told how many training has in any slot (`passages_known`).
 
 Exact: equal but for case, width, punctuation and white space. Near: the Jaccard likeness of the sets of character
 n-grams is at least `contamination.near`; MinHash only proposes the pairs (of those just as alike as that, it misses at

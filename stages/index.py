@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from stages.shared import embeddings, encoder, errors, indexes, labelled, params, vectors
+from stages.shared import encoder, errors, files, indexes, labelled, models, params, vectors
 from stages.shared.errors import UserError
 
 log = logging.getLogger("index")
@@ -23,10 +23,10 @@ def main() -> None:
     if not (model / "modules.json").is_file():
         raise UserError(f"indexes.{name}.model: {model} holds no model: name the folder of one, e.g. models/base")
     found = entries(settings)
-    digest = embeddings.content(model)
+    digest = files.content(model)
     kept = vectors.Kept(encoder.load(model, vectors.TOKENS, trusted, attention), [digest, attention])
     made = encoder.encode_distinct(kept, found["text"].to_list(), "passage")
-    indexes.save(indexes.INDEXES / name, found, made, str(model), digest, settings.path)
+    indexes.save(models.INDEXES / name, found, made, str(model), digest, settings.path)
     log.info(f"{name}: {found.height:,} entries with {found['label'].n_unique():,} labels, for {model}")
 
 

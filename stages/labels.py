@@ -109,12 +109,12 @@ def counts(queries: pl.DataFrame) -> dict[str, dict]:
 
 
 def hierarchical(queries: pl.DataFrame) -> bool:
-    return bool(queries["label"].str.contains("/", literal=True).any())
+    return bool(queries["label"].str.contains(tables.PARTS, literal=True).any())
 
 
 def category() -> pl.Expr:
     """The first part of a label."""
-    return pl.col("label").str.split("/").list.first().alias("category")
+    return pl.col("label").str.split(tables.PARTS).list.first().alias("category")
 
 
 def answers(run: pl.DataFrame, asked: Asked) -> pl.DataFrame:

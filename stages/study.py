@@ -17,6 +17,8 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ import yaml
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
+from stages import tidy
 from stages.shared import errors, params, tables, yaml12
 from stages.shared.errors import UserError
 
@@ -140,10 +143,44 @@ def combinations(text: str, settings: list[str]) -> list[list[str]]:
 
 
 def queue(settings: list[str]) -> None:
-    """Have DVC queue the experiments; it keeps params.yaml, and all that Git knows, as they are now."""
+    """Have DVC queue the experiments; it keeps params.yaml, and all that Git knows, as they are now.
+
+    Without what dvc.lock says of folders that DVC's cache lacks, as in a fresh clone: an experiment that takes a stage
+    from the run-cache looks for files in such a folder, and fails ("failed to load directory", dvc 3.67).
+    """
     options = [word for setting in settings for word in ("-S", setting)]
-    if subprocess.run([sys.executable, "-m", "dvc", "exp", "run", "--queue", *options], check=False).returncode:
+    with _lock_without(_unknown()):
+        done = subprocess.run([sys.executable, "-m", "dvc", "exp", "run", "--queue", *options], check=False)
+    if done.returncode:
         raise UserError("DVC did not queue all experiments, and says why above; params.yaml holds the study")
+
+
+def _unknown() -> list[str]:
+    """The stages of dvc.lock with an output that is a folder of which DVC's cache knows nothing."""
+    from dvc.exceptions import NotDvcRepoError
+    from dvc.repo import Repo
+
+    try:
+        cache = Repo().cache.local
+    except NotDvcRepoError:
+        return []
+    stages = yaml12.load(tidy.LOCK)["stages"] if tidy.LOCK.is_file() else {}
+    digests = {name: [str(out.get("md5", "")) for out in stage.get("outs", [])] for name, stage in stages.items()}
+    return [name for name, own in digests.items() if any(d.endswith(".dir") and not cache.exists(d) for d in own)]
+
+
+@contextmanager
+def _lock_without(stages: list[str]) -> Iterator[None]:
+    """dvc.lock without these stages, and as it was afterwards."""
+    if not stages:
+        yield
+        return
+    text = tidy.LOCK.read_text(encoding="utf-8")
+    tidy.drop(stages)
+    try:
+        yield
+    finally:
+        tables.write_text(text, tidy.LOCK)
 
 
 def _check_key(setting: str, tree: Any) -> None:

@@ -18,10 +18,11 @@ GRAPH, LOCK = Path("dvc.yaml"), Path("dvc.lock")
 
 
 def main() -> None:
-    fetch, recipes, merges, benchmarks = params.read("fetch", "recipes", "merges", "benchmarks")
+    fetch, recipes, merges, benchmarks, indexes = params.read("fetch", "recipes", "merges", "benchmarks", "indexes")
     expected = {
         models.TRAINED: set(recipes),
         models.MERGED: set(merges),
+        models.INDEXES: set(indexes),
         Path("data/fetch"): set(fetch),
         Path("data/runs"): set(models.names(recipes, merges)),
         Path("data/benchmarks"): set(benchmarks),
@@ -33,7 +34,7 @@ def main() -> None:
             if stale.name not in names and stale.name != ".gitignore":
                 print(f"removing {stale}, which params.yaml does not name")
                 shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
-    prune_lock({"fetch": fetch, "recipes": recipes, "merges": merges, "benchmarks": benchmarks})
+    prune_lock({"fetch": fetch, "recipes": recipes, "merges": merges, "benchmarks": benchmarks, "indexes": indexes})
 
 
 def prune_lock(members: Mapping[str, Iterable[str]]) -> None:
@@ -44,16 +45,22 @@ def prune_lock(members: Mapping[str, Iterable[str]]) -> None:
     for stage, body in yaml12.load(GRAPH)["stages"].items():
         group = body.get("foreach", "").removeprefix("${").removesuffix("}")
         named |= {f"{stage}@{name}" for name in members[group]} if group else {stage}
+    stale = [stage for stage in yaml12.load(LOCK)["stages"] if stage not in named]
+    for stage in stale:
+        print(f"removing {stage} from {LOCK}")
+    if stale:
+        drop(stale)
+
+
+def drop(stages: list[str]) -> None:
+    """Remove these stages from dvc.lock."""
     yaml = YAML()
     yaml.default_flow_style = False
     lock = yaml.load(LOCK.read_text(encoding="utf-8"))
-    stale = [stage for stage in lock["stages"] if stage not in named]
-    for stage in stale:
-        print(f"removing {stage} from {LOCK}")
+    for stage in stages:
         del lock["stages"][stage]
-    if stale:
-        with tables.replacing(LOCK) as draft, draft.open("w", encoding="utf-8") as opened:
-            yaml.dump(lock, opened)
+    with tables.replacing(LOCK) as draft, draft.open("w", encoding="utf-8") as opened:
+        yaml.dump(lock, opened)
 
 
 if __name__ == "__main__":

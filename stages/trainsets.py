@@ -47,11 +47,19 @@ def main() -> None:
                 parts.append(with_texts(triples, slots, texts, groups))
             rows, distinct = store_once(pl.concat(parts))
             if rows.is_empty():
-                raise errors.UserError(f"recipes.{name} has no triple: its languages have no training query")
+                raise errors.UserError(f"recipes.{name} has no triple: {missing(recipe)}")
             tables.write(distinct, draft / name / "texts.parquet", tables.TEXTS)
             tables.write(rows, draft / name / "rows.parquet", tables.TRAINING_ROWS)
             tables.write(batches(recipe.hybrid, compositions), draft / name / "batches.parquet", tables.BATCHES)
             log.info(f"{name}: {rows.height:,} rows, {distinct.height:,} texts")
+
+
+def missing(recipe: params.Recipe) -> str:
+    """What a recipe without a triple lacks."""
+    if not recipe.synthetic:
+        return "its languages have no training query"
+    kinds = "synthetic training queries" + (" and others" if recipe.synthetic < 1 else "")
+    return f"with synthetic {recipe.synthetic:g} there must be {kinds} in its languages"
 
 
 def mixed(triples: pl.DataFrame, synthetic: pl.Series, share: float, seed: int) -> pl.DataFrame:

@@ -28,6 +28,35 @@ SYNTHETIC = {
     "failures": tables.FAILURES,
     "dropped": tables.DROPPED,
 }
+# The params of a labelled knowledge base, in English, asked in Hinglish.
+KNOWLEDGE_BASE = {
+    "languages": ["en", "hi-Latn"],
+    "corpus__source": "labelled",
+    "corpus__columns": None,
+    "corpus__codes": {"hi-Latn": "hinglish"},
+    "corpus__labelled": {
+        "language": "en",
+        "index": 0.3,
+        "tables": {
+            "labels": {
+                "role": "labels",
+                "rows": {"kind": ["label"]},
+                "columns": {"label": "label", "description": "description_en"},
+            },
+            **{
+                kind: {
+                    "role": role,
+                    "rows": {"kind": [kind]},
+                    "columns": {"id": "id", "text": "text_{lang}", "label": "label"},
+                }
+                for kind, role in (("kb", "entries"), ("synthetic", "synthetic"), ("test", "test"))
+            },
+        },
+    },
+    "synthesize__queries__per_passage": 0,
+    "recipes": {"only": {"compositions": ["hi-Latn-en-en"], "negatives": "window"}},
+    "merges": {},
+}
 
 
 class Workspace:
@@ -86,6 +115,29 @@ class Workspace:
         judged = [(q, p, 1) for q, found in queries for p in ([found] if isinstance(found, str) else found)]
         self.tables("corpus", rows, asked, judged)
         self.tables("synthetic")
+
+    def knowledge_base(self, passages, queries, descriptions=None):
+        """Write data/corpus of a labelled knowledge base and an empty data/synthetic, and have params say so.
+
+        `passages`: rows (passage, label), with the texts 'passage|en'; `queries`: rows (query, label, split, languages)
+        or (query, label, split, languages, origin), with the texts 'query|lang'; `descriptions`: {label: description},
+        else 'About label.'.
+        """
+        self.edit(**KNOWLEDGE_BASE)
+        members = [("passage", name, label, "labelled", "train") for name, label in passages]
+        members += [
+            ("query", name, label, (*origin, "labelled")[0], split) for name, label, split, _, *origin in queries
+        ]
+        names = {label for _, _, label, *_ in members}
+        self.tables(
+            "corpus",
+            [(name, "en", "", f"{name}|en", label, "train") for name, label in passages],
+            [(name, lang, f"{name}|{lang}") for name, _, _, langs, *_ in queries for lang in langs],
+            labelled=members,
+            labels=(descriptions or {name: f"About {name}." for name in names}).items(),
+        )
+        self.tables("synthetic")
+        return self
 
     def tables(self, folder, passages=(), queries=(), judgements=(), labelled=(), labels=(), similarity=(), entries=()):
         """Write the tables of data/FOLDER that later stages read, from rows as their schemas have them."""

@@ -11,7 +11,7 @@ from sentence_transformers.sentence_transformer.modules import Normalize, Poolin
 
 from stages.base import __main__ as main
 from stages.base import static
-from stages.shared import params, romanised, tables
+from stages.shared import collection, params, romanised, tables
 from stages.shared.errors import UserError
 from tests.checkpoints import WORDS, save_sentence_transformer
 
@@ -96,27 +96,71 @@ def test_no_query_is_heeded(workspace, training):
     assert {str(f.relative_to(folder)): f.read_bytes() for f in folder.rglob("*") if f.is_file()} == one
 
 
+def of_knowledge_base(workspace, *queries, normalize=None):
+    """The vectors of a static base of English entries and labelled queries (split, Hinglish text), by token."""
+    workspace.edit(**{f"base__static__{k}": v for k, v in SMALL.items()})
+    texts = [(n, "en", *t["en"], "", "train") for n, _, t in documents()]
+    workspace.knowledge_base([], []).edit(base__normalize=normalize)
+    workspace.tables(
+        "corpus",
+        texts,
+        [(f"q{i}", "hi-Latn", text) for i, (_, text) in enumerate(queries)],
+        labelled=[("query", f"q{i}", "a", "labelled", split) for i, (split, _) in enumerate(queries)],
+    )
+    workspace.run("base")
+    model = SentenceTransformer(str(workspace.path / "models/base"), device="cpu")
+    weights = model[0].embedding.weight.detach().numpy()
+    return {token: weights[number] for token, number in model.tokenizer.get_vocab().items()}
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(np.array_equal(one[token], other[token]) for token in one)
+
+
+TRAINED = [("train", f"zzkyq mera paisa wapas kab aayega {i} zzkyq") for i in range(8)]
+
+
+def test_training_queries_of_a_knowledge_base_are_documents_and_those_of_dev_and_test_are_not(workspace, training):
+    alone = of_knowledge_base(workspace)
+    trained = of_knowledge_base(workspace, *TRAINED)
+    assert not [token for token in alone if "zzk" in token]
+    assert [token for token in trained if "zzk" in token]
+    assert same(of_knowledge_base(workspace, *TRAINED), trained)
+    hidden = [(split, f"xxvwj {text} xxvwj") for split in ("dev", "test") for _, text in TRAINED]
+    assert same(of_knowledge_base(workspace, *TRAINED, *hidden), trained)
+
+
+def test_a_normalizer_reads_training_queries_before_the_bootstrap_does(workspace, training):
+    parts = {"elongation": True, "script": True, "spelling": False}
+    short = of_knowledge_base(workspace, *((split, text + "!") for split, text in TRAINED), normalize=parts)
+    long = [(split, text + "!!!!") for split, text in TRAINED]
+    assert same(of_knowledge_base(workspace, *long, normalize=parts), short)
+    assert not same(of_knowledge_base(workspace, *long), short)
+
+
 NORMALIZE = {"elongation": True, "script": True, "spelling": True}
 
 
 ASKED = [
-    ("hi-Latn", "p00", "nahi nahi karna begin"),
-    ("hi-Latn", "p00", "nhi mujhe colour"),
-    ("hi-Latn", "p01", "krna sirf"),
-    ("en", "p00", "colour kolour"),
+    ("train", "hi-Latn", "nahi nahi karna begin"),
+    ("train", "hi-Latn", "nhi mujhe colour"),
+    ("test", "hi-Latn", "krna sirf"),
+    ("train", "en", "colour kolour"),
 ]
 
 
 def learnt(workspace, asked):
-    """Of queries (language, passage, text), p00 being a passage of split train and p01 of test."""
+    """Of labelled queries (split, language, text)."""
     workspace.tables(
         "corpus",
         [(n, lang, *texts[lang], "", split) for n, split, texts in documents() for lang in ("en", "ko")],
-        [(f"q{i}", lang, text) for i, (lang, _, text) in enumerate(asked)],
-        [(f"q{i}", passage, 1) for i, (_, passage, _) in enumerate(asked)],
+        [(f"q{i}", lang, text) for i, (_, lang, text) in enumerate(asked)],
+        labelled=[("query", f"q{i}", "a", "labelled", split) for i, (split, _, _) in enumerate(asked)],
     )
     workspace.tables("synthetic")
-    found = main.learnt(params.Normalize(**NORMALIZE), ["en", "ko", "hi-Latn"])
+    languages = ["en", "ko", "hi-Latn"]
+    passages, entries = collection.read_passages(), collection.read_entries(languages)
+    found = main.learnt(params.Normalize(**NORMALIZE), passages, entries)
     return sorted(found["spellings"].values()), set(found["vocabulary"])
 
 
@@ -128,7 +172,7 @@ def test_spellings_are_those_of_training_queries_in_languages_that_the_passages_
 
 
 def test_without_such_queries_spellings_are_those_of_all_training_queries(workspace):
-    spellings, vocabulary = learnt(workspace, [("en", passage, text) for _, passage, text in ASKED])
+    spellings, vocabulary = learnt(workspace, [(split, "en", text) for split, _, text in ASKED])
     assert spellings == [["colour"], ["karna"], ["kolour"], ["mujhe"], ["nahi", "nhi"]]
     assert "colour" not in vocabulary
 

@@ -156,3 +156,92 @@ def test_what_a_base_as_teacher_has_not_is_refused(workspace):
     workspace.edit(teacher__pooling="cls")
     with pytest.raises(UserError, match=r"teacher\.pooling does not apply to teacher\.name base: write null"):
         workspace.run("candidates")
+
+
+ENTRIES = [("a1", "a"), ("a2", "a"), ("b1", "b"), ("c1", "c"), ("c2", "c"), ("c3", "c")]
+DESCRIPTIONS = {"a": "w1 w2", "b": "w3 w4 w5", "c": "w6"}
+
+
+def knowledge_base(workspace, descriptions=DESCRIPTIONS, given=()):
+    """Entries in English and Korean queries q0 to q5, of the labels of the entries."""
+    texts = {name: text(300 + i) for i, (name, _) in enumerate(ENTRIES)}
+    asked = {f"q{i}": text(400 + i) for i in range(len(ENTRIES))}
+    labels = [("passage", name, label, "labelled", "train") for name, label in ENTRIES]
+    labels += [("query", f"q{i}", label, "labelled", "train") for i, (_, label) in enumerate(ENTRIES)]
+    workspace.tables(
+        "corpus",
+        [(name, "en", "", texts[name], label, "train") for name, label in ENTRIES],
+        [(name, "ko", said) for name, said in asked.items()],
+        labelled=labels,
+        labels=list(descriptions.items()),
+        similarity=given,
+    )
+    workspace.tables("synthetic")
+    static_model(prompts=PROMPTS).save_pretrained(str(workspace.path / "models/base"), create_model_card=False)
+    workspace.edit(candidates__depth=4, negatives__window__rank_max=4, negatives__window__rank_min=1)
+    workspace.edit(negatives__window__k=1)
+    return texts, asked
+
+
+def likeness():
+    table = tables.read("data/candidates/similarity.parquet", tables.SIMILARITY)
+    assert table.select("kind", "label").rows() == sorted(table.select("kind", "label").rows())
+    return {kind: np.array(part["values"].to_list()) for (kind,), part in table.group_by("kind")}
+
+
+def test_labels_are_as_alike_as_their_descriptions_and_their_entries(workspace):
+    texts, _ = knowledge_base(workspace)
+    workspace.run("candidates")
+    model = encoder.load("models/base", 8)
+    vectors = model.encode(list(texts.values()), "passage").astype(np.float64)
+    centroids = np.stack(
+        [np.mean([v for v, (_, own) in zip(vectors, ENTRIES, strict=True) if own == label], axis=0) for label in "abc"]
+    )
+    described = model.encode(list(DESCRIPTIONS.values()), "passage").astype(np.float64)
+    found = likeness()
+    assert sorted(found) == ["centroids", "descriptions"]
+    for kind, sides in (("centroids", centroids), ("descriptions", described)):
+        sides /= np.linalg.norm(sides, axis=1, keepdims=True)
+        np.testing.assert_allclose(found[kind], sides @ sides.T, atol=1e-6)
+    assert np.abs(found["centroids"] - found["descriptions"]).max() > 0.1
+
+
+def test_likeness_by_descriptions_needs_all_of_them_and_what_is_given_is_handed_on(workspace):
+    given = [("given", label, [0.0, 2.0, float(i)]) for i, label in enumerate("abc")]
+    knowledge_base(workspace, DESCRIPTIONS | {"b": ""}, given)
+    workspace.run("candidates")
+    found = likeness()
+    assert sorted(found) == ["centroids", "given"]
+    assert found["given"].tolist() == [[0.0, 2.0, 0.0], [0.0, 2.0, 1.0], [0.0, 2.0, 2.0]]
+
+
+def test_without_labels_nothing_is_alike(workspace):
+    prepared(workspace)
+    workspace.run("candidates")
+    assert likeness() == {}
+
+
+def test_a_labelled_querys_positive_score_is_the_lowest_of_its_labels_passages(workspace):
+    texts, asked = knowledge_base(workspace)
+    workspace.run("candidates")
+    model = encoder.load("models/base", 8)
+    scores = model.encode(list(asked.values()), "query") @ model.encode(list(texts.values()), "passage").T
+    found = ranked()
+    assert found.select("query", "query_lang", "corpus_lang").rows() == [(name, "ko", "en") for name in asked]
+    for row, (_, label), positive in zip(scores, ENTRIES, found["positive_score"], strict=True):
+        own = [score for score, (_, other) in zip(row, ENTRIES, strict=True) if other == label]
+        assert positive == pytest.approx(min(own), abs=1e-6)
+    np.testing.assert_allclose(found["scores"].to_list(), -np.sort(-scores, axis=1)[:, :4], atol=1e-6)
+
+
+def test_passages_without_a_label_change_nothing_about_labels(workspace):
+    knowledge_base(workspace)
+    workspace.run("candidates")
+    before = likeness()
+    workspace.tables("synthetic", [("x1", "en", "", text(9), "", "train")], [], [])
+    workspace.run("candidates")
+    after = likeness()
+    assert sorted(after) == sorted(before)
+    for kind in before:
+        np.testing.assert_allclose(after[kind], before[kind], atol=1e-6)
+    assert tables.read("data/candidates/pool.parquet", tables.POOL).height == 7

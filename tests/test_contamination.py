@@ -35,7 +35,7 @@ def study(workspace):
     return workspace
 
 
-def bench(name, queries, passages, relevant):
+def bench(name, queries, passages, relevant, by_label=False):
     """Write a benchmark; of passages the title is what comes before a bar."""
     folder = Path("data/benchmarks") / name
     titled = [(*key, *("|" + text).split("|")[-2:]) for key, text in passages.items()]
@@ -47,6 +47,7 @@ def bench(name, queries, passages, relevant):
         ("qrels", judged, tables.QRELS),
     ):
         tables.write(pl.DataFrame(rows, schema, orient="row"), folder / f"{kind}.parquet", schema)
+    tables.write_json({"by_label": by_label}, folder / "about.json")
 
 
 def train(name, *triples):
@@ -208,6 +209,33 @@ def test_each_recipe_and_benchmark_has_its_own(study):
         ("test", "two", "p1"),
         ("test", "two", "q1"),
     ]
+
+
+@pytest.mark.parametrize("slot", ["query", "positive", "negative"])
+def test_passages_of_a_benchmark_by_label_are_known_but_do_not_count(study, slot):
+    judged = [("q1", "p1", "en"), ("q1", "p2", "en"), ("q2", "p2", "en")]
+    asked = {("q1", "en"): QUESTION, ("q2", "en"): "Where does moss grow?"}
+    bench("dev", asked, {("p1", "en"): BUS, ("p2", "en"): MOSS, ("p3", "en"): OTHER[0]}, judged, by_label=True)
+    triple = {"query": OTHER[0], "positive": OTHER[1], "negative": OTHER[2]} | {slot: BUS}
+    train("one", (triple["query"], triple["positive"], [triple["negative"]]))
+    shares, shown = run(study)
+    assert shares["en"] == {
+        "queries": 0.0,
+        "queries_exact": 0.0,
+        "queries_negative": 0.0,
+        "passages_known": 0.5,
+    }
+    assert shares["*"] == shares["en"]
+    assert brief(shown) == [("passage", "p1", "en", slot, "exact")]
+    # Its queries count as any benchmark's do.
+    train("one", (QUESTION, MOSS, [BUS]))
+    shares, _ = run(study)
+    assert shares["en"] == {
+        "queries": 0.5,
+        "queries_exact": 0.5,
+        "queries_negative": 0.0,
+        "passages_known": 1.0,
+    }
 
 
 def test_examples_are_few_and_the_telling_ones(study):

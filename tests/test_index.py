@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from stages.shared import encoder, indexes, tables, vectors
+from stages.shared import encoder, indexes, models, tables, vectors
 from stages.shared.errors import UserError
 from tests.checkpoints import WORDS, save_sentence_transformer, static_model
 
@@ -35,12 +35,12 @@ def entry(number, text=None, label=None):
 
 
 def content():
-    folder = indexes.INDEXES / "kb"
+    folder = models.INDEXES / "kb"
     return {file.name: file.read_bytes() for file in sorted(folder.iterdir())}
 
 
 def written():
-    return tables.read(indexes.INDEXES / "kb" / "entries.parquet", indexes.ENTRIES)
+    return tables.read(models.INDEXES / "kb" / "entries.parquet", indexes.ENTRIES)
 
 
 def encoded(caplog):
@@ -54,7 +54,7 @@ def test_entries_and_vectors_have_the_same_rows_sorted_by_id(study):
     study.jsonl("kb.jsonl", [entry(i) for i in (7, 2, 11)])
     study.run("index", "kb")
     assert written()["entry"].to_list() == ["e002", "e007", "e011"]
-    found = indexes.load(indexes.INDEXES / "kb", indexes.Path("models/base"))
+    found = indexes.load(models.INDEXES / "kb", indexes.Path("models/base"))
     wanted = encoder.load("models/base", 8).encode(written()["text"].to_list(), "passage")
     np.testing.assert_allclose(found.vectors, wanted, atol=1e-6)
     assert found.manifest["path"] == "kb.jsonl" and found.manifest["model"] == "models/base"

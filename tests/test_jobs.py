@@ -3,12 +3,13 @@
 import json
 import re
 
+import polars as pl
 import pytest
 
-from stages.shared import collection, jsonl, tables
+from stages.shared import collection, tables
 from stages.shared.errors import UserError
 from stages.synthesize import forms, jobs
-from tests.conftest import ROOT, prompts_of
+from tests.conftest import KNOWLEDGE_BASE, ROOT, prompts_of
 from tests.endpoint import Endpoint, write
 
 TOPICS = [{"id": str(n), "topic": {"en": f"Topic {n}", "ko": f"주제 {n}"}} for n in range(6)]
@@ -195,7 +196,7 @@ def test_translated_passages_make_the_collection_whole(workspace):
             (translated[0] if title else ""),
             translated[-1],
         )
-    stored = collection.read()
+    stored = collection.read(["en", "ko"])
     assert stored.passages.select("passage", "lang").rows() == [(n, lang) for n in "abcde" for lang in ("en", "ko")]
     # Queries come after the translations, in both languages.
     assert stored.queries.select("query", "lang").rows() == [
@@ -234,7 +235,7 @@ def test_a_passage_whose_translation_failed_is_left_out_of_the_collection(worksp
         workspace.run("synthesize")
     why = "refused: I can't help with that."
     assert workspace.written("failures").rows() == [("korean", "b into ko", why), ("queries", "c in en", why)]
-    stored = collection.read()
+    stored = collection.read(["en", "ko"])
     assert sorted(set(stored.passages["passage"])) == list("acde")
     assert sorted(set(stored.queries["query"])) == [f"{n}#q1" for n in "ade"]
     # A query in one language alone serves nobody.
@@ -263,9 +264,9 @@ def test_queries_in_a_further_language_are_written_and_kept_apart(workspace):
     english = dict(queries.filter(lang="en").select("query", "text").iter_rows()) | {"own": "own|en"}
     texts = [json.loads(prompt.split("Texts: ")[1]) for prompt in asked]
     assert sorted(texts) == sorted([[english[n] for n in ("a#q1", "a#q2", "own")], [english["b#q1"], english["b#q2"]]])
-    # They are judged as what they translate, and no stage sees them as long as no passage is in their language.
+    # They are judged as what they translate, and no stage sees them unless the study names their language.
     assert workspace.written("judgements").rows() == [(name, name[0], 1) for name in names]
-    assert set(collection.read().queries["lang"]) == {"en", "ko"}
+    assert set(collection.read(["en", "ko"]).queries["lang"]) == {"en", "ko"}
 
 
 def test_what_is_there_in_a_language_is_not_translated_into_it(workspace):
@@ -298,88 +299,190 @@ def test_a_passages_queries_are_translated_so_many_at_once(workspace):
 # ── Labelled queries ──
 
 
+def shipped(workspace, endpoint, **changes):
+    """The shipped knowledge base; {(kind, split, origin, lang): {label: texts}} of its corpus."""
+    workspace.edit(**KNOWLEDGE_BASE, corpus__path=str(ROOT / "data/collection/kb.jsonl"))
+    workspace.asks(endpoint, **changes)
+    workspace.run("corpus")
+    labelled = tables.read("data/corpus/labelled.parquet", tables.LABELLED)
+    found = {}
+    for kind in ("passage", "query"):
+        name = {"passage": "passages", "query": "queries"}[kind]
+        texts = tables.read(f"data/corpus/{name}.parquet", getattr(tables, name.upper())).rename({kind: "id"})
+        rows = texts.select("id", "lang", "text").join(labelled.filter(kind=kind), on="id")
+        for row in rows.iter_rows(named=True):
+            own = found.setdefault((kind, row["split"], row["origin"], row["lang"]), {})
+            own.setdefault(row["label"], set()).add(row["text"])
+    return found
+
+
+def shown_in(prompt):
+    return re.findall(r"^- (.+)$", prompt, re.M)
+
+
+def every(by_label):
+    return {text for texts in by_label.values() for text in texts}
+
+
 def test_labelled_queries_are_shown_examples_of_their_own_label(workspace):
-    path = ROOT / "data/collection/kb.jsonl"
-    workspace.corpus([("a", "train")])
     with Endpoint() as endpoint:
-        workspace.asks(endpoint, synthesize__labelled__path=str(path), synthesize__labelled__per_label=10)
+        found = shipped(workspace, endpoint, synthesize__labelled__per_label=10)
         workspace.run("synthesize")
-    rows = [row for _, row in jsonl.rows(path)]
-    descriptions = {row["label"]: row["description_en"] for row in rows if row["kind"] == "label"}
-    own = {label: {r["text_en"] for r in rows if r["label"] == label and r["kind"] == "kb"} for label in descriptions}
-    hidden = {row["text_hinglish"] for row in rows if row["kind"] == "test"}
-    labelled = workspace.written("labelled")
-    assert set(labelled["lang"]) == {"hi-Latn"}
+    descriptions = dict(tables.read("data/corpus/labels.parquet", tables.LABELS).iter_rows())
+    assert len(descriptions) == 48
+    searched, trained = found["passage", "train", "labelled", "en"], found["query", "train", "labelled", "en"]
+    own = {label: searched[label] | trained[label] for label in descriptions}
+    queries, labelled = workspace.written("queries"), workspace.written("labelled")
+    assert set(queries["lang"]) == {"hi-Latn"}
     sets = [f"s1.{n}" for n in range(1, 9)] + ["s2.1", "s2.2"]
-    assert labelled.select("query", "label").rows() == [(f"{n}#{s}", n) for n in sorted(own) for s in sets]
+    names = {f"{label}#{s}": label for label in sorted(own) for s in sets}
+    assert queries["query"].to_list() == list(names)
+    assert labelled.rows() == [("query", name, label, "synthetic", "train") for name, label in names.items()]
+    # They are all trained on.
+    assert workspace.written("entries").equals(queries)
+    assert workspace.written("judgements").is_empty()
+    stored = collection.read(["en", "hi-Latn"])
+    joined = stored.queries.filter(pl.col("query").is_in(list(names)))
+    assert joined.select("split", "synthetic").unique().rows() == [("train", True)]
+    assert stored.labels_of("query", joined["query"]).to_list() == [names[query] for query in joined["query"]]
     shown = {}
     for prompt in prompts_of(endpoint):
         assert prompt.startswith("You write example queries in Hinglish (Hindi in Latin letters")
         assert "Queries that belong to it (in English):" in prompt
-        assert not [text for text in hidden if text in prompt]
         (label,) = [name for name, text in descriptions.items() if f"The label: {text}\n" in prompt]
         number = re.search(r"\(Set (\d):", prompt)[1]
-        examples = re.findall(r"^- (.+)$", prompt, re.M)
-        assert len(examples) == 5
+        examples = shown_in(prompt)
+        assert len(set(examples)) == 5
         assert set(examples) <= own[label]
         assert f"Write {8 if number == '1' else 2} different queries" in prompt
         shown[label, number] = examples
     assert set(shown) == {(label, number) for label in own for number in "12"}
+    # Of what is searched and of what is trained on.
+    both = {text for examples in shown.values() for text in examples}
+    assert both & every(searched) and both & every(trained)
     # Drawn anew for each set and each seed.
     assert sum(shown[label, "1"] != shown[label, "2"] for label in own) > 40
     with Endpoint() as endpoint:
         workspace.asks(endpoint, seed=2).run("synthesize")
     assert len(endpoint.requests) > 80
-    # They are no queries of the collection.
-    assert workspace.written("queries").is_empty()
-    assert workspace.written("judgements").is_empty()
 
 
-def test_no_test_row_is_shown_whatever_column_the_examples_come_from(workspace):
-    path = ROOT / "data/collection/kb.jsonl"
-    workspace.corpus([("a", "train")])
+@pytest.mark.parametrize("lang", ["en", "hi-Latn"])
+def test_no_row_of_dev_or_test_is_shown_and_none_that_is_synthetic(workspace, lang):
     with Endpoint() as endpoint:
-        workspace.asks(endpoint, synthesize__labelled__path=str(path), synthesize__labelled__per_label=1)
-        workspace.edit(synthesize__labelled__columns__text="text_hinglish", synthesize__labelled__examples=100)
+        many = {"per_label": 1, "examples": 1000, "examples_language": lang}
+        found = shipped(workspace, endpoint, **{f"synthesize__labelled__{key}": value for key, value in many.items()})
         workspace.run("synthesize")
-        shown = {text for prompt in prompts_of(endpoint) for text in re.findall(r"^- (.+)$", prompt, re.M)}
-    assert shown == {row["text_hinglish"] for _, row in jsonl.rows(path) if row["kind"] == "kb"}
+        asked = prompts_of(endpoint)
+    shown = [set(shown_in(prompt)) for prompt in asked]
+    wanted = found["query", "train", "labelled", lang]
+    if lang == "en":
+        wanted = {label: texts | found["passage", "train", "labelled", "en"][label] for label, texts in wanted.items()}
+    assert sorted(map(sorted, shown)) == sorted(map(sorted, wanted.values()))
+    hidden = [
+        every(by_label)
+        for (_, split, origin, _), by_label in found.items()
+        if split in ("dev", "test") or origin == "synthetic"
+    ]
+    assert sum(map(len, hidden)) > 600
+    for texts in hidden:
+        assert not texts & set.union(*shown)
+        assert not [text for text in texts if any(text in prompt for prompt in asked)]
 
 
-def labels(workspace, endpoint, rows, **changes):
-    workspace.corpus([("a", "train")])
-    workspace.jsonl("labels.jsonl", rows)
-    columns = {"label": "intent", "description": "about", "text": "says"}
-    settings = {"path": "labels.jsonl", "rows": {}, "columns": columns, "per_label": 2, "language": "ko"} | changes
+def labels(workspace, endpoint, descriptions, **changes):
+    """Two labels of which only the one has texts in Korean."""
+    workspace.knowledge_base(
+        [("a1", "a"), ("b1", "b")],
+        [("q1", "a", "train", ["ko"]), ("q2", "b", "dev", ["ko"]), ("q3", "b", "train", ["ko"], "synthetic")],
+        descriptions,
+    )
+    settings = {"per_label": 2, "language": "en", "examples_language": "ko"} | changes
     workspace.asks(endpoint, **{f"synthesize__labelled__{key}": value for key, value in settings.items()})
     workspace.run("synthesize")
 
 
+ABOUT = {"a": "About a.", "b": "About b."}
+
+
 def test_labels_may_go_without_examples(workspace):
-    rows = [{"intent": "a", "about": "About a."}, {"intent": "b", "about": "About b."}, {"intent": "a", "says": "Hi."}]
     with Endpoint() as endpoint:
-        labels(workspace, endpoint, rows)
+        labels(workspace, endpoint, ABOUT)
         one, other = prompts_of(endpoint)
-        assert "- Hi." in one
+        assert shown_in(one) == ["q1|ko"]
+        assert "(in Korean)" in one
         assert "Queries that belong to it" not in other
         endpoint.reset()
-        labels(workspace, endpoint, rows, examples=0)
+        labels(workspace, endpoint, ABOUT, examples=0)
         assert len(prompts_of(endpoint)) == 1
         assert "Queries that belong to it" not in prompts_of(endpoint)[0]
-    assert workspace.written("labelled")["query"].to_list() == ["a#s1.1", "a#s1.2", "b#s1.1", "b#s1.2"]
+    assert workspace.written("labelled")["id"].to_list() == ["a#s1.1", "a#s1.2", "b#s1.1", "b#s1.2"]
 
 
-@pytest.mark.parametrize(
-    ("rows", "message"),
-    [
-        ([{"intent": "a", "says": "Hi."}], r"labels\.jsonl has no row with 'about'"),
-        ([{"about": "About a."}], r"labels\.jsonl:1 has no 'intent'"),
-        ([{"intent": "a", "about": "x"}, {"intent": " ", "about": "x"}], r"labels\.jsonl:2: the label is empty"),
-    ],
-)
-def test_labels_that_cannot_be_used_are_told(workspace, rows, message):
-    with Endpoint() as endpoint, pytest.raises(UserError, match=message):
-        labels(workspace, endpoint, rows)
+def test_a_label_without_a_description_is_told(workspace):
+    with Endpoint() as endpoint:
+        with pytest.raises(UserError, match=r"the label 'b' has no description, .*: add a table of the role labels"):
+            labels(workspace, endpoint, ABOUT | {"b": ""})
+        assert not endpoint.requests
+        # Nobody is told of it if nothing is written for labels.
+        labels(workspace, endpoint, ABOUT | {"b": ""}, per_label=0)
+    assert workspace.written("labelled").is_empty()
+
+
+def test_what_a_knowledge_base_has_is_not_written_again(workspace):
+    """A query of dev or test that was trained on as well would measure nothing, and an entry answers itself."""
+    has = {"passages": "how do i block the card that i have lost", "queries": "where is the money that you owe me"}
+    again = iter(["how do i block the card that i have lost ?", "WHERE IS THE MONEY that you owe me", "something new"])
+
+    def spoil(prompt, reply):
+        reply["queries"] = [*again, *reply["queries"]][: len(reply["queries"])]
+
+    workspace.knowledge_base([("a1", "a")], [("q1", "a", "test", ["en"])])
+    for table, text in has.items():
+        schema = getattr(tables, table.upper())
+        file = f"data/corpus/{table}.parquet"
+        tables.write(tables.read(file, schema).with_columns(text=pl.lit(text)), file, schema)
+    with Endpoint(writer=spoiling(spoil)) as endpoint:
+        workspace.asks(endpoint, synthesize__labelled__per_label=4, synthesize__labelled__language="en")
+        workspace.run("synthesize")
+    assert workspace.written("dropped").select("item", "filter", "detail").rows() == [
+        ("a#s1.1", "duplicate", "the same as a1"),
+        ("a#s1.2", "duplicate", "the same as q1"),
+    ]
+    assert workspace.written("queries")["query"].to_list() == ["a#s1.3", "a#s1.4"]
+    assert workspace.written("entries")["query"].to_list() == ["a#s1.3", "a#s1.4"]
+    assert workspace.written("labelled")["id"].to_list() == ["a#s1.3", "a#s1.4"]
+
+
+def test_a_labels_queries_are_translated_together_and_stay_in_their_split(workspace):
+    many = [(f"q{n}", "a", "train", ["en"]) for n in range(jobs.TOGETHER + 1)]
+    others = [
+        ("t1", "b", "train", ["en"]),
+        ("t2", "b", "train", ["en", "hi-Latn"]),
+        ("t3", "b", "dev", ["en"]),
+        ("t4", "b", "test", ["en"]),
+        ("t5", "b", "train", ["en"], "synthetic"),
+        ("t6", "b", "train", ["ko"]),
+    ]
+    with Endpoint() as endpoint:
+        workspace.knowledge_base([("a1", "a"), ("b1", "b")], many + others)
+        workspace.asks(endpoint, synthesize__translations=HINGLISH).run("synthesize")
+    asked = [json.loads(prompt.split("Texts: ")[1]) for prompt in prompts_of(endpoint)]
+    # What is searched is not translated, nor what there is in the target language.
+    own = [f"{name}|en" for name, *_ in sorted(many)]
+    assert sorted(asked) == sorted([own[: jobs.TOGETHER], own[jobs.TOGETHER :], [f"t{n}|en" for n in (1, 3, 4, 5)]])
+    written = workspace.written("queries")
+    trained = [*(name for name, *_ in many), "t1", "t5"]
+    assert written.select("query", "lang").rows() == [(n, "hi-Latn") for n in sorted([*trained, "t3", "t4"])]
+    # They have the label, the split and the origin of what they translate.
+    for name in ("judgements", "labelled", "passages"):
+        assert workspace.written(name).is_empty()
+    assert workspace.written("entries").rows() == written.filter(pl.col("query").is_in(trained)).rows()
+    found = collection.read(["en", "hi-Latn"]).queries.filter(lang="hi-Latn")
+    assert found.filter(split="train")["query"].to_list() == sorted([*trained, "t2"])
+    assert found.filter(split="dev")["query"].to_list() == ["t3"]
+    assert found.filter(split="test")["query"].to_list() == ["t4"]
+    assert found.filter(synthetic=True)["query"].to_list() == ["t5"]
 
 
 # ── What is kept together ──
@@ -558,7 +661,7 @@ def test_a_collection_that_was_written_alone_is_mined_and_becomes_training_sets(
     for run in ("base", "candidates", "negatives", "triples", "trainsets", "benchmarks dev", "benchmarks test"):
         workspace.run(*run.split())
 
-    stored = collection.read()
+    stored = collection.read(["en", "ko"])
     train = sorted(set(stored.queries.filter(split="train")["query"]))
     assert len(train) == 30 - 7 - 4  # without test's and dev's shares
     counts = json.loads((workspace.path / "metrics/negatives.json").read_text())["window"]["ko-en"]

@@ -11,7 +11,7 @@ from stages.shared import jsonl, tables
 from stages.shared.errors import UserError
 from stages.synthesize import __main__ as stage
 from stages.synthesize import prompts, taxonomy
-from tests.conftest import ROOT, SYNTHETIC, Workspace, prompts_of
+from tests.conftest import KNOWLEDGE_BASE, ROOT, SYNTHETIC, Workspace, prompts_of
 from tests.endpoint import Endpoint
 
 REPLIES = ROOT / "data/collection/replies.jsonl"
@@ -326,16 +326,16 @@ def test_an_endpoint_that_is_not_there_is_told(workspace, failures):
 def many(workspace, endpoint, topics, **changes):
     """All jobs at once: queries for two passages, their translations, three triples, labelled queries."""
     topics([{"id": str(n), "topic": f"Topic {n}"} for n in range(3)])
+    # Labels beside passages in two languages, as no corpus has them: all jobs have something to do then.
     workspace.corpus([(name, "train") for name in "ab"])
-    rows = [{"label": f"one/{n}", "description_en": f"About {n}.", "text_en": f"Say {n}."} for n in "xyz"]
-    workspace.jsonl("labels.jsonl", rows)
+    labels = pl.DataFrame([(f"one/{n}", f"About {n}.") for n in "xyz"], tables.LABELS, orient="row")
+    tables.write(labels, "data/corpus/labels.parquet", tables.LABELS)
     into = {"hinglish": {"of": "queries", "source": "ko", "target": "hi-Latn"}}
     settings = {
+        **{key: value for key, value in KNOWLEDGE_BASE.items() if key.startswith("corpus__")},
         "synthesize__queries__per_passage": 2,
         "synthesize__topics__per_topic": 1,
         "synthesize__labelled__per_label": 1,
-        "synthesize__labelled__path": "labels.jsonl",
-        "synthesize__labelled__rows": {},
         "synthesize__translations": into,
     }
     return workspace.asks(endpoint, **settings | changes)

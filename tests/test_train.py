@@ -117,6 +117,19 @@ def test_training_moves_the_base_keeps_its_prompts_and_repeats(workspace, traini
     assert not list(training.STATE.rglob("checkpoint-*"))
 
 
+def test_the_batch_s_negatives_are_left_out_if_asked(workspace, training):
+    found = {}
+    for in_batch in (True, False):
+        prepared(workspace, static_model(), in_batch=in_batch)
+        workspace.run("train", "r")
+        found[in_batch] = weights(workspace.path / "models/trained/r")
+        losses = list(csv.DictReader((workspace.path / "metrics/training/r.csv").open()))
+        found[in_batch, "loss"] = float(losses[0]["loss"])
+    assert not torch.equal(found[True], found[False])
+    # The positive is one of 3 texts, not of 24.
+    assert found[False, "loss"] < found[True, "loss"]
+
+
 def test_a_static_base_is_updated_in_float32_and_stored_as_it_was(workspace, training):
     prepared(workspace, static_model().to(torch.bfloat16), learning_rate=1e-3)
     workspace.edit(base__dtype="bfloat16").run("train", "r")

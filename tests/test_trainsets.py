@@ -110,3 +110,72 @@ def test_a_recipe_without_a_triple_is_told(workspace):
     tables.write(empty, "data/triples/window/enenen.parquet", tables.TRIPLES)
     with pytest.raises(UserError, match=r"recipes\.one has no triple"):
         workspace.run("trainsets")
+
+
+def labelled(workspace, recipes, queries=((10, "labelled"), (10, "synthetic"))):
+    """A knowledge base of labels a and b with two entries each, and queries of an origin, `qNN` and `sNN`."""
+    entries = [(f"{label}{i}", label) for label in "ab" for i in range(2)]
+    names = [(f"{origin[0]}{i:02}", "ab"[i % 2], origin) for count, origin in queries for i in range(count)]
+    labels = [("passage", name, label, "labelled", "train") for name, label in entries]
+    labels += [("query", name, label, origin, "train") for name, label, origin in names]
+    texts = [(name, lang, f"{name}|{lang}") for name, _, _ in names for lang in ("en", "ko")]
+    rows = [(name, "en", "", f"{name}|en", label, "train") for name, label in entries]
+    rows += [("free", "en", "", "free|en", "", "train"), ("other", "en", "", "other|en", "", "train")]
+    workspace.tables("corpus", rows, texts, labelled=labels, labels=[("a", ""), ("b", "")])
+    workspace.tables("synthetic")
+    found = [(name, f"{label}0", ["b1" if label == "a" else "a1", "free"]) for name, label, _ in names]
+    found += [(name, f"{label}1", ["other", "free"]) for name, label, _ in names[:1]]
+    table = pl.DataFrame(sorted(found), schema=tables.TRIPLES, orient="row")
+    for spelling in ("enenen", "koenen"):
+        tables.write(table, f"data/triples/window/{spelling}.parquet", tables.TRIPLES)
+    given = {"compositions": ["koenen"], "negatives": "window"}
+    workspace.edit(recipes={name: given | more for name, more in recipes.items()}, merges={})
+
+
+def origins(name):
+    texts, rows = read(name)
+    return [texts[query] for query in rows["query"]]
+
+
+@pytest.mark.parametrize(
+    ("share", "own", "synthetic"),
+    # The first labelled query has two triples, so that there are 11 and 10 of them.
+    [(None, 11, 10), (0.0, 11, 0), (1.0, 0, 10), (0.3, 11, 5), (0.5, 10, 10), (0.8, 2, 10)],
+)
+def test_synthetic_queries_have_their_share_of_the_rows(workspace, share, own, synthetic):
+    labelled(workspace, {"one": {} if share is None else {"synthetic": share}})
+    workspace.run("trainsets")
+    found = origins("one")
+    assert sum(text.startswith("l") for text in found) == own
+    assert sum(text.startswith("s") for text in found) == synthetic
+    assert found == sorted(found)
+    assert {text[-2:] for text in found} == {"ko"}
+
+
+def test_the_share_is_drawn_by_query_id_the_same_in_all_compositions(workspace):
+    labelled(workspace, {"one": {"synthetic": 0.3}, "both": {"synthetic": 0.3, "compositions": ["enenen", "koenen"]}})
+    workspace.run("trainsets")
+    first = [text[:3] for text in origins("one")]
+    assert [text[:3] for text in origins("both")] == first * 2
+    workspace.edit(seed=2).run("trainsets")
+    assert [text[:3] for text in origins("one")] != first
+
+
+@pytest.mark.parametrize(("share", "queries"), [(0.3, ((9, "labelled"),)), (1.0, ((9, "labelled"),))])
+def test_a_share_of_queries_that_are_not_there_is_told(workspace, share, queries):
+    labelled(workspace, {"one": {"synthetic": share}}, queries)
+    with pytest.raises(UserError, match=r"^recipes\.one has no triple: with synthetic .* there must be synthetic"):
+        workspace.run("trainsets")
+
+
+def test_entries_of_a_label_are_of_one_group_and_others_of_their_own(workspace):
+    labelled(workspace, {"one": {}})
+    workspace.run("trainsets")
+    texts, rows = read("one")
+    groups: dict = {}
+    for row in rows.iter_rows(named=True):
+        for text, group in zip([row["positive"], *row["negatives"]], row["groups"], strict=True):
+            groups.setdefault(texts[text].split("|")[0], set()).add(group)
+    assert all(len(found) == 1 for found in groups.values())
+    assert groups["a0"] == groups["a1"] and groups["b0"] == groups["b1"]
+    assert len({*groups["a0"], *groups["b0"], *groups["free"], *groups["other"]}) == 4

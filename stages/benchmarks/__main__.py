@@ -56,13 +56,17 @@ def build(
         kept = sample.passages(passages["passage"], qrels, not parts.labels.is_empty(), benchmark.passages, seed)
         passages = passages.join(kept.to_frame("passage"), on="passage", how="semi")
         qrels, rerank = (table.join(passages, on="passage", how="semi") for table in (qrels, rerank))
-    left = pl.concat([passages["passage"], queries["query"]]).implode()
+    # The same id may be a passage's and a query's.
+    left = [
+        parts.labels.filter(kind=kind).filter(pl.col("id").is_in(names.implode()))
+        for kind, names in (("passage", passages["passage"]), ("query", queries["query"]))
+    ]
     return (
         texts.join(passages.lazy(), on=["passage", "lang"], how="semi").collect(engine="streaming"),
         queries,
         qrels,
         rerank,
-        parts.labels.filter(pl.col("id").is_in(left)),
+        pl.concat(left),
     )
 
 

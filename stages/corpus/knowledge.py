@@ -123,23 +123,37 @@ def read(settings: Corpus, base: Labelled, languages: list[str]) -> tuple[dict[s
     descriptions: dict[str, str] = {}
     found: list[tuple[str, ...]] = []
     places: dict[str, str] = {}
+    wanted: set[str] = set()
     for name, table in sorted(base.tables.items(), key=lambda item: (*ORDER, "labels").index(item[1].role)):
         columns = _columns(table, base, settings, languages)
+        if table.role != "labels" and "{lang}" in (table.columns.text or ""):
+            wanted |= columns.keys()
         begun = len(found)
         for row in _rows(settings, table, columns):
             if table.role == "labels":
-                descriptions[row.label] = row.description
+                if descriptions.setdefault(row.label, row.description) != row.description:
+                    raise UserError(f"{row.place} describes the label {row.label!r} anew: leave one description")
                 continue
             if row.id in places:
                 raise UserError(f"{row.place} repeats the id {row.id!r} of {places[row.id]}: ids must differ")
             places[row.id] = row.place
             found += [(row.place, name, table.role, row.id, row.label, lang, text) for lang, text in row.texts.items()]
         if table.role != "labels" and len(found) == begun:
-            wanted = ", ".join(map(repr, columns.values()))
+            named = ", ".join(map(repr, columns.values()))
             raise UserError(
-                f"corpus.labelled.tables.{name} has no row with a text in {wanted}: check its file, rows and columns"
+                f"corpus.labelled.tables.{name} has no row with a text in {named}: check its file, rows and columns"
             )
-    return descriptions, pl.DataFrame(found, TEXTS, orient="row")
+        if table.role == "labels" and not any(descriptions.values()):
+            raise UserError(
+                f"corpus.labelled.tables.{name} has no row with a description: check its file, rows and columns"
+            )
+    texts = pl.DataFrame(found, TEXTS, orient="row")
+    if missing := sorted(wanted - {*texts["lang"]}):
+        raise UserError(
+            f"corpus.labelled.tables: none has a text in {missing[0]}: set corpus.codes to what their columns call it, "
+            "or corpus.languages to the languages that are there"
+        )
+    return descriptions, texts
 
 
 def _columns(table: LabelledTable, base: Labelled, settings: Corpus, languages: list[str]) -> dict[str, str]:
@@ -152,14 +166,14 @@ def _columns(table: LabelledTable, base: Labelled, settings: Corpus, languages: 
 
 def _rows(settings: Corpus, table: LabelledTable, columns: dict[str, str]) -> Iterator[labelled.Labelled]:
     if table.dataset:
-        name = table.dataset.name or settings.path
+        name = tabular.set_name(table.dataset, settings.path)
         found: Iterable[tuple[str, dict[str, Any]]] = tabular.hub_rows(table.dataset, settings.path)
         yield from labelled.parse(found, f"{name}/{table.dataset.split}", table.rows, table.columns, columns)
         return
     path = Path(settings.path) / (table.file or "")
     if not path.is_file():
         raise UserError(f"{path} is no file: check corpus.path, and the file of each of corpus.labelled.tables")
-    yield from labelled.parse(records.rows(path), path.name, table.rows, table.columns, columns)
+    yield from labelled.parse(records.rows(path), table.file or path.name, table.rows, table.columns, columns)
 
 
 def cleaned(texts: pl.DataFrame, settings: Corpus, left_out: Counter[str]) -> pl.DataFrame:
@@ -226,7 +240,10 @@ def given(path: Path, labels: list[str]) -> pl.DataFrame:
         raise UserError(f"{path} is no file: corpus.labelled.similarity names a file beneath corpus.path")
     lines = records.separated(path, "\t" if path.suffix == ".tsv" else ",")
     _, header = next(lines, ("", []))
-    columns = {name.strip(): at for at, name in enumerate(header) if at}
+    columns: dict[str, int] = {}
+    for at, name in enumerate(header):
+        if at and name.strip() and columns.setdefault(name.strip(), at) != at:
+            raise UserError(f"{path}:1 has the label {name.strip()!r} twice: remove one of its columns")
     if missing := [name for name in labels if name not in columns]:
         raise UserError(f"{path}:1 lacks the label {missing[0]!r}: add its column")
     values: dict[str, list[float]] = {}
@@ -237,6 +254,8 @@ def given(path: Path, labels: list[str]) -> pl.DataFrame:
             raise UserError(f"{place} is no row of likenesses: write a label and {len(header) - 1} numbers") from None
         if not np.isfinite(numbers).all() or min(numbers) < 0:
             raise UserError(f"{place} has a likeness below 0, or none: write numbers of 0 and more")
+        if fields[0].strip() in values:
+            raise UserError(f"{place} has the label {fields[0].strip()!r} again: remove one of its rows")
         values[fields[0].strip()] = numbers
     if missing := [name for name in labels if name not in values]:
         raise UserError(f"{path} lacks the label {missing[0]!r}: add its row")

@@ -132,5 +132,4 @@ class Near:
 def _alike(left: set[str], right: set[str], threshold: float) -> bool:
     if min(len(left), len(right)) / max(len(left), len(right)) < threshold:
         return False
-    shared = len(left & right)
-    return shared / (len(left) + len(right) - shared) >= threshold
+    return duplicates.jaccard(left, right) >= threshold

@@ -10,11 +10,9 @@ import numpy as np
 import polars as pl
 
 from stages.negatives.answers import Answers
-from stages.shared import sampling, seeds
+from stages.shared import sampling, seeds, tables
 from stages.shared.errors import UserError
 from stages.shared.params import LabelWeights, Negatives
-
-SEPARATOR = "/"  # between the parts of a label
 
 # Why a measure may be absent from the table of candidates.
 ABSENT = {
@@ -74,7 +72,7 @@ def matrix(names: list[str], settings: LabelWeights, stored: pl.DataFrame, seed:
 def paths(names: list[str]) -> np.ndarray:
     """1 / (1 + edges between two labels in the tree of their parts): path similarity as of WordNet (Rada et al. 1989;
     Pedersen et al. 2004, WordNet::Similarity). All labels hang from one root."""
-    parts = [name.split(SEPARATOR) for name in names]
+    parts = [name.split(tables.PARTS) for name in names]
     depths = np.array([len(own) for own in parts])
     shared = np.zeros((len(names), len(names)), np.int64)
     for level in range(1, depths.max(initial=0) + 1):
@@ -128,5 +126,5 @@ def _stored(names: list[str], measure: str, stored: pl.DataFrame) -> np.ndarray:
 
 def _blocks(names: list[str], level: int) -> np.ndarray:
     """A number for each label, equal for those with the same first `level` parts: int64, shape [labels]."""
-    heads = pl.Series([SEPARATOR.join(name.split(SEPARATOR)[:level]) for name in names], dtype=pl.String)
+    heads = pl.Series([tables.PARTS.join(name.split(tables.PARTS)[:level]) for name in names], dtype=pl.String)
     return heads.rank("dense").cast(pl.Int64).to_numpy() - 1

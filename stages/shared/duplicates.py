@@ -14,13 +14,14 @@ PERMUTATIONS = 128
 SEED = 1
 MISSED = 0.001  # how probable it may be, at most, that a pair just as alike as the threshold goes unseen
 # Between digits punctuation tells texts apart (1.5 is not 15); so do the marks of names and amounts (C# is not C).
-_MARK = r"[\p{P}--[#%&@]]"
-_SPELLING = regex.compile(rf"[\s\p{{Cf}}]|(?<!\d){_MARK}|{_MARK}(?!\d)", regex.V1)
+MARK = r"[\p{P}--[#%&@]]"
+_SPELLING = regex.compile(rf"[\s\p{{Cf}}]|(?<!\d){MARK}|{MARK}(?!\d)", regex.V1)
 # Scripts without spaces between words: a character counts as a word.
-_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
-_WORD = regex.compile(rf"[{_UNSPACED}]\p{{M}}*|[\w--[{_UNSPACED}]]+", regex.V1)
+UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+WORD = regex.compile(rf"[{UNSPACED}]\p{{M}}*|[\w--[{UNSPACED}]]+", regex.V1)
 FEWEST_WORDS = 4  # of a text that is called copied; three words are a term
-_WIDE = regex.compile(r"[\p{Hangul}\p{Han}\p{Hiragana}\p{Katakana}]")
+WIDE = r"[\p{Hangul}\p{Han}\p{Hiragana}\p{Katakana}]"
+_WIDE = regex.compile(WIDE)
 
 
 def plain(text: str) -> str:
@@ -92,4 +93,4 @@ def copied(text: str, source: str, most: float) -> tuple[int, int] | None:
 
 @lru_cache(maxsize=4096)
 def _words(text: str) -> tuple[str, ...]:
-    return tuple(_WORD.findall(unicodedata.normalize("NFKC", text).casefold()))
+    return tuple(WORD.findall(unicodedata.normalize("NFKC", text).casefold()))

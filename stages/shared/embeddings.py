@@ -82,16 +82,6 @@ def blocks(texts: list[str]) -> Iterator[list[str]]:
         yield block
 
 
-def content(folder: Path) -> str:
-    """A digest of a folder's files: names and bytes."""
-    digest = hashlib.blake2b(digest_size=16)
-    for file in sorted(f for f in folder.rglob("*") if f.is_file()):
-        digest.update(str(file.relative_to(folder)).encode() + b"\0")
-        with file.open("rb") as opened:
-            digest.update(hashlib.file_digest(opened, "blake2b").digest())
-    return digest.hexdigest()
-
-
 def _read(file: Path, rows: int) -> np.ndarray | None:
     try:
         with np.load(file) as held:

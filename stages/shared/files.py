@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import codecs
 import gzip
+import hashlib
 import io
 import lzma
 import zlib
@@ -24,6 +25,16 @@ MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 COMPRESSED = (".gz", ".xz", ".bz2", ".zst")
+
+
+def content(path: Path) -> str:
+    """A digest of a file's bytes, or of a folder's files, names and bytes."""
+    digest = hashlib.blake2b(digest_size=16)
+    for file in [path] if path.is_file() else sorted(f for f in path.rglob("*") if f.is_file()):
+        digest.update(str(file.relative_to(path)).encode() + b"\0")
+        with file.open("rb") as opened:
+            digest.update(hashlib.file_digest(opened, "blake2b").digest())
+    return digest.hexdigest()
 
 
 def plain_name(path: Path) -> str:

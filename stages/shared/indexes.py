@@ -18,13 +18,12 @@ import faiss
 import numpy as np
 import polars as pl
 
-from stages.shared import embeddings, models, tables
+from stages.shared import files, models, tables
 from stages.shared.errors import UserError
 from stages.shared.state import STATE
 
 # Of the folder's layout.
 FORMAT = 1
-INDEXES = models.MODELS / "indexes"
 ENTRIES: tables.Schema = {"entry": pl.String, "label": pl.String, "text": pl.String}
 # Bytes of a model from which its digest is remembered; fewer are read in 50 ms.
 LARGE = 2**25
@@ -86,7 +85,8 @@ def load(folder: Path, model: Path) -> Index:
 
 def find(model: Path) -> Path:
     """The folder of the one index of the model in the folder `model`; raises `UserError` if there are none or more."""
-    found = [f.parent for f in sorted(INDEXES.glob("*/manifest.json")) if Path(_manifest(f.parent)["model"]) == model]
+    folders = [file.parent for file in sorted(models.INDEXES.glob("*/manifest.json"))]
+    found = [folder for folder in folders if Path(_manifest(folder)["model"]).resolve() == model.resolve()]
     if not found:
         raise UserError(f"{model} has no index: add indexes.<name> to params.yaml and run `dvc repro index@<name>`")
     if len(found) > 1:
@@ -103,11 +103,11 @@ def digest(model: Path) -> str:
     """
     if not (model / "modules.json").is_file():
         raise UserError(f"{model} holds no model (modules.json is missing): run `dvc repro`, or mend the name")
-    files = {str(f.relative_to(model)): f.stat() for f in sorted(model.rglob("*")) if f.is_file()}
+    stats = {str(f.relative_to(model)): f.stat() for f in sorted(model.rglob("*")) if f.is_file()}
     # Outside a checkout that has the folder nothing is remembered.
-    if sum(s.st_size for s in files.values()) < LARGE or not STATE.is_dir():
-        return embeddings.content(model)
-    seen = {name: [s.st_size, s.st_ino, s.st_mtime_ns, s.st_ctime_ns] for name, s in files.items()}
+    if sum(s.st_size for s in stats.values()) < LARGE or not STATE.is_dir():
+        return files.content(model)
+    seen = {name: [s.st_size, s.st_ino, s.st_mtime_ns, s.st_ctime_ns] for name, s in stats.items()}
     memory = STATE / "digests" / f"{hashlib.blake2b(str(model.resolve()).encode(), digest_size=16).hexdigest()}.json"
     try:
         held = json.loads(memory.read_text(encoding="utf-8"))
@@ -115,8 +115,8 @@ def digest(model: Path) -> str:
             return str(held["digest"])
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    found = embeddings.content(model)
-    if time.time_ns() - max(s.st_ctime_ns for s in files.values()) > TICKS:
+    found = files.content(model)
+    if time.time_ns() - max(s.st_ctime_ns for s in stats.values()) > TICKS:
         with contextlib.suppress(OSError):
             tables.write_json({"files": seen, "digest": found}, memory)
     return found

@@ -9,9 +9,7 @@ from typing import Any, NamedTuple
 from stages.shared import jsonl, records
 from stages.shared.errors import UserError
 from stages.shared.params import LabelledColumns
-
-# Between the parts of a hierarchical label.
-SEPARATOR = "/"
+from stages.shared.tables import PARTS
 
 
 class Labelled(NamedTuple):
@@ -42,7 +40,7 @@ def parse(
     """Those of the `found` rows (place, row) that have one of the values listed in each column of `rows`.
 
     `texts` says in which column a text is, by any name (a language); a row without an id gets `name` and its number.
-    Raises `UserError` naming the place of a row without a label.
+    Raises `UserError` naming the place of a row without a label, or with half a character, which no table holds.
     """
     parts = [columns.label] if isinstance(columns.label, str) else columns.label
     for number, (place, row) in enumerate(found, 1):
@@ -52,10 +50,15 @@ def parse(
         if not all(words):
             raise UserError(f"{place}: the label is empty: name it or remove the row")
         said = {key: jsonl.text(row, column, place).strip() for key, column in texts.items() if row.get(column)}
-        yield Labelled(
+        one = Labelled(
             place,
             jsonl.text(row, columns.id, place) if columns.id else f"{name}#{number}",
-            SEPARATOR.join(words),
+            PARTS.join(words),
             {key: text for key, text in said.items() if text},
             jsonl.text(row, columns.description, place).strip() if columns.description else "",
         )
+        try:
+            "".join([one.id, one.label, *one.texts.values(), one.description]).encode()
+        except UnicodeEncodeError:
+            raise UserError(f"{place} holds half a character (a lone surrogate): mend the row") from None
+        yield one

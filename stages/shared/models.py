@@ -11,6 +11,8 @@ MODELS = Path("models")
 BASE = MODELS / "base"
 TRAINED = MODELS / "trained"
 MERGED = MODELS / "merged"
+# What answers questions: a model's vectors of labelled entries.
+INDEXES = MODELS / "indexes"
 # In the folder of the base: how it is run (name, revision, pooling, prompts, ...).
 RECORD = "encoder.json"
 

@@ -805,6 +805,19 @@ def _unmixed(name: str, recipe: Recipe, languages: list[str]) -> Any:
             )
 
 
+def _unlabelled(synthesize: Synthesize) -> Any:
+    """What has no place in a knowledge base, whose passages are in one language and answer by their labels."""
+    for key, count in (
+        ("queries.per_passage", synthesize.queries.per_passage),
+        ("topics.per_topic", synthesize.topics.per_topic),
+    ):
+        if count:
+            yield f"synthesize.{key} is {count}, but corpus.source labelled has queries with a label alone: set it to 0"
+    for name, translation in synthesize.translations.items():
+        if translation.of == "passages":
+            yield f"synthesize.translations.{name}.of is 'passages', which corpus.source labelled has in one language: remove it"
+
+
 def _untranslated(params: Params) -> Any:
     """Languages that the collection would have no passages in."""
     own = params.corpus.languages or params.languages
@@ -845,6 +858,8 @@ def _untranslated(params: Params) -> Any:
             )
     if params.corpus.labelled and params.corpus.labelled.language not in params.languages:
         yield f"corpus.labelled.language is {params.corpus.labelled.language!r}, which languages does not name: add it"
+    if params.corpus.labelled:
+        yield from _unlabelled(params.synthesize)
     if params.synthesize.labelled.per_label and not params.corpus.labelled:
         yield "synthesize.labelled writes queries for labels, which only corpus.source labelled has: set per_label to 0"
     if params.corpus.source == "none" and not params.synthesize.topics.per_topic:

@@ -11,11 +11,10 @@ import polars as pl
 from rensa import RMinHash
 
 from stages.shared import duplicates
+from stages.shared.duplicates import MARK, WIDE
 
-_MARK = r"[\p{P}--[#%&@]]"
-_KEPT_MARK = rf"(\d)({_MARK})(\d)"  # `plain` looks around, which polars' regex cannot: such marks get \x01 before them
+_KEPT_MARK = rf"(\d)({MARK})(\d)"  # `plain` looks around, which polars' regex cannot: such marks get \x01 before them
 _FOLDED = {"ß": "ss", "ς": "σ"}
-_WIDE = r"([\p{Hangul}\p{Han}\p{Hiragana}\p{Katakana}])"
 _MIXERS = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 0xD6E8FEB86659FD93], np.uint64)
 
 
@@ -25,14 +24,14 @@ def plain(text: pl.Expr) -> pl.Expr:
     folded = text.str.normalize("NFKC").str.to_lowercase().str.replace_many(_FOLDED)
     for _ in range(2):  # matches share their digits: 1.2.3
         folded = folded.str.replace_all(_KEPT_MARK, "${1}\x01${2}${3}")
-    bare = folded.str.replace_all(rf"\x01({_MARK})|{_MARK}|[\s\p{{Cf}}]", "${1}")
+    bare = folded.str.replace_all(rf"\x01({MARK})|{MARK}|[\s\p{{Cf}}]", "${1}")
     return pl.when(bare != "").then(bare).otherwise(text)
 
 
 def grams(texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
     """`duplicates.grams` of `plain` texts as numbers, text after text and repeated ones too: uint64, [n-grams]; and
     where each text's begin, and the last's end: uint64, [texts + 1]."""
-    places = texts.str.replace_all(_WIDE, "${1}\0")
+    places = texts.str.replace_all(f"({WIDE})", "${1}\0")
     lengths = places.str.len_chars().to_numpy().astype(np.int64)
     counts = np.maximum(1, lengths - 3)
     ends = np.cumsum(counts)

@@ -32,6 +32,8 @@ PASSAGES: Schema = {
 QUERIES: Schema = {"query": pl.String, "lang": pl.String, "text": pl.String}
 # Relevant in every language: the passage's translations are as relevant as itself. 0: judged not relevant.
 JUDGEMENTS: Schema = {"query": pl.String, "passage": pl.String, "relevance": pl.Int32}
+# Between the parts of a hierarchical label: category/intent.
+PARTS = "/"
 # What a labelled collection says of its passages and queries (`kind`): `origin` is labelled or synthetic. A query's
 # label is that of the passages that answer it. Other collections have no rows.
 LABELLED: Schema = {

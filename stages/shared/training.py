@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers.trainer_callback import ProgressCallback
 
-from stages.shared import seeds
+from stages.shared import files, seeds
 from stages.shared.encoder import PROMPT_NAMES
 from stages.shared.errors import UserError
 from stages.shared.params import Lora
@@ -314,10 +314,7 @@ def fingerprint(*parts: Any) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for part in parts:
         if isinstance(part, Path):
-            for file in sorted(f for f in ([part] if part.is_file() else part.rglob("*")) if f.is_file()):
-                digest.update(str(file.relative_to(part)).encode() + b"\0")
-                with file.open("rb") as opened:
-                    digest.update(hashlib.file_digest(opened, "blake2b").digest())
+            digest.update(files.content(part).encode())
         else:
             digest.update(repr(part).encode() + b"\0")
     return digest.hexdigest()

@@ -191,7 +191,7 @@ def _label_leak(texts: pl.DataFrame, filters: Filters) -> Details:
 
 
 def _leak(text: str, label: str, description: str) -> str | None:
-    leaf = label.rpartition("/")[2]
+    leaf = label.rpartition(tables.PARTS)[2]
     for name in (label, leaf):
         # A label of one word, such as refund, is a word that honest queries have.
         if len(_label_words(name)) > 1 and name.casefold() in text.casefold():

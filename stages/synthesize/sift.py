@@ -136,8 +136,11 @@ def _judged(rows: pl.DataFrame, corpus: Corpus, known: pl.DataFrame) -> pl.DataF
 
 
 def _given(rows: pl.DataFrame, corpus: Corpus) -> pl.DataFrame:
-    """What the corpus has already: never left out, but nothing written may repeat it."""
+    """What the corpus has already: never left out, but nothing written may repeat it, the entries of a knowledge base
+    no more than its queries."""
     kinds: Iterable[tuple[str, pl.DataFrame, str]] = [("query", corpus.queries, "query")]
+    if not corpus.labelled.is_empty():
+        kinds = [*kinds, ("query", corpus.passages, "passage")]
     if "passage" in rows["kind"]:
         kinds = [*kinds, ("passage", corpus.passages, "passage")]
     return pl.concat(

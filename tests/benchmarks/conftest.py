@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import json
+from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
@@ -26,6 +27,14 @@ def read(name):
         "rerank": tables.RERANK,
     }
     return Made(*(tables.read(f"data/benchmarks/{name}/{k}.parquet", schema).rows() for k, schema in kinds.items()))
+
+
+def labels(name):
+    """The labels of a benchmark's passages and queries; checked against what it says of itself."""
+    folder = Path("data/benchmarks") / name
+    rows = tables.read(folder / "labels.parquet", tables.BENCHMARK_LABELS).rows()
+    assert json.loads((folder / "about.json").read_text()) == {"by_label": bool(rows)}
+    return rows
 
 
 @pytest.fixture

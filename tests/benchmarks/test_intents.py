@@ -3,6 +3,7 @@
 import pytest
 
 from stages.shared.errors import UserError
+from tests.benchmarks.conftest import labels
 
 
 def massive(lang):
@@ -32,6 +33,7 @@ def test_massive_finds_what_has_the_same_intent(publish, made):
     ]
     assert found.queries == [("3", "en", "en-US 3"), ("3", "ko", "ko-KR 3")]
     assert found.qrels == [("3", "0", "en", 1), ("3", "0", "ko", 1)]
+    assert labels("x") == [("passage", "0", "alarm_set"), ("passage", "1", "play"), ("query", "3", "alarm_set")]
     assert made("massive", split="dev").qrels == [("2", "1", "en", 1), ("2", "1", "ko", 1)]
     with pytest.raises(UserError, match="no utterance of dove in en, ko"):
         made("massive", split="dove")
@@ -147,4 +149,23 @@ def test_a_sample_keeps_one_of_each_intent(publish, made):
     assert len(found.passages) == 3
     assert len({int(p[1:]) % 3 for p, *_ in found.passages}) == 3
     assert len(found.qrels) == 6
+    kept = [p for p, *_ in found.passages]
+    asked = [q for q, *_ in found.queries]
+    assert labels("x") == [
+        *(("passage", p, str(int(p[1:]) % 3)) for p in kept),
+        *(("query", q, str(int(q[1:]) % 3)) for q in asked),
+    ]
     assert len(made("intents", ["en"], columns=columns, passages=20).passages) == 20
+
+
+def test_labels_are_of_what_is_kept_though_passages_and_queries_share_ids(publish, made):
+    publish(
+        {
+            "index.en.jsonl": [{"t": f"i{i}", "l": "x"} for i in range(9)],
+            "queries.en.jsonl": [{"t": f"q{i}", "l": "x"} for i in range(9)] + [{"t": "q9", "l": "unseen"}],
+        }
+    )
+    found = made("intents", ["en"], columns={"text": "t", "label": "l"}, passages=2, queries=3)
+    wanted = [("passage", p, "x") for p, *_ in found.passages] + [("query", q, "x") for q, *_ in found.queries]
+    assert len(wanted) == 5
+    assert labels("x") == wanted

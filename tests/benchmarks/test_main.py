@@ -5,7 +5,7 @@ import pytest
 
 from stages.shared import tables
 from stages.shared.errors import UserError
-from tests.benchmarks.conftest import read
+from tests.benchmarks.conftest import labels, read
 
 
 def held_out(workspace, name="dev"):
@@ -29,6 +29,31 @@ def test_a_splits_queries_search_all_passages(workspace):
         for p in found
         for lang in ("en", "ko")
     )
+    assert labels("dev") == []
+
+
+def test_of_a_knowledge_base_all_passages_of_a_label_answer(workspace):
+    both = ("en", "hi-Latn")
+    workspace.knowledge_base(
+        [("a1", "a"), ("a2", "a"), ("b1", "b"), ("d1", "d")],
+        [
+            ("q1", "a", "train", both),
+            ("q2", "a", "dev", both),
+            ("q3", "b", "dev", ["hi-Latn"], "synthetic"),
+            ("q4", "a", "test", ["hi-Latn"]),
+            ("lost", "c", "dev", both),
+        ],
+    )
+    workspace.run("benchmarks", "dev")
+    passages, queries, qrels, _ = read("dev")
+    assert passages == [(p, "en", "", f"{p}|en") for p in ("a1", "a2", "b1", "d1")]
+    assert queries == [("q2", "en", "q2|en"), ("q2", "hi-Latn", "q2|hi-Latn"), ("q3", "hi-Latn", "q3|hi-Latn")]
+    assert qrels == [("q2", "a1", "en", 1), ("q2", "a2", "en", 1), ("q3", "b1", "en", 1)]
+    # Of all that is searched, and of what is asked alone.
+    searched = [("passage", p, p[0]) for p in ("a1", "a2", "b1", "d1")]
+    assert labels("dev") == [*searched, ("query", "q2", "a"), ("query", "q3", "b")]
+    workspace.run("benchmarks", "test")
+    assert labels("test") == [*searched, ("query", "q4", "a")]
 
 
 def test_the_most_held_out_passage_decides(workspace):
@@ -129,8 +154,8 @@ def test_the_bytes_repeat(workspace, publish, made):
         folder = workspace.path / "data/benchmarks/x"
         written.append({file.name: file.read_bytes() for file in folder.iterdir()})
     assert written[0] == written[1]
-    tabular = {"passages.parquet", "queries.parquet", "qrels.parquet", "rerank.parquet"}
-    assert set(written[0]) == {*tabular, "about.json"}
+    tabular = ("passages", "queries", "qrels", "rerank", "labels")
+    assert set(written[0]) == {"about.json", *(f"{name}.parquet" for name in tabular)}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A small study, built once with DVC; each test works on a copy of its own."""
+"""Small studies, each built once with DVC; each test works on a copy of its own."""
 
 import os
 import re
@@ -61,11 +61,15 @@ class Workspace:
     def read(self, name: str) -> bytes:
         return (self.folder / name).read_bytes()
 
+    def copied(self, folder: Path) -> "Workspace":
+        """A copy of all of it, cache included, in `folder`."""
+        shutil.copytree(self.folder, folder / "checkout", symlinks=True)
+        return Workspace(folder / "checkout")
 
-@pytest.fixture(scope="session")
-def built(tmp_path_factory):
-    """A commit of the working tree with the smoke study applied and built."""
-    workspace = Workspace(tmp_path_factory.mktemp("built") / "checkout")
+
+def checkout(folder: Path) -> Workspace:
+    """A commit of the working tree, without what was built there."""
+    workspace = Workspace(folder / "checkout")
     listed = subprocess.run(
         ["git", "ls-files", "-coz", "--exclude-standard"],
         cwd=ROOT,
@@ -81,15 +85,23 @@ def built(tmp_path_factory):
     (workspace.folder / "dvc.lock").unlink(missing_ok=True)
     workspace.run("git", "init", "-q", "-b", "main")
     workspace.commit("default study")
-    workspace.run(sys.executable, "-m", "stages.study", "smoke")
-    workspace.commit("smoke study")
+    return workspace
+
+
+def build(workspace: Workspace, study: str) -> Workspace:
+    """The same with a study applied and built."""
+    workspace.run(sys.executable, "-m", "stages.study", study)
+    workspace.commit(f"{study} study")
     workspace.repro()
     workspace.commit("built")
     return workspace
 
 
+@pytest.fixture(scope="session")
+def built(tmp_path_factory):
+    return build(checkout(tmp_path_factory.mktemp("built")), "smoke")
+
+
 @pytest.fixture
 def graph(built, tmp_path):
-    """A copy of the built study, cache included."""
-    shutil.copytree(built.folder, tmp_path / "checkout", symlinks=True)
-    return Workspace(tmp_path / "checkout")
+    return built.copied(tmp_path)

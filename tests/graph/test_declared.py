@@ -20,6 +20,7 @@ TORCH_FREE = [
     "contamination",
     "fetch",
     "score",
+    "labels",
     "compare",
     "report",
 ]

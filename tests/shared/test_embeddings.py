@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from stages.shared import embeddings
+from stages.shared import embeddings, files
 
 PROMPTS = {"query": "q: ", "passage": ""}
 TEXTS = [f"text {i}" for i in range(600)]
@@ -184,9 +184,9 @@ def test_a_folder_is_known_by_its_content(tmp_path):
         folder = tmp_path / f"{name}{content}"
         folder.mkdir()
         (folder / name).write_text(content)
-        digests.add(embeddings.content(folder))
+        digests.add(files.content(folder))
     assert len(digests) == 3
     other = tmp_path / "elsewhere"
     other.mkdir()
     (other / "a").write_text("1")
-    assert embeddings.content(other) == embeddings.content(tmp_path / "a1")
+    assert files.content(other) == files.content(tmp_path / "a1")

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from stages.shared import embeddings, indexes
+from stages.shared import files, indexes, models
 from stages.shared.errors import UserError
 
 ENTRIES = pl.DataFrame([("a", "x/1", "one"), ("b", "x/2", "two")], schema=indexes.ENTRIES, orient="row")
@@ -32,7 +32,7 @@ def write_model(name, weights):
 
 
 def save(model, name="kb"):
-    folder = indexes.INDEXES / name
+    folder = models.INDEXES / name
     indexes.save(folder, ENTRIES, VECTORS, str(model), indexes.digest(model), "kb.jsonl")
     return folder
 
@@ -51,7 +51,7 @@ def test_what_is_saved_is_loaded(model):
     assert found.manifest == {
         "format": 1,
         "model": "models/trained/one",
-        "model_digest": embeddings.content(model),
+        "model_digest": files.content(model),
         "path": "kb.jsonl",
         "entries_digest": found.manifest["entries_digest"],
         "entries": 2,
@@ -119,7 +119,7 @@ def test_the_vectors_of_other_entries_are_refused(model):
 
 
 def test_a_folder_without_an_index_says_how_to_make_one(model):
-    refused(indexes.INDEXES / "kb", model, "holds no index")
+    refused(models.INDEXES / "kb", model, "holds no index")
 
 
 def test_a_model_finds_its_index(model):
@@ -127,7 +127,7 @@ def test_a_model_finds_its_index(model):
         indexes.find(model)
     folder = save(model)
     save(write_model("models/base", "base"), "others")
-    assert indexes.find(model) == folder
+    assert indexes.find(model) == indexes.find(model.resolve()) == folder
     save(model, "second")
     with pytest.raises(UserError, match=r"models/indexes/kb, models/indexes/second: name one of them with --index"):
         indexes.find(model)
@@ -150,8 +150,8 @@ def remembering(model, monkeypatch):
         computed.append(folder)
         return content(folder)
 
-    content = embeddings.content
-    monkeypatch.setattr(embeddings, "content", counted)
+    content = files.content
+    monkeypatch.setattr(files, "content", counted)
     return computed
 
 

@@ -20,6 +20,16 @@ WINDOW = {
     "written": False,
     "round_trip": None,
 }
+# A strategy by labels, a table of entries, and a knowledge base of it.
+BY_LABEL = {"k": 5, "labels": {"similarity": {"centroids": 1.0}}}
+ENTRIES = {"role": "entries", "columns": {"text": "text_{lang}", "label": "label"}}
+LABELLED = {"language": "en", "index": 0.3, "tables": {"kb": ENTRIES}}
+BASE = {
+    "corpus__source": "labelled",
+    "corpus__columns": None,
+    "corpus__labelled": LABELLED,
+    "synthesize__queries__per_passage": 0,
+}
 # A translation that is right but for its name, and prices.
 QUERIES = {"of": "queries", "source": "en", "target": "ko"}
 PRICES = {"input": 0.15, "output": 0.6}
@@ -206,13 +216,111 @@ def test_what_dvc_writes_for_a_small_rate_is_a_number(workspace):
             ["negatives.window.round_trip is 201", "raise candidates.depth or low"],
         ),
         ({"negatives__window__round_trip": 0}, ["negatives.window.round_trip is 0"]),
-        ({"negatives__window__written": ...}, ["negatives.window.written is missing: add it"]),
+        ({"train__in_batch": ...}, ["train.in_batch is missing: add it"]),
+        # Labelled collections
+        (
+            {"negatives__near": BY_LABEL},
+            ["negatives.near.labels needs labels, which only corpus.source labelled has: write null"],
+        ),
+        ({"negatives__near": {"k": 5, "random": 6}}, ["negatives.near: random is 6, more than k = 5: lower it"]),
+        ({"negatives__near": {"k": 5, "random": 4}}, ["negatives.near: of k = 5 only random = 4", "add rank_min and"]),
+        ({"negatives__near": {"k": 5, "rank_min": 1}}, ["negatives.near: of k = 5 only random = 0"]),
+        (
+            {"negatives__near": {**WINDOW, "random": 2, "rank_max": 11}},
+            ["negatives.near: the window", "at least k = 3 ranks"],
+        ),
+        *(
+            ({"negatives__near": {**strategy, key: value}}, ["negatives.near: ranks, margins", "write null"])
+            for strategy in (BY_LABEL, {"k": 5, "random": 5})
+            for key, value in [
+                ("rank_min", 1),
+                ("rank_max", 100),
+                ("absolute_margin", 0.1),
+                ("relative_margin", 0.05),
+                ("min_score", 0.1),
+                ("max_score", 0.9),
+                ("round_trip", 3),
+                ("written", True),
+            ]
+        ),
+        ({"negatives__near": {"k": 5, "labels": {"similarity": {}}}}, ["negatives.near.labels.similarity", "at least"]),
+        (
+            {"negatives__near": {"k": 5, "labels": {"similarity": {"centroids": 0.0}}}},
+            ["negatives.near.labels.similarity.centroids is 0.0", "greater than 0"],
+        ),
+        ({"negatives__near": {"k": 5, "labels": {"similarity": {"names": 1.0}}}}, ["negatives.near", "'given'"]),
+        (
+            {"negatives__near": {"k": 5, "labels": {**BY_LABEL["labels"], "noise": 1.5}}},
+            ["negatives.near.labels.noise is 1.5"],
+        ),
+        (BASE | {"corpus__labelled": None}, ["corpus: labelled belongs to the source labelled"]),
+        ({"corpus__labelled": LABELLED}, ["corpus: labelled belongs to the source labelled", "else write null"]),
+        (
+            BASE | {"corpus__labelled": {**LABELLED, "tables": {"test": {**ENTRIES, "role": "test"}}}},
+            ["corpus.labelled: tables has no table of the role entries", "add one"],
+        ),
+        (BASE | {"corpus__labelled": {**LABELLED, "index": 1.0}}, ["corpus.labelled.index is 1.0", "less than 1"]),
+        (
+            BASE | {"corpus__labelled": {**LABELLED, "language": "de"}},
+            ["corpus.labelled.language is 'de', which languages does not name: add it"],
+        ),
+        (BASE | {"corpus__queries": "held-out-lead"}, ["corpus: queries: a labelled source has its own"]),
+        (
+            BASE | {"corpus__labelled": {**LABELLED, "tables": {"kb": {"role": "entries", "columns": {"label": "l"}}}}},
+            ["corpus.labelled.tables.kb: the role entries needs columns.text"],
+        ),
+        (
+            BASE
+            | {"corpus__labelled": {**LABELLED, "tables": {"kb": ENTRIES, "names": {**ENTRIES, "role": "labels"}}}},
+            ["corpus.labelled.tables.names: the role labels needs columns.description"],
+        ),
+        (
+            BASE | {"corpus__labelled": {**LABELLED, "tables": {"kb": {**ENTRIES, "file": "a", "dataset": {}}}}},
+            ["corpus.labelled.tables.kb: a table is read from file or from dataset"],
+        ),
+        (
+            BASE | {"corpus__labelled": {**LABELLED, "tables": {"kb": {**ENTRIES, "dataset": {"name": "a/b"}}}}},
+            ["corpus.labelled.tables.kb: dataset.name 'a/b' is on the hub", "pin its revision"],
+        ),
+        (
+            {"synthesize__labelled__per_label": 1},
+            ["synthesize.labelled writes queries for labels, which only corpus.source labelled has", "per_label to 0"],
+        ),
+        (
+            BASE | {"synthesize__queries__per_passage": 1},
+            ["synthesize.queries.per_passage is 1, but corpus.source labelled has queries with a label alone"],
+        ),
+        (
+            BASE | {"synthesize__translations": {"ko": {"of": "passages", "source": "en", "target": "ko"}}},
+            ["synthesize.translations.ko.of is 'passages', which corpus.source labelled has in one language"],
+        ),
+        ({"synthesize__labelled__path": "kb.jsonl"}, ["unknown key synthesize.labelled.path"]),
+        ({"recipes__joint__synthetic": 1.5}, ["recipes.joint.synthetic is 1.5"]),
+        ({"triples__positives": 0}, ["triples.positives is 0"]),
+        ({"base__normalize": {"elongation": True, "script": True}}, ["base.normalize.spelling is missing"]),
+        ({"labels__precision": 90}, ["labels.precision is 90"]),
+        (
+            {"indexes__kb": {"model": "m", "path": "kb.jsonl", "columns": {"label": "label"}}},
+            ["indexes.kb: columns.text is missing"],
+        ),
     ],
 )
 def test_a_mistake_is_one_sentence_that_names_the_key(workspace, changes, parts):
     text = message(workspace, **changes)
     for part in parts:
         assert part in text, text
+
+
+def test_a_knowledge_base_may_have_what_others_may_not(workspace):
+    workspace.edit(**BASE, negatives__near=BY_LABEL, negatives__chance={"k": 5, "random": 5})
+    workspace.edit(synthesize__labelled__per_label=3)
+    near, chance = params.read("negatives.near", "negatives.chance")
+    assert (near.chosen, near.by_rank, near.labels.noise, near.labels.level) == (5, False, 0.0, None)
+    assert (chance.chosen, chance.by_rank) == (0, False)
+    # Some by ranks, some at random.
+    workspace.edit(negatives__window={**WINDOW, "random": 2, "rank_max": 12})
+    window = params.read("negatives.window")
+    assert (window.chosen, window.by_rank) == (3, True)
 
 
 ENGLISH = {"languages": ["en"], "recipes": {"a": {"compositions": ["enenen"], "negatives": "window"}}, "merges": {}}

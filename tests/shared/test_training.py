@@ -63,21 +63,23 @@ def test_without_clashes_it_is_multiple_negatives_ranking(training, transformer)
     assert_equal_gradients(gradients, wanted_gradients)
 
 
-@pytest.mark.parametrize("symmetric", [False, True])
+@pytest.mark.parametrize(("symmetric", "in_batch"), [(False, True), (True, True), (False, False)])
 @pytest.mark.parametrize("size", [1, 4, 6])
-def test_mini_batches_change_neither_value_nor_gradients(training, transformer, symmetric, size):
+def test_mini_batches_change_neither_value_nor_gradients(training, transformer, symmetric, in_batch, size):
     model = SentenceTransformer(str(transformer), device="cpu")
     groups = all_different(6, 3)
     groups[3, 0], groups[4, 2] = groups[1, 0], groups[0, 0]
     whole, cached = (
-        value_and_gradients(model, training.InfoNCE(model, 0.1, symmetric, mini_batch_size=n), columns(model), groups)
+        value_and_gradients(
+            model, training.InfoNCE(model, 0.1, symmetric, in_batch, mini_batch_size=n), columns(model), groups
+        )
         for n in (None, size)
     )
     assert cached[0] == pytest.approx(whole[0], rel=1e-5)
     assert_equal_gradients(whole[1], cached[1])
 
 
-def by_hand(embedded, groups, temperature, symmetric=False):
+def by_hand(embedded, groups, temperature, symmetric=False, in_batch=True):
     """The loss with loops and exponentials, straight from its definition."""
     unit = [F.normalize(c.double(), dim=-1) for c in embedded]
     batch, total = len(unit[0]), 0.0
@@ -87,7 +89,7 @@ def by_hand(embedded, groups, temperature, symmetric=False):
         kept = [
             torch.exp(unit[0][row] @ vector / temperature)
             for (vector, group), place in zip(documents, places, strict=True)
-            if place == (0, row) or group != groups[row][0]
+            if place == (0, row) or (group != groups[row][0] and (in_batch or place[1] == row))
         ]
         own = torch.exp(unit[0][row] @ unit[1][row] / temperature)
         total = total - torch.log(own / sum(kept))
@@ -104,15 +106,42 @@ def by_hand(embedded, groups, temperature, symmetric=False):
     return (total + back) / (2 * batch)
 
 
+@pytest.mark.parametrize("in_batch", [False, True])
 @pytest.mark.parametrize("symmetric", [False, True])
 @pytest.mark.parametrize("seed", range(5))
-def test_with_clashes_it_is_the_formula(training, seed, symmetric):
+def test_with_clashes_it_is_the_formula(training, seed, symmetric, in_batch):
     generator = torch.Generator().manual_seed(seed)
     embedded = [torch.randn(7, 5, generator=generator) for _ in range(4)]
     groups = torch.randint(6, (7, 3), generator=generator)
-    loss = training.InfoNCE(static_model(), 0.3, symmetric)
-    wanted = by_hand(embedded, groups.tolist(), 0.3, symmetric)
+    loss = training.InfoNCE(static_model(), 0.3, symmetric, in_batch)
+    wanted = by_hand(embedded, groups.tolist(), 0.3, symmetric, in_batch)
     assert loss.from_embeddings(embedded, groups).item() == pytest.approx(wanted.item(), rel=1e-5)
+
+
+def test_without_the_batch_s_negatives_a_query_has_its_own_alone(training):
+    """Two queries at right angles to their positive and first negative, and at 120 degrees to the second: the loss of
+    each is log(1 + e^0 + e^-1/2), whatever the other's texts."""
+    query = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    embedded = [query, query.roll(1, 0) * 2, query.roll(1, 0) * 3, -query + torch.tensor([[0, 3**0.5], [3**0.5, 0]])]
+    loss = training.InfoNCE(static_model(), 1.0, in_batch=False)
+    wanted = math.log(1 + math.exp(0) + math.exp(-0.5))
+    assert loss.from_embeddings(embedded, all_different(2, 3)).item() == pytest.approx(wanted, rel=1e-6)
+    alone = loss.from_embeddings([column[:1] for column in embedded], all_different(1, 3))
+    assert alone.item() == pytest.approx(wanted, rel=1e-6)
+    # A negative of the positive's own group is none, though it be the query's own.
+    groups = torch.tensor([[0, 1, 0], [3, 4, 3]])
+    assert loss.from_embeddings(embedded, groups).item() == pytest.approx(math.log(2), rel=1e-6)
+    whole = training.InfoNCE(static_model(), 1.0).from_embeddings(embedded, all_different(2, 3)).item()
+    assert whole > wanted + 0.5
+
+
+def test_without_the_batch_s_negatives_a_batch_is_the_mean_of_its_rows(training):
+    generator = torch.Generator().manual_seed(3)
+    embedded = [torch.randn(9, 5, generator=generator) for _ in range(5)]
+    groups = torch.randint(4, (9, 4), generator=generator)
+    loss = training.InfoNCE(static_model(), 0.1, in_batch=False)
+    rows = [loss.from_embeddings([c[i : i + 1] for c in embedded], groups[i : i + 1]).item() for i in range(9)]
+    assert loss.from_embeddings(embedded, groups).item() == pytest.approx(np.mean(rows), rel=1e-5)
 
 
 def test_a_text_of_the_querys_own_group_has_no_influence(training):

@@ -15,13 +15,13 @@ from stages.corpus.readers import markdown, paths
 from stages.corpus.readers.markdown import Section
 from stages.corpus.readers.rows import batched
 from stages.shared import files
+from stages.shared.duplicates import UNSPACED
 from stages.shared.params import Source
 
 log = logging.getLogger("corpus")
 
 # A passage ends before the block with which it would have more words than this in the first language.
 WORDS = 180
-UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 WORD = regex.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
 ALONE = "pages that not every language has"
 UNSHARED = "sections that the languages do not share"

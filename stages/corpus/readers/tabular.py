@@ -60,10 +60,14 @@ def read_parquet(source: Source, languages: list[str]) -> Iterator[Batch]:
 
 def read_datasets(source: Source, languages: list[str]) -> Iterator[Batch]:
     name = (source.dataset and source.dataset.name) or source.path
-    # Ids, and so the split, do not depend on where a folder is.
-    label = Path(name).name if Path(name).exists() else name
     rows = enumerate((row for _, row in hub_rows(source.dataset, source.path)), 1)
-    yield from _dicts(source, languages, name, label, rows)
+    yield from _dicts(source, languages, name, set_name(source.dataset, source.path), rows)
+
+
+def set_name(wanted: HubSet | None, path: str) -> str:
+    """What begins the ids of a data set's rows: they, and so the split, do not depend on where a folder is."""
+    name = (wanted and wanted.name) or path
+    return Path(name).name if Path(name).exists() else name
 
 
 def hub_rows(wanted: HubSet | None, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -85,8 +89,10 @@ def hub_rows(wanted: HubSet | None, path: str) -> Iterator[tuple[str, dict[str, 
         )
         classes = {key: of for key, of in (rows.features or {}).items() if isinstance(of, datasets.ClassLabel)}
         for number, row in enumerate(rows, 1):
-            # -1 stands for a class that is not told.
-            told = {key: of.int2str(row[key]) for key, of in classes.items() if (row[key] or 0) >= 0}
+            # -1 stands for a class that is not told, as null does.
+            told = {
+                key: None if row[key] is None or row[key] < 0 else of.int2str(row[key]) for key, of in classes.items()
+            }
             yield f"{name}:{number}", row | told
     except (
         ValueError,

@@ -1,0 +1,54 @@
+"""A split of the collection as a benchmark: what is asked and searched, and by which judgements or labels."""
+
+from stages.benchmarks import held_out
+from stages.shared import tables
+
+ENTRIES = {"a1": "a", "a2": "a", "b1": "b"}
+QUERIES = {"q1": ("a", "test"), "q2": ("b", "test"), "q3": ("a", "dev"), "q4": ("b", "train")}
+
+
+def knowledge_base(workspace):
+    labels = [("passage", name, label, "labelled", "train") for name, label in ENTRIES.items()]
+    labels += [("query", name, label, "labelled", split) for name, (label, split) in QUERIES.items()]
+    workspace.tables(
+        "corpus",
+        [(name, "en", "", f"{name}|en", label, "train") for name, label in ENTRIES.items()],
+        [(name, lang, f"{name}|{lang}") for name in QUERIES for lang in ("en", "ko")],
+        labelled=labels,
+        labels=[("a", ""), ("b", "")],
+    )
+    workspace.tables("synthetic")
+
+
+def test_of_a_knowledge_base_all_entries_of_a_querys_label_answer_it(workspace):
+    knowledge_base(workspace)
+    parts = held_out.read("test", ["en", "ko"])
+    assert parts.passages.collect()["passage"].to_list() == ["a1", "a2", "b1"]
+    assert parts.queries.select("query", "lang").rows() == [(q, lang) for q in ("q1", "q2") for lang in ("en", "ko")]
+    assert sorted(parts.qrels.rows()) == [("q1", "a1", 1), ("q1", "a2", 1), ("q2", "b1", 1)]
+    assert sorted(parts.labels.rows()) == [
+        *(("passage", name, label) for name, label in ENTRIES.items()),
+        ("query", "q1", "a"),
+        ("query", "q2", "b"),
+    ]
+    assert held_out.read("dev", ["ko"]).queries.rows() == [("q3", "ko", "q3|ko")]
+
+
+def test_a_benchmark_of_a_knowledge_base_says_that_it_is_by_label(workspace):
+    knowledge_base(workspace)
+    workspace.run("benchmarks", "test")
+    folder = workspace.path / "data/benchmarks/test"
+    assert (folder / "about.json").read_text() == '{"by_label": true}\n'
+    assert tables.read(folder / "labels.parquet", tables.BENCHMARK_LABELS).height == 5
+    # Entries are in one language, and so are their judgements.
+    assert tables.read(folder / "qrels.parquet", tables.QRELS)["lang"].unique().to_list() == ["en"]
+
+
+def test_without_labels_a_split_has_its_judgements(workspace):
+    workspace.corpus([("p1", "test"), ("p2", "train"), ("p3", "test")], [("q1", "p1"), ("q2", ["p2", "p3"])])
+    parts = held_out.read("test", ["en", "ko"])
+    # A query is as held out as the most held-out of its passages.
+    assert sorted(parts.qrels.rows()) == [("q1", "p1", 1), ("q2", "p2", 1), ("q2", "p3", 1)]
+    assert parts.labels.is_empty()
+    workspace.run("benchmarks", "test")
+    assert (workspace.path / "data/benchmarks/test/about.json").read_text() == '{"by_label": false}\n'
