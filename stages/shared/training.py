@@ -25,7 +25,7 @@ from sentence_transformers import (
     SentenceTransformerTrainer,
     SentenceTransformerTrainingArguments,
 )
-from sentence_transformers.base.losses.gradcache import CachedLossMixin
+from sentence_transformers.base.losses.gradcache import CachedLossMixin, has_static_embedding_input
 from sentence_transformers.base.losses.merged_forward import embed_columns
 from sentence_transformers.base.sampler import BatchSamplers, DefaultBatchSampler
 from sentence_transformers.sentence_transformer.modules import Transformer
@@ -218,6 +218,9 @@ def fit(
     """
     if precision == "fp16" and not torch.cuda.is_available():
         raise UserError("train.precision is fp16, which needs a CUDA GPU: write bf16 or fp32")
+    if has_static_embedding_input(model):
+        # A table's batches are small: more threads gain nothing, and waiting for them costs much on a busy machine.
+        torch.set_num_threads(1)
     folder = STATE / "training" / fingerprint
     args = SentenceTransformerTrainingArguments(
         output_dir=str(folder),
