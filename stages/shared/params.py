@@ -815,7 +815,10 @@ def _unlabelled(synthesize: Synthesize) -> Any:
             yield f"synthesize.{key} is {count}, but corpus.source labelled has queries with a label alone: set it to 0"
     for name, translation in synthesize.translations.items():
         if translation.of == "passages":
-            yield f"synthesize.translations.{name}.of is 'passages', which corpus.source labelled has in one language: remove it"
+            yield (
+                f"synthesize.translations.{name}.of is 'passages', which corpus.source labelled has in one language: "
+                "remove it"
+            )
 
 
 def _untranslated(params: Params) -> Any:
