@@ -71,3 +71,11 @@ def test_the_overlay_shown_for_ones_own_text_is_a_study(tmp_path):
 def test_the_overlay_shown_for_an_endpoint_is_a_study(tmp_path):
     found = overlaid("Texts that a language model writes", tmp_path)
     assert (found.llm.provider, found.llm.key_env, found.llm.longest_reply) == ("openai", None, 2000)
+
+
+def test_the_knowledge_base_is_that_of_its_study(tmp_path):
+    section = README.split("## A knowledge base in one language, asked in any\n", 1)[1]
+    (tmp_path / "shown.yaml").write_text(section.split("```yaml\n", 1)[1].split("```", 1)[0])
+    shown = yaml12.load(tmp_path / "shown.yaml")
+    whole = yaml12.load(ROOT / "studies/hinglish-kb.yaml")
+    assert shown == {key: whole[key] for key in ("languages", "corpus")}
