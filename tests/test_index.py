@@ -101,8 +101,10 @@ CHANGES = {
 def test_an_update_encodes_what_is_new_and_is_the_same_bytes_as_building_anew(study, after, count, kind, caplog):
     caplog.set_level("INFO")
     if kind == "transformer":
-        save_sentence_transformer("models/trained/bert", "bert", prompts={"query": "query: ", "document": "passage: "})
-        set_up(study, model="models/trained/bert")
+        save_sentence_transformer(
+            "models/trained/enenen", "bert", prompts={"query": "query: ", "document": "passage: "}
+        )
+        set_up(study, model="models/trained/enenen")
     study.jsonl("kb.jsonl", BEFORE)
     study.run("index", "kb")
     assert encoded(caplog) == len({row["text"] for row in BEFORE})
@@ -168,8 +170,8 @@ def test_bad_entries_are_one_sentence_and_leave_the_index_as_it_was(study, rows,
 
 def test_an_index_of_no_model_says_which(study):
     study.jsonl("kb.jsonl", BEFORE)
-    set_up(study, model="models/trained/none")
-    with pytest.raises(UserError, match=r"indexes.kb.model: models/trained/none holds no model"):
+    set_up(study, model="models/trained/enenko")
+    with pytest.raises(UserError, match=r"indexes.kb.model: models/trained/enenko holds no model"):
         study.run("index", "kb")
 
 

@@ -25,7 +25,7 @@ def main() -> None:
         normalizer = learnt(base.normalize, collection.read_passages(), collection.read_entries(languages))
     if base.name == "static":
         read = (collection.CORPUS, *(collection.SYNTHETIC / f"{table}.parquet" for table in ("passages", "entries")))
-        name = training.fingerprint("static", base.static, languages, seed, *read)
+        name = training.fingerprint("static", base.static, languages, seed, normalizer, *read)
         model = static.bootstrap(documents(languages, normalizer), languages, base.static, seed, name)
         record = {"name": "static", "preset": None, "revision": None, **pretrained.describe(model)}
     else:

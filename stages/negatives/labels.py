@@ -40,9 +40,11 @@ def pick(
     try:
         return draw(queries.to_list(), own, answers.labels, values, strategy.chosen, f"{seed}/negatives/labels")
     except sampling.Short as short:
+        others = np.count_nonzero((answers.labels >= 0) & (answers.labels != own[short.row]))
+        mend = "lower k or raise floor" if others >= strategy.chosen else "lower k"
         raise UserError(
             f"negatives.{name} wants {strategy.chosen} passages of labels like {answers.names[own[short.row]]!r}, but "
-            f"only {short.left} have a likeness above 0: lower k or raise floor"
+            f"only {short.left} have a likeness above 0: {mend}"
         ) from None
 
 

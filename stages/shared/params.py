@@ -7,6 +7,7 @@ validated each time, so that a mistake anywhere stops the first stage that runs.
 from __future__ import annotations
 
 import codecs
+import contextlib
 import difflib
 import re
 from pathlib import Path
@@ -164,9 +165,17 @@ class LabelledColumns(Group):
     description: str | None = None
 
 
+def _beneath(path: str) -> str:
+    if Path(path).is_absolute() or ".." in Path(path).parts:
+        raise ValueError(
+            f"{path!r} is not beneath corpus.path, which is all that DVC watches: set corpus.path above it"
+        )
+    return path
+
+
 class LabelledTable(Group):
     role: Literal["entries", "synthetic", "dev", "test", "labels"]
-    file: str | None = None
+    file: Annotated[str, AfterValidator(_beneath)] | None = None
     dataset: HubSet | None = None
     rows: dict[str, list[str]] = {}
     columns: LabelledColumns
@@ -180,6 +189,8 @@ class LabelledTable(Group):
             raise ValueError(f"the role {self.role} needs columns.text: name the column")
         if self.dataset is not None and self.file is not None:
             raise ValueError("a table is read from file or from dataset: write one of them")
+        if self.language is not None and "{lang}" in (self.columns.text or ""):
+            raise ValueError("language is that of a columns.text without {lang}: remove one of the two")
         if self.dataset and self.dataset.name and not Path(self.dataset.name).exists() and not self.dataset.revision:
             raise ValueError(f"dataset.name {self.dataset.name!r} is on the hub: pin its revision (a commit) as well")
         return self
@@ -191,7 +202,7 @@ class Labelled(Group):
     language: Language
     index: Annotated[float, Field(gt=0, lt=1)]
     tables: dict[Name, LabelledTable]
-    similarity: str | None = None
+    similarity: Annotated[str, AfterValidator(_beneath)] | None = None
 
     @model_validator(mode="after")
     def _searched(self) -> Labelled:
@@ -772,6 +783,14 @@ def _contradictions(params: Params) -> Any:
                     f"merges.{name}.weights names {part!r}, which no recipe makes{_meant(part, models)}: "
                     f"add recipes.{part} or name one of {', '.join(sorted(models))}"
                 )
+    made = [
+        "models/base",
+        *(f"models/trained/{r}" for r in params.recipes),
+        *(f"models/merged/{m}" for m in params.merges),
+    ]
+    for name, index in params.indexes.items():
+        if index.model.startswith("models/") and index.model not in made:
+            yield f"indexes.{name}.model is {index.model!r}, which no stage makes: name one of {', '.join(made)}"
     chosen = params.compare.select_on
     if chosen not in params.benchmarks:
         yield f"compare.select_on is {chosen!r}: name one of the benchmarks ({', '.join(params.benchmarks)})"
@@ -803,6 +822,36 @@ def _unmixed(name: str, recipe: Recipe, languages: list[str]) -> Any:
                 f"recipes.{name}.hybrid is {recipe.hybrid:g}, so some batches are {kind}, but none of its compositions "
                 "is: add one, or change hybrid"
             )
+
+
+def _unsearched(params: Params, base: Labelled) -> Any:
+    """What a knowledge base in one language, with the labels and measures it has, cannot give."""
+    for name, recipe in params.recipes.items():
+        for spelling in recipe.compositions:
+            with contextlib.suppress(UserError):  # is told elsewhere
+                searched = {*composition(spelling, params.languages)[1:]} == {base.language}
+                if not searched and base.language in params.languages:
+                    yield (
+                        f"recipes.{name}.compositions has {spelling!r}, but what corpus.labelled searches is in "
+                        f"{base.language}: its positives and negatives must be, too"
+                    )
+    for name, strategy in params.negatives.items():
+        if strategy.direction not in ("each", *(f"{lang}-{base.language}" for lang in params.languages)):
+            yield f"negatives.{name}.direction is {strategy.direction!r}, but {base.language} is searched: write each"
+        measures = strategy.labels.similarity if strategy.labels else {}
+        if "given" in measures and not base.similarity:
+            yield f"negatives.{name}.labels.similarity names given: set corpus.labelled.similarity, or another measure"
+        if "descriptions" in measures and all(table.role != "labels" for table in base.tables.values()):
+            yield (
+                f"negatives.{name}.labels.similarity names descriptions: add a table of the role labels to "
+                "corpus.labelled.tables, or name another measure"
+            )
+    for name, table in base.tables.items():
+        if table.language not in (None, *params.languages):
+            yield f"corpus.labelled.tables.{name}.language is {table.language!r}, which languages does not name: add it"
+    labelled = params.synthesize.labelled
+    if labelled.per_label and labelled.language not in params.languages:
+        yield f"synthesize.labelled.language is {labelled.language!r}, which languages does not name: add it"
 
 
 def _unlabelled(synthesize: Synthesize) -> Any:
@@ -863,6 +912,7 @@ def _untranslated(params: Params) -> Any:
         yield f"corpus.labelled.language is {params.corpus.labelled.language!r}, which languages does not name: add it"
     if params.corpus.labelled:
         yield from _unlabelled(params.synthesize)
+        yield from _unsearched(params, params.corpus.labelled)
     if params.synthesize.labelled.per_label and not params.corpus.labelled:
         yield "synthesize.labelled writes queries for labels, which only corpus.source labelled has: set per_label to 0"
     if params.corpus.source == "none" and not params.synthesize.topics.per_topic:

@@ -24,6 +24,7 @@ from typing import Any
 FILE = "normalizer.json"
 # Words of Latin letters alone: not a part of co2, naïve or don't.
 WORD = re.compile(r"(?<![\w'’])[A-Za-z]+(?![\w'’])")
+ROMAN = set("IVXLCDM")
 LONG = re.compile(r"([^\W\d_])\1{2,}", re.IGNORECASE)
 DOUBLE = re.compile(r"(.)\1")
 LETTERS = re.compile(r"[^\W\d_]+")
@@ -106,7 +107,8 @@ class Normalizer:
     def _shorter(self, match: re.Match[str]) -> str:
         """Runs of three letters and more become one, or two if that alone is a word of the passages ("freee")."""
         word = match[0]
-        if word.lower() in self.vocabulary or not LONG.search(word):
+        # Nor a number in Roman numerals, nor an address.
+        if word.lower() in self.vocabulary or not LONG.search(word) or set(word) <= ROMAN or "www" in word:
             return word
         one, two = LONG.sub(r"\1", word), LONG.sub(r"\1\1", word)
         known = self.vocabulary

@@ -64,7 +64,11 @@ def set_up(workspace, sources, index=0.5, similarity=None, **changes):
         "labelled": labelled,
         "split": NO_SPLIT,
     }
-    workspace.edit(synthesize__queries__per_passage=0)
+    workspace.edit(
+        synthesize__queries__per_passage=0,
+        recipes={"only": {"compositions": ["enenen"], "negatives": "window"}},
+        merges={},
+    )
     return workspace.edit(**{f"corpus__{key}": value for key, value in settings.items()}).edit(**changes)
 
 

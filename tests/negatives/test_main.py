@@ -28,8 +28,12 @@ def knowledge_base(workspace, strategies, languages=("hi-Latn",), ranked=()):
         corpus__labelled={
             "language": "en",
             "index": 0.5,
-            "tables": {"kb": {"role": "entries", "columns": {"text": "text", "label": "label"}}},
+            "tables": {
+                "kb": {"role": "entries", "columns": {"text": "text", "label": "label"}},
+                "labels": {"role": "labels", "columns": {"description": "about", "label": "label"}},
+            },
         },
+        synthesize__queries__per_passage=0,
         negatives=strategies,
         recipes={"only": {"compositions": ["hi-Latn-en-en"], "negatives": next(iter(strategies))}},
         merges={},
@@ -106,7 +110,7 @@ def test_a_direction_takes_the_queries_that_ask_in_it(workspace):
     assert kept("of") == {key: found for key, found in whole.items() if key[0] in ("q00", "q01")}
     assert list(report("of")) == ["en-en"]
     workspace.edit(negatives={"of": {**MIXED, "direction": "en-ko"}}, recipes__only__negatives="of")
-    with pytest.raises(UserError, match=r"negatives\.of leaves no query 3 negatives: set its direction to each"):
+    with pytest.raises(UserError, match=r"negatives\.of\.direction is .en-ko., but en is searched: write each"):
         workspace.run("negatives")
 
 

@@ -23,12 +23,15 @@ WINDOW = {
 # A strategy by labels, a table of entries, and a knowledge base of it.
 BY_LABEL = {"k": 5, "labels": {"similarity": {"centroids": 1.0}}}
 ENTRIES = {"role": "entries", "columns": {"text": "text_{lang}", "label": "label"}}
+PLAIN = {"role": "entries", "columns": {"text": "text", "label": "label"}, "language": "fr"}
 LABELLED = {"language": "en", "index": 0.3, "tables": {"kb": ENTRIES}}
 BASE = {
     "corpus__source": "labelled",
     "corpus__columns": None,
     "corpus__labelled": LABELLED,
     "synthesize__queries__per_passage": 0,
+    "recipes": {"only": {"compositions": ["enenen", "ko-en-en"], "negatives": "window"}},
+    "merges": {},
 }
 # A translation that is right but for its name, and prices.
 QUERIES = {"of": "queries", "source": "en", "target": "ko"}
@@ -287,6 +290,38 @@ def test_what_dvc_writes_for_a_small_rate_is_a_number(workspace):
             ["synthesize.labelled writes queries for labels, which only corpus.source labelled has", "per_label to 0"],
         ),
         (
+            BASE | {"recipes": {"only": {"compositions": ["koenko", "koenen"], "negatives": "window"}}},
+            ["recipes.only.compositions has 'koenko', but what corpus.labelled searches is in en"],
+        ),
+        (
+            BASE | {"negatives__window": {**WINDOW, "direction": "en-ko"}},
+            ["negatives.window.direction is 'en-ko', but en is searched: write each"],
+        ),
+        (
+            BASE | {"negatives__near": {"k": 5, "labels": {"similarity": {"given": 1.0}}}},
+            ["negatives.near.labels.similarity names given: set corpus.labelled.similarity"],
+        ),
+        (
+            BASE | {"negatives__near": {"k": 5, "labels": {"similarity": {"descriptions": 1.0}}}},
+            ["negatives.near.labels.similarity names descriptions: add a table of the role labels"],
+        ),
+        (
+            BASE | {"corpus__labelled": {**LABELLED, "tables": {"kb": PLAIN}}},
+            ["corpus.labelled.tables.kb.language is 'fr', which languages does not name: add it"],
+        ),
+        (
+            BASE | {"corpus__labelled": {**LABELLED, "tables": {"kb": {**ENTRIES, "file": "../kb.jsonl"}}}},
+            ["corpus.labelled.tables.kb.file: '../kb.jsonl' is not beneath corpus.path"],
+        ),
+        (
+            BASE | {"synthesize__labelled__per_label": 1, "synthesize__labelled__language": "fr"},
+            ["synthesize.labelled.language is 'fr', which languages does not name: add it"],
+        ),
+        (
+            {"indexes": {"kb": {"model": "models/mixed", "path": "kb", "columns": {"text": "t", "label": "l"}}}},
+            ["indexes.kb.model is 'models/mixed', which no stage makes: name one of models/base"],
+        ),
+        (
             BASE | {"synthesize__queries__per_passage": 1},
             ["synthesize.queries.per_passage is 1, but corpus.source labelled has queries with a label alone"],
         ),
@@ -313,7 +348,7 @@ def test_a_mistake_is_one_sentence_that_names_the_key(workspace, changes, parts)
 
 def test_a_knowledge_base_may_have_what_others_may_not(workspace):
     workspace.edit(**BASE, negatives__near=BY_LABEL, negatives__chance={"k": 5, "random": 5})
-    workspace.edit(synthesize__labelled__per_label=3)
+    workspace.edit(synthesize__labelled__per_label=3, synthesize__labelled__language="ko")
     near, chance = params.read("negatives.near", "negatives.chance")
     assert (near.chosen, near.by_rank, near.labels.noise, near.labels.level) == (5, False, 0.0, None)
     assert (chance.chosen, chance.by_rank) == (0, False)
