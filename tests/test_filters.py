@@ -37,7 +37,15 @@ ON = params.Filters(
     near_duplicates=0.9,
     label_leak=True,
 )
-BLANK = {"lang": "en", "kind": "query", "passage": "", "label": "", "description": "", "given": False}
+BLANK = {
+    "lang": "en",
+    "kind": "query",
+    "passage": "",
+    "label": "",
+    "description": "",
+    "given": False,
+    "held_out": False,
+}
 
 
 def table(*rows):
@@ -368,6 +376,12 @@ def test_the_given_text_is_the_source_of_a_translation():
         {"item": "a", "lang": "hi-Latn", "text": "Where can I report a lost card?", "given": True},
     ]
     assert judged(*rows, untranslated=0.95)["lang"].to_list() == ["en"]
+
+
+def test_what_is_trained_on_goes_for_what_is_measured_on():
+    twice = {"text": "Where can I report a lost card?"}
+    assert dropped({"item": "a", **twice}, {"item": "b", **twice, "held_out": True}, duplicates=True) == ["a"]
+    assert dropped({"item": "a", **twice}, {"item": "b", **twice}, duplicates=True) == ["b"]
 
 
 @pytest.mark.parametrize(("given", "failing"), [(False, ["en"]), (True, ["fr"])])

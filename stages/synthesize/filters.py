@@ -27,7 +27,7 @@ from stages.shared.params import Filters
 # `item` names a parallel group: the same text in several languages. `passage` is the text of the passage that a query
 # is for, in the query's language; `label` what it belongs to and `description` what that means; "" where there is none.
 TEXTS: tables.Schema = dict.fromkeys(["item", "lang", "kind", "text", "passage", "label", "description"], pl.String)
-TEXTS["given"] = pl.Boolean
+TEXTS |= {"given": pl.Boolean, "held_out": pl.Boolean}
 FAILED: tables.Schema = dict.fromkeys(["item", "lang", "kind", "filter", "detail"], pl.String)
 BOILERPLATE = Path(__file__).with_name("boilerplate.txt")
 
@@ -45,7 +45,15 @@ Details = Sequence[str | None] | None
 
 def judge(texts: pl.DataFrame, filters: Filters) -> pl.DataFrame:
     """The texts (TEXTS) that fail, with the first filter that each fails and what the filter saw (FAILED)."""
-    left = texts.select(list(TEXTS)).sort(~pl.col("given"), "item", "lang", "kind", "text")
+    left = texts.select(list(TEXTS)).sort(
+        # Of two that are alike the first stays: what is measured on is not lost to what is trained on.
+        ~pl.col("given"),
+        ~pl.col("held_out"),
+        "item",
+        "lang",
+        "kind",
+        "text",
+    )
     plain = pl.Series([duplicates.plain(text) for text in left["text"]], dtype=pl.String)
     left = left.with_columns(nfkc=pl.col("text").str.normalize("NFKC"), plain=plain)
     failed = [pl.DataFrame(schema=FAILED)]

@@ -78,8 +78,10 @@ def _translated(corpus: Corpus, rows: pl.DataFrame) -> pl.DataFrame:
 def queries(corpus: Corpus, written: Written) -> pl.DataFrame:
     """The corpus's queries and those written so far, with the first passage that answers each, or the label."""
     first = corpus.judgements.filter(pl.col("relevance") > 0).group_by("query").agg(pl.col("passage").min())
-    # Those of a label are translated together, as those of a passage are.
-    labels = corpus.labelled.select("label", query="id")
+    # Those of a label and split are translated together, as those of a passage are.
+    trained = pl.col("split") == "train"
+    group = pl.when(trained).then("label").otherwise(pl.format("{} ({})", "label", "split"))
+    labels = corpus.labelled.select(group.alias("label"), query="id")
     own = corpus.queries.join(first, on="query", how="left").join(labels, on="query", how="left")
     own = own.select("query", "lang", "text", passage=pl.coalesce("passage", "label")).drop_nulls()
     new = frame(written).filter((pl.col("kind") == "query") & (pl.col("label") == ""))
@@ -122,6 +124,7 @@ def sift(
 def _judged(rows: pl.DataFrame, corpus: Corpus, known: pl.DataFrame) -> pl.DataFrame:
     """The rows as `filters.judge` wants them."""
     described = dict(corpus.labels.iter_rows())
+    held_out = corpus.labelled.filter(pl.col("split") != "train")["id"]
     own = rows.filter(kind="passage").select(passage="item", lang="lang", context="text")
     contexts = pl.concat([known.select("passage", "lang", context="text"), own]).unique(["passage", "lang"])
     return (
@@ -130,6 +133,7 @@ def _judged(rows: pl.DataFrame, corpus: Corpus, known: pl.DataFrame) -> pl.DataF
             passage=pl.when(pl.col("kind") == "query").then(pl.col("context").fill_null("")).otherwise(pl.lit("")),
             description=pl.col("label").replace_strict(described or {"": ""}, default="", return_dtype=pl.String),
             given=pl.lit(False),
+            held_out=pl.col("item").is_in(held_out.implode()),
         )
         .select(*filters.TEXTS)
     )
@@ -153,6 +157,7 @@ def _given(rows: pl.DataFrame, corpus: Corpus) -> pl.DataFrame:
             label=pl.lit(""),
             description=pl.lit(""),
             given=pl.lit(True),
+            held_out=pl.lit(False),
         )
         for kind, table, name in kinds
     )
