@@ -35,7 +35,12 @@ def study(workspace, monkeypatch):
 
 def index(workspace, name, model):
     columns = {"id": "id", "text": "text", "label": "label"}
-    workspace.edit(indexes={name: {"model": model, "path": "kb.jsonl", "columns": columns}})
+    trained = {"compositions": ["enenen"], "negatives": "window"}
+    workspace.edit(
+        recipes={"one": trained, "other": trained},
+        merges={"two": {"method": "linear", "weights": {"one": 0.5, "other": 0.5}}},
+        indexes={name: {"model": model, "path": "kb.jsonl", "columns": columns}},
+    )
     workspace.run("index", name)
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 import polars as pl
 import pytest
 
-from stages.shared import jsonl, tables
+from stages.shared import jsonl, params, tables
 from stages.shared.errors import UserError
 from stages.synthesize import __main__ as stage
 from stages.synthesize import prompts, taxonomy
@@ -326,7 +326,8 @@ def test_an_endpoint_that_is_not_there_is_told(workspace, failures):
 def many(workspace, endpoint, topics, **changes):
     """All jobs at once: queries for two passages, their translations, three triples, labelled queries."""
     topics([{"id": str(n), "topic": f"Topic {n}"} for n in range(3)])
-    # Labels beside passages in two languages, as no corpus has them: all jobs have something to do then.
+    # Labels beside passages in two languages, which params refuse: all jobs have something to do then.
+    workspace.monkeypatch.setattr(params, "_contradictions", lambda _: [])
     workspace.corpus([(name, "train") for name in "ab"])
     labels = pl.DataFrame([(f"one/{n}", f"About {n}.") for n in "xyz"], tables.LABELS, orient="row")
     tables.write(labels, "data/corpus/labels.parquet", tables.LABELS)

@@ -156,8 +156,8 @@ def test_a_published_static_model_needs_no_torch(tmp_path):
 
 @pytest.mark.parametrize("kind", ["static", "transformer"])
 def test_queries_are_normalized_and_passages_are_not(kind, tmp_path):
-    raw, clean = ["krna w1!!!", "wwww w1", "नहीं w2"], ["karna w1!", "w w1", "nahi w2"]
-    words = [*WORDS, "krna", "karna", "w", "wwww", "nahi", "नहीं", "w1!", "w1!!!", "!"]
+    raw, clean = ["krna w1!!!", "zzzz w1", "नहीं w2"], ["karna w1!", "z w1", "nahi w2"]
+    words = [*WORDS, "krna", "karna", "z", "zzzz", "nahi", "नहीं", "w1!", "w1!!!", "!"]
     if kind == "static":
         static_model(words=words).save_pretrained(str(tmp_path / "m"), create_model_card=False)
     else:
