@@ -68,7 +68,8 @@ def main() -> None:
     with tables.replacing(OUT) as draft:
         tables.write(pool, draft / "pool.parquet", tables.POOL)
         tables.write(pl.concat(parts), draft / "ranked.parquet", tables.CANDIDATES)
-        likeness = similarity(teacher, passages.with_columns(label=stored.labels_of("passage", passages["passage"])))
+        # Labelled passages are in one language: these are the vectors of all of them.
+        likeness = similarity(teacher, vectors, pool_labels)
         tables.write(likeness, draft / "similarity.parquet", tables.SIMILARITY)
         tables.write_json(record, draft / "teacher.json")
 
@@ -117,20 +118,19 @@ def positive_scores(
     return pl.Series("positive_score", lowest)
 
 
-def similarity(teacher: encoder.Encoder, passages: pl.DataFrame) -> pl.DataFrame:
+def similarity(teacher: encoder.Encoder, vectors: np.ndarray, pool_labels: pl.Series) -> pl.DataFrame:
     """How alike labels are (tables.SIMILARITY): the cosine of their descriptions, if all have one, and that of their
-    centroids, the means of their passages (tables.PASSAGES and `label`); and what the user says of it."""
+    centroids, the means of their passages' `vectors`; and what the user says of it."""
     labels = tables.read(collection.CORPUS / "labels.parquet", tables.LABELS).sort("label")
     if labels.is_empty():
         return pl.DataFrame(schema=tables.SIMILARITY)
     found = {}
     names = labels["label"].to_list()
     numbers = {name: at for at, name in enumerate(names)}
-    passages = passages.filter(pl.col("label") != "")
-    rows = passages["label"].replace_strict(numbers, return_dtype=pl.Int64).to_numpy()
-    vectors = encoder.encode_distinct(teacher, passages["text"].to_list(), "passage")
+    known = pool_labels != ""
+    rows = pool_labels.filter(known).replace_strict(numbers, return_dtype=pl.Int64).to_numpy()
     centroids = np.zeros((len(names), vectors.shape[1]), np.float32)
-    np.add.at(centroids, rows, vectors)
+    np.add.at(centroids, rows, vectors[known.to_numpy()])
     found["centroids"] = encoder.normalized(centroids)
     if (labels["description"] != "").all():
         found["descriptions"] = encoder.encode_distinct(teacher, labels["description"].to_list(), "passage")

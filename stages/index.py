@@ -46,10 +46,6 @@ def entries(settings: params.Index) -> pl.DataFrame:
                 f"{row.place}: the id {row.id!r} is that of {places[row.id]} already: give each entry its own, or set "
                 "columns.id to null"
             )
-        try:
-            (row.id + row.label + text).encode()
-        except UnicodeEncodeError:
-            raise UserError(f"{row.place} holds half a character (a lone surrogate): mend the row") from None
         places[row.id] = row.place
         if text:
             rows.append((row.id, row.label, text))

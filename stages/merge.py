@@ -5,13 +5,12 @@ which must agree on them.
 """
 
 import copy
-import hashlib
 import logging
 import sys
 from pathlib import Path
 from typing import Any
 
-from stages.shared import errors, models, params, romanised, tables
+from stages.shared import errors, files, models, params, romanised, tables
 from stages.shared.errors import UserError
 
 log = logging.getLogger("merge")
@@ -76,7 +75,7 @@ def traits(model: Any, folder: Path) -> dict[str, Any]:
     # A static model's tokenizer does not pad.
     padding = getattr(model.tokenizer, "padding_side", None)
     file = folder / romanised.FILE
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()[:8] if file.is_file() else None
+    digest = files.content(file)[:8] if file.is_file() else None
     return {**{name: getattr(model, name) for name in names}, "padding_side": padding, romanised.FILE: digest}
 
 

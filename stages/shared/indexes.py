@@ -50,7 +50,7 @@ def save(folder: Path, entries: pl.DataFrame, vectors: np.ndarray, model: str, d
             "model": model,
             "model_digest": digest,
             "path": path,
-            "entries_digest": _digest(draft / "entries.parquet"),
+            "entries_digest": files.content(draft / "entries.parquet"),
             "entries": entries.height,
             "labels": entries["label"].n_unique(),
             "dimension": vectors.shape[1],
@@ -70,7 +70,7 @@ def load(folder: Path, model: Path) -> Index:
         changed = "before it changed" if made == str(model) else f"but that of {made}"
         raise UserError(f"{folder} is not an index of the model in {model}, {changed}: {again}")
     try:
-        if _digest(folder / "entries.parquet") != manifest["entries_digest"]:
+        if files.content(folder / "entries.parquet") != manifest["entries_digest"]:
             raise ValueError("entries.parquet")
         entries = tables.read(folder / "entries.parquet", ENTRIES)
         index = faiss.read_index(str(folder / "index.faiss"))
@@ -133,8 +133,3 @@ def _manifest(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError):
         pass
     raise UserError(f"{folder} is not whole: {again}")
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "blake2b").hexdigest()[:32]
