@@ -10,21 +10,21 @@ export TOKENIZERS_PARALLELISM := true
 .PHONY: repro study test lint types clean
 
 repro: $(VENV)/installed
-	python -m stages.tidy
+	python -m tools.tidy
 	dvc repro
-	@python -m stages.results
+	@python -m tools.results
 
 # make exports what is set on its command line, so that a sweep arrives with its quotes.
 study: $(VENV)/installed
-	python -m stages.study $(STUDY) $(if $(SWEEP),--queue "$$SWEEP")
+	python -m tools.study $(STUDY) $(if $(SWEEP),--queue "$$SWEEP")
 	$(if $(SWEEP),,@$(MAKE) --no-print-directory repro)
 
 test: $(VENV)/installed
 	HF_HUB_OFFLINE=1 python -m pytest
 
 lint: $(VENV)/installed
-	ruff check stages tests benchmarks
-	ruff format --check stages tests benchmarks
+	ruff check stages tools tests benchmarks
+	ruff format --check stages tools tests benchmarks
 
 types: $(VENV)/installed
 	mypy

@@ -2,7 +2,7 @@
 
 python benchmarks/answer.py [--entries 35000] [--queries 20000] makes a static model of random rows and random labelled
 texts of its words in a temporary folder, builds the stage `index` there anew and after changes, and asks
-`python -m stages.answer` as a process of its own. Everything is timed from start to end of a process, imports included;
+`python -m tools.answer` as a process of its own. Everything is timed from start to end of a process, imports included;
 the texts encoded are those that the stage reports.
 """
 
@@ -25,7 +25,7 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.checkpoints import static_model  # noqa: E402
+from tests.fakes.checkpoints import static_model  # noqa: E402
 
 WORDS = [f"w{i}" for i in range(8000)]
 LABELS = 150
@@ -89,7 +89,7 @@ def main() -> None:
             seconds, said = run("stages.index", "kb")
             (encoded,) = re.findall(r"passage: ([\d,]+) of", said)
             print(f"| {name} | {seconds:.2f} | {encoded} |", flush=True)
-        answer = ["stages.answer", "--model", str(MODEL)]
+        answer = ["tools.answer", "--model", str(MODEL)]
         times = sorted(run(*answer, "w1 w2 w3", stdout=subprocess.DEVNULL)[0] for _ in range(5))
         bare = sorted(run("this", stdout=subprocess.DEVNULL)[0] for _ in range(5))
         print(f"\nOne answer: {times[2]:.2f} s from start to end of the process (Python alone {bare[2]:.2f} s)")

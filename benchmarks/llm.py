@@ -2,7 +2,7 @@
 
 python benchmarks/llm.py [--requests 5000] [--concurrency 64] [--latency 0.1] asks a local server that answers each
 request after the latency, several times in turn: with `asyncio.gather` over the openai client, and with
-`stages.shared.llm`. It prints each time as a multiple of the ideal, requests x latency / concurrency, and the memory
+`stages.synthesize.llm`. It prints each time as a multiple of the ideal, requests x latency / concurrency, and the memory
 that the second took while running.
 """
 
@@ -27,16 +27,16 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from stages.shared import params  # noqa: E402
-from stages.shared.llm.converse import ask  # noqa: E402
-from stages.shared.llm.session import Session, Task  # noqa: E402
 from stages.synthesize.forms import Queries  # noqa: E402
+from stages.synthesize.llm.converse import ask  # noqa: E402
+from stages.synthesize.llm.session import Session, Task  # noqa: E402
 
 PROMPT = "You write search queries in English.\n\nWrite 2 different English queries. " + "Some passage. " * 70
 
 
 @contextmanager
 def server(latency: float) -> Iterator[str]:
-    command = [sys.executable, "-m", "tests.endpoint", "--port", "0", "--latency", str(latency)]
+    command = [sys.executable, "-m", "tests.fakes.endpoint", "--port", "0", "--latency", str(latency)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None

@@ -11,27 +11,30 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from stages.shared import collection, embeddings, encoder, errors, files, models, params, search, tables
+from stages.schemas.candidates import CANDIDATE_POOL, CANDIDATES, CANDIDATES_FOLDER
+from stages.schemas.similarity import SIMILARITY
+from stages.schemas.texts import CORPUS_FOLDER
+from stages.settings.candidates import read_candidates
+from stages.settings.encoders import PretrainedEncoder
+from stages.settings.languages import read_languages
+from stages.settings.teacher import read_teacher
+from stages.shared import collection, embeddings, encoder, errors, files, models, search, tables
+from stages.shared.passages import passage_text
 
 log = logging.getLogger("candidates")
-OUT = Path("data/candidates")
 
 
 def main() -> None:
-    settings, languages = params.read("candidates", "languages")
-    teacher_settings, trusted, attention = params.read("teacher", "base.trust_remote_code", "base.attention")
+    settings, languages = read_candidates(), read_languages()
     stored = collection.read(languages)
-    passages, judgements = stored.passages, stored.judgements
+    passages = stored.passages
     queries = stored.queries.filter(split="train")
-    queries = queries.with_columns(label=stored.labels_of("query", queries["query"]))
     if queries.is_empty():
         raise errors.UserError("there is no training query: check corpus.queries, synthesize and corpus.split.train")
-    teacher, record = load_teacher(teacher_settings, settings.batch_size, trusted, attention)
-    pool = passages.select("passage").unique().sort("passage")
-    pool_labels = stored.labels_of("passage", pool["passage"])
-    numbered = pool.with_row_index("number")
-    passages = passages.join(numbered, on="passage").sort("number").with_columns(text=tables.passage_text())
-    judged = judgements.join(numbered, on="passage")
+    teacher, record = load_teacher(read_teacher(), settings.batch_size)
+    pool = stored.groups()
+    numbered = pool.select("passage").with_row_index("number")
+    passages = passages.join(numbered, on="passage").sort("number").with_columns(text=passage_text())
     asked = {
         lang: encoder.encode_distinct(teacher, queries.filter(lang=lang)["text"].to_list(), "query")
         for lang in languages
@@ -55,7 +58,7 @@ def main() -> None:
                     "scores": pl.Array(pl.Float32, rows.shape[1]),
                 },
             )
-            positives = positive_scores(asked[query_lang], vectors, own, judged, pool_labels)
+            positives = positive_scores(asked[query_lang], vectors, own["query"], stored.qrels, pool["group"])
             part = part.with_columns(
                 positives,
                 query_lang=pl.lit(query_lang),
@@ -63,29 +66,27 @@ def main() -> None:
                 candidates=pl.col("candidates").cast(pl.List(pl.UInt32)),
                 scores=pl.col("scores").cast(pl.List(pl.Float32)),
             )
-            parts.append(part.select(*tables.CANDIDATES))
+            parts.append(part.select(*CANDIDATES))
             log.info(f"{query_lang}-{corpus_lang}: {own.height:,} queries, {searched.height:,} passages")
-    with tables.replacing(OUT) as draft:
-        tables.write(pool, draft / "pool.parquet", tables.POOL)
-        tables.write(pl.concat(parts), draft / "ranked.parquet", tables.CANDIDATES)
+    with tables.replacing(CANDIDATES_FOLDER) as draft:
+        tables.write(pool.select("passage"), draft / "pool.parquet", CANDIDATE_POOL)
+        tables.write(pl.concat(parts), draft / "ranked.parquet", CANDIDATES)
         # Labelled passages are in one language: these are the vectors of all of them.
-        likeness = similarity(teacher, vectors, pool_labels)
-        tables.write(likeness, draft / "similarity.parquet", tables.SIMILARITY)
+        similarity = label_similarity(teacher, vectors, stored.labels, pool["group"])
+        tables.write(similarity, draft / "similarity.parquet", SIMILARITY)
         tables.write_json(record, draft / "teacher.json")
 
 
-def load_teacher(
-    teacher: params.Encoder, batch_size: int, trusted: bool, attention: str | None
-) -> tuple[encoder.Encoder, dict[str, Any]]:
-    """The encoder that ranks, its vectors kept, and a record of it; `trusted` and `attention` are the base's."""
+def load_teacher(teacher: PretrainedEncoder, batch_size: int) -> tuple[encoder.Encoder, dict[str, Any]]:
+    """The encoder that ranks, its vectors kept, and a record of it."""
     if teacher.name == "base":
         unused = [key for key, value in teacher if value and key not in ("name", "dtype")]
         if unused:
             raise errors.UserError(f"teacher.{unused[0]} does not apply to teacher.name base: write null")
-        loaded = encoder.load(models.BASE, batch_size, trusted, attention)
+        loaded = encoder.load(models.BASE, batch_size)
         if not isinstance(loaded, encoder.TransformerEncoder):  # a table, faster than reading what was kept
             return loaded, {"name": "base"}
-        model, identity, record = loaded.model, f"{files.content(models.BASE)} {attention}", {"name": "base"}
+        model, identity, record = loaded.model, files.content(models.BASE), {"name": "base"}
     else:
         from stages.shared import pretrained
 
@@ -103,34 +104,42 @@ def load_teacher(
 
 
 def positive_scores(
-    asked: np.ndarray, vectors: np.ndarray, own: pl.DataFrame, judged: pl.DataFrame, pool_labels: pl.Series
+    asked: np.ndarray, vectors: np.ndarray, queries: pl.Series, qrels: pl.DataFrame, groups: pl.Series
 ) -> pl.Series:
-    """Each query's score with its relevant passage in the searched language; of several, the lowest, which is the
-    careful choice for margins."""
-    lowest = np.full(len(own), np.inf, np.float32)
-    pairs = own.select("query").with_row_index("row").join(judged.select("query", "number"), on="query")
+    """Each query's score with the passage in the searched language that answers it; of several, the lowest, which is
+    the careful choice for margins.
+
+    `asked` [queries, dimension]; `vectors` [pool, dimension], of passages whose `groups` are given; `qrels` (query,
+    group).
+    """
+    lowest = np.full(len(queries), np.inf, np.float32)
+    sizes = groups.value_counts(name="size")
+    members = groups.to_frame("group").with_row_index("number").join(sizes, on="group")
+    wanted = queries.to_frame("query").with_row_index("row").join(qrels, on="query")
+    pairs = wanted.join(members.filter(size=1), on="group")
     dots = np.einsum("ij,ij->i", asked[pairs["row"].to_numpy()], vectors[pairs["number"].to_numpy()])
     np.minimum.at(lowest, pairs["row"].to_numpy(), dots)
-    for (label,), rows in own.with_row_index("row").filter(pl.col("label") != "").group_by("label"):
-        row = rows["row"].to_numpy()
-        dots = asked[row] @ vectors[(pool_labels == label).arg_true().to_numpy()].T
-        lowest[row] = np.minimum(lowest[row], dots.min(axis=1))
+    # A matrix product for a group of several passages: their pairs with all queries would not fit into memory.
+    for (_,), own in members.filter(pl.col("size") > 1).group_by("group"):
+        rows = wanted.join(own, on="group", how="semi")["row"].to_numpy()
+        if len(rows):
+            dots = asked[rows] @ vectors[own["number"].sort().to_numpy()].T
+            lowest[rows] = np.minimum(lowest[rows], dots.min(axis=1))
     return pl.Series("positive_score", lowest)
 
 
-def similarity(teacher: encoder.Encoder, vectors: np.ndarray, pool_labels: pl.Series) -> pl.DataFrame:
-    """How alike labels are (tables.SIMILARITY): the cosine of their descriptions, if all have one, and that of their
-    centroids, the means of their passages' `vectors`; and what the user says of it."""
-    labels = tables.read(collection.CORPUS / "labels.parquet", tables.LABELS).sort("label")
+def label_similarity(
+    teacher: encoder.Encoder, vectors: np.ndarray, labels: pl.DataFrame, groups: pl.Series
+) -> pl.DataFrame:
+    """How similar labels are (SIMILARITY): the cosine of their descriptions, if all have one, and that of their
+    centroids, the means of their passages' `vectors`; and what the user says of it. `labels` is GROUP_LABELS."""
     if labels.is_empty():
-        return pl.DataFrame(schema=tables.SIMILARITY)
+        return pl.DataFrame(schema=SIMILARITY)
     found = {}
-    names = labels["label"].to_list()
-    numbers = {name: at for at, name in enumerate(names)}
-    known = pool_labels != ""
-    rows = pool_labels.filter(known).replace_strict(numbers, return_dtype=pl.Int64).to_numpy()
+    names = labels["group"].to_list()
+    rows = groups.replace_strict({name: at for at, name in enumerate(names)}, return_dtype=pl.Int64).to_numpy()
     centroids = np.zeros((len(names), vectors.shape[1]), np.float32)
-    np.add.at(centroids, rows, vectors[known.to_numpy()])
+    np.add.at(centroids, rows, vectors)
     found["centroids"] = encoder.normalized(centroids)
     if (labels["description"] != "").all():
         found["descriptions"] = encoder.encode_distinct(teacher, labels["description"].to_list(), "passage")
@@ -139,8 +148,8 @@ def similarity(teacher: encoder.Encoder, vectors: np.ndarray, pool_labels: pl.Se
         for kind, sides in sorted(found.items())
         for name, row in zip(names, (sides @ sides.T).tolist(), strict=True)
     ]
-    given = tables.read(collection.CORPUS / "similarity.parquet", tables.SIMILARITY)
-    return pl.concat([pl.DataFrame(own, tables.SIMILARITY, orient="row"), given]).sort("kind", "label")
+    given = tables.read(CORPUS_FOLDER / "similarity.parquet", SIMILARITY)
+    return pl.concat([pl.DataFrame(own, SIMILARITY, orient="row"), given]).sort("kind", "label")
 
 
 if __name__ == "__main__":

@@ -16,28 +16,28 @@ from huggingface_hub import HfApi
 from huggingface_hub import errors as hub
 from huggingface_hub.utils import filter_repo_objects
 
-from stages.shared import errors, params, tables
+from stages.settings.fetch import Fetch, read_fetch
+from stages.shared import errors, tables
 from stages.shared.errors import UserError
-from stages.shared.params import Fetch
 from stages.shared.state import STATE
 
 log = logging.getLogger("fetch")
 OUT = Path("data/fetch")
-PARTS = STATE / "fetch"
+PARTIAL = STATE / "fetch"
 
 
 def main() -> None:
     name = sys.argv[1]
-    wanted = params.read(f"fetch.{name}")
+    wanted = read_fetch(name)
     # Other settings begin anew: files of an earlier revision, or that no pattern names any longer, are no part of this.
     digest = hashlib.blake2b(wanted.model_dump_json().encode(), digest_size=8).hexdigest()
-    part = PARTS / name / digest
+    part = PARTIAL / name / digest
     files = download(name, wanted, part)
     with tables.replacing(OUT / name) as draft:
         for file in files:
             (draft / file).parent.mkdir(parents=True, exist_ok=True)
             _place(part / file, draft / file)
-    shutil.rmtree(PARTS / name)
+    shutil.rmtree(PARTIAL / name)
     size = sum((OUT / name / file).stat().st_size for file in files)
     log.info(f"{name}: {len(files):,} files of {wanted.repo}, {size / 1e6:,.1f} MB")
 

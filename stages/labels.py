@@ -15,12 +15,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from stages.shared import errors, models, params, tables
-from stages.shared.languages import POOL, tasks
+from stages.schemas.benchmarks import BENCHMARK_LABELS, BENCHMARK_QRELS, BENCHMARK_QUERIES, BENCHMARKS_FOLDER
+from stages.schemas.runs import RUN, RUNS_FOLDER
+from stages.settings.benchmarks import read_benchmarks
+from stages.settings.compare import read_select_on
+from stages.settings.labels import read_labels
+from stages.settings.merges import read_merges
+from stages.settings.recipes import read_recipes
+from stages.shared import errors, models, tables
+from stages.shared.label_names import LABEL_SEPARATOR
+from stages.shared.tasks import POOL, tasks
 
 log = logging.getLogger("labels")
-BENCHMARKS = Path("data/benchmarks")
-RUNS = Path("data/runs")
 OUT = Path("metrics/labels.json")
 DEPTHS = (1, 3, 5)
 # Digits of scores and of what is written. Scores are rounded down, so that a threshold that is typed as it is printed
@@ -48,15 +54,13 @@ class Map(NamedTuple):
 
 
 def main() -> None:
-    settings, select_on, benchmarks, recipes, merges = params.read(
-        "labels", "compare.select_on", "benchmarks", "recipes", "merges"
-    )
-    names = models.names(recipes, merges)
+    settings, select_on, benchmarks = read_labels(), read_select_on(), read_benchmarks()
+    names = models.names(read_recipes(), read_merges())
     by_label = {name: asked for name in benchmarks if (asked := read(name)) is not None}
     report: dict = {name: {"tasks": counts(asked.queries), "models": {}} for name, asked in by_label.items()}
     for model in names:
         found = {
-            name: answers(tables.read(RUNS / model / f"{name}.run.parquet", tables.RUN), asked)
+            name: answers(tables.read(RUNS_FOLDER / model / f"{name}.run.parquet", RUN), asked)
             for name, asked in by_label.items()
         }
         chosen_on = unpooled(found[select_on]) if select_on in found else None
@@ -81,12 +85,12 @@ def read(benchmark: str) -> Asked | None:
 
     As in `score`, a query is asked in the tasks whose corpus has an entry of its label.
     """
-    folder = BENCHMARKS / benchmark
-    labels = tables.read(folder / "labels.parquet", tables.BENCHMARK_LABELS)
+    folder = BENCHMARKS_FOLDER / benchmark
+    labels = tables.read(folder / "labels.parquet", BENCHMARK_LABELS)
     if labels.is_empty():
         return None
-    queries = tables.read(folder / "queries.parquet", tables.QUERIES)
-    judged = tables.read(folder / "qrels.parquet", tables.QRELS).select("query", "lang").unique()
+    queries = tables.read(folder / "queries.parquet", BENCHMARK_QUERIES)
+    judged = tables.read(folder / "qrels.parquet", BENCHMARK_QRELS).select("query", "lang").unique()
     labelled = queries.join(labels.filter(kind="query").select("label", query="id"), on="query").sort("query", "lang")
     parts = []
     for task in tasks(queries["lang"].unique().sort().to_list(), judged["lang"].unique().sort().to_list()):
@@ -109,12 +113,12 @@ def counts(queries: pl.DataFrame) -> dict[str, dict]:
 
 
 def hierarchical(queries: pl.DataFrame) -> bool:
-    return bool(queries["label"].str.contains(tables.PARTS, literal=True).any())
+    return bool(queries["label"].str.contains(LABEL_SEPARATOR, literal=True).any())
 
 
 def category() -> pl.Expr:
     """The first part of a label."""
-    return pl.col("label").str.split(tables.PARTS).list.first().alias("category")
+    return pl.col("label").str.split(LABEL_SEPARATOR).list.first().alias("category")
 
 
 def answers(run: pl.DataFrame, asked: Asked) -> pl.DataFrame:

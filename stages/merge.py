@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from stages.shared import errors, files, models, params, romanised, tables
+from stages.settings.merges import read_merge
+from stages.shared import errors, files, models, query_normalizer, saving, tables
 from stages.shared.errors import UserError
 
 log = logging.getLogger("merge")
@@ -18,14 +19,13 @@ log = logging.getLogger("merge")
 
 def main() -> None:
     name = sys.argv[1]
-    merge, dtype, trusted = params.read(f"merges.{name}", "base.dtype", "base.trust_remote_code")
+    merge, record = read_merge(name), models.record(models.BASE)
+    trusted = record["trust_remote_code"]
     parts = {part: models.source(part) for part in merge.weights}
     for part, folder in parts.items():
         if not (folder / "modules.json").is_file():
             raise UserError(f"merges.{name} needs the model {part!r}, but {folder} is missing: run `dvc repro`")
     from sentence_transformers import SentenceTransformer
-
-    from stages.shared import training
 
     loaded = [
         SentenceTransformer(str(folder), device="cpu", local_files_only=True, trust_remote_code=trusted)
@@ -37,13 +37,14 @@ def main() -> None:
     try:
         # Weights are scaled to add up to 1; sums are taken in float32.
         merged = SentenceTransformer.merge(
-            loaded, merge.method, parameters={"weight": list(merge.weights.values())}, out_dtype=dtype
+            loaded, merge.method, parameters={"weight": list(merge.weights.values())}, out_dtype=record["dtype"]
         )
     except ValueError as error:
         raise UserError(f"merges.{name}: {', '.join(parts)} cannot be merged: {error}") from None
     with tables.replacing(models.MERGED / name) as draft:
-        training.save(merged, draft)
-        romanised.copy(next(iter(parts.values())), draft)
+        saving.save(merged, draft)
+        models.copy_record(models.BASE, draft)
+        query_normalizer.copy(next(iter(parts.values())), draft)
     log.info(f"{name}: " + " + ".join(f"{weight:g} {part}" for part, weight in merge.weights.items()))
 
 
@@ -74,9 +75,9 @@ def traits(model: Any, folder: Path) -> dict[str, Any]:
     names = ("prompts", "default_prompt_name", "max_seq_length", "similarity_fn_name")
     # A static model's tokenizer does not pad.
     padding = getattr(model.tokenizer, "padding_side", None)
-    file = folder / romanised.FILE
+    file = folder / query_normalizer.FILE
     digest = files.content(file)[:8] if file.is_file() else None
-    return {**{name: getattr(model, name) for name in names}, "padding_side": padding, romanised.FILE: digest}
+    return {**{name: getattr(model, name) for name in names}, "padding_side": padding, query_normalizer.FILE: digest}
 
 
 if __name__ == "__main__":

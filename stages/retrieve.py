@@ -9,18 +9,19 @@ ranks.) Where a benchmark lists candidates, a query is ranked over its own and n
 import json
 import logging
 import sys
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from stages.shared import encoder, errors, models, params, search, tables
+from stages.schemas.benchmarks import BENCHMARK_PASSAGES, BENCHMARK_QRELS, BENCHMARK_QUERIES, BENCHMARKS_FOLDER, RERANK
+from stages.schemas.runs import RUN, RUNS_FOLDER
+from stages.settings.retrieve import read_retrieve
+from stages.shared import encoder, errors, models, search, tables
 from stages.shared.errors import UserError
-from stages.shared.languages import POOL, tasks
+from stages.shared.passages import passage_text
+from stages.shared.tasks import POOL, tasks
 
 log = logging.getLogger("retrieve")
-BENCHMARKS = Path("data/benchmarks")
-OUT = Path("data/runs")
 FOLDERS = {
     "base": lambda name: models.BASE,
     "trained": models.TRAINED.joinpath,
@@ -32,27 +33,29 @@ def main() -> None:
     kind, name = sys.argv[1:]
     if kind not in FOLDERS:
         raise UserError(f"{kind!r} is no kind of model: write {', '.join(FOLDERS)}")
-    settings, trusted, attention = params.read("retrieve", "base.trust_remote_code", "base.attention")
-    model = encoder.load(FOLDERS[kind](name), settings.batch_size, trusted, attention)
-    if not BENCHMARKS.is_dir():
-        raise UserError(f"{BENCHMARKS} is missing: run `dvc repro`")
+    settings = read_retrieve()
+    model = encoder.load(FOLDERS[kind](name), settings.batch_size)
+    if not BENCHMARKS_FOLDER.is_dir():
+        raise UserError(f"{BENCHMARKS_FOLDER} is missing: run `dvc repro`")
     found = {
         benchmark: {
             # In the order of the document ids that `score` gives trec_eval, for the tie rule of `search`.
-            "passages": tables.read(BENCHMARKS / benchmark / "passages.parquet", tables.BENCHMARK_PASSAGES).sort(
+            "passages": tables.read(BENCHMARKS_FOLDER / benchmark / "passages.parquet", BENCHMARK_PASSAGES).sort(
                 pl.col("passage") + "." + pl.col("lang")
             ),
-            "queries": tables.read(BENCHMARKS / benchmark / "queries.parquet", tables.QUERIES),
-            "qrels": tables.read(BENCHMARKS / benchmark / "qrels.parquet", tables.QRELS),
-            "rerank": tables.read(BENCHMARKS / benchmark / "rerank.parquet", tables.RERANK),
+            "queries": tables.read(BENCHMARKS_FOLDER / benchmark / "queries.parquet", BENCHMARK_QUERIES),
+            "qrels": tables.read(BENCHMARKS_FOLDER / benchmark / "qrels.parquet", BENCHMARK_QRELS),
+            "rerank": tables.read(BENCHMARKS_FOLDER / benchmark / "rerank.parquet", RERANK),
         }
         # Not from params, where a limit or a metric may change that no rank depends on.
-        for benchmark in sorted(folder.name for folder in BENCHMARKS.iterdir() if not folder.name.startswith("."))
+        for benchmark in sorted(
+            folder.name for folder in BENCHMARKS_FOLDER.iterdir() if not folder.name.startswith(".")
+        )
     }
-    passage_texts = [t["passages"].select(tables.passage_text())["text"] for t in found.values()]
+    passage_texts = [t["passages"].select(passage_text())["text"] for t in found.values()]
     passage_vectors = _encode(model, [p.to_list() for p in passage_texts], "passage")
     query_vectors = _encode(model, [t["queries"]["text"].to_list() for t in found.values()], "query")
-    with tables.replacing(OUT / name) as draft:
+    with tables.replacing(RUNS_FOLDER / name) as draft:
         for at, (benchmark, t) in enumerate(found.items()):
             run, relevant = rank(
                 t["passages"],
@@ -62,10 +65,10 @@ def main() -> None:
                 t["qrels"],
                 settings.depth,
                 t["rerank"],
-                biased=not json.loads((BENCHMARKS / benchmark / "about.json").read_text())["by_label"],
+                biased=not json.loads((BENCHMARKS_FOLDER / benchmark / "about.json").read_text())["by_label"],
             )
-            tables.write(run, draft / f"{benchmark}.run.parquet", tables.RUN)
-            tables.write(relevant, draft / f"{benchmark}.relevant.parquet", tables.RUN)
+            tables.write(run, draft / f"{benchmark}.run.parquet", RUN)
+            tables.write(relevant, draft / f"{benchmark}.relevant.parquet", RUN)
             log.info(f"{name} on {benchmark}: {run['task'].n_unique()} tasks, {run.height:,} ranks")
 
 
@@ -87,15 +90,15 @@ def rank(
     biased: bool = True,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The run of all tasks and, if they may be `biased`, the ranks of the relevant passages in the pooled ones (both
-    tables.RUN).
+    RUN).
 
-    A task ranks the queries that are judged in its corpus, over all its passages or, if `rerank` (tables.RERANK) has
+    A task ranks the queries that are judged in its corpus, over all its passages or, if `rerank` (RERANK) has
     rows, over those that it has for the query.
     """
     corpus_languages = passages["lang"].unique().sort().to_list()
     # `passages` are sorted by document id, and so is each selection.
     passages, queries = passages.with_row_index("row"), queries.with_row_index("row")
-    runs, relevant = [pl.DataFrame(schema=tables.RUN)], [pl.DataFrame(schema=tables.RUN)]
+    runs, relevant = [pl.DataFrame(schema=RUN)], [pl.DataFrame(schema=RUN)]
     for task in tasks(queries["lang"].unique().sort().to_list(), corpus_languages):
         judged = qrels if task.corpus == POOL else qrels.filter(lang=task.corpus)
         asked = queries.filter(lang=task.query).join(judged, on="query", how="semi", maintain_order="left")
@@ -105,10 +108,10 @@ def rank(
         left, right = query_vectors[asked["row"].to_numpy()], passage_vectors[searched["row"].to_numpy()]
         listed = None if rerank is None or rerank.is_empty() else _among(rerank, asked, searched, left, right)
         run = _search(asked, searched, left, right, depth) if listed is None else listed.filter(pl.col("rank") <= depth)
-        runs.append(run.select(pl.lit(task.name).alias("task"), pl.all()).select(*tables.RUN))
+        runs.append(run.select(pl.lit(task.name).alias("task"), pl.all()).select(*RUN))
         if task.corpus == POOL and biased:
             found = _relevant_ranks(asked, searched, left, right, judged, listed)
-            relevant.append(found.select(pl.lit(task.name).alias("task"), pl.all()).select(*tables.RUN))
+            relevant.append(found.select(pl.lit(task.name).alias("task"), pl.all()).select(*RUN))
     return pl.concat(runs), pl.concat(relevant).sort("task", "query", "rank")
 
 

@@ -9,42 +9,45 @@ from pathlib import Path
 import polars as pl
 import pytrec_eval
 
-from stages.shared import errors, models, params, tables
-from stages.shared.languages import BIAS, GROUPS, POOL, measured, task_groups, tasks
+from stages.schemas.benchmarks import BENCHMARK_QRELS, BENCHMARK_QUERIES, BENCHMARKS_FOLDER
+from stages.schemas.runs import RUN, RUNS_FOLDER
+from stages.schemas.scores import QUERY_SCORES, SCORES_FOLDER
+from stages.settings.benchmarks import read_benchmarks
+from stages.settings.languages import read_languages
+from stages.settings.merges import read_merges
+from stages.settings.recipes import read_recipes
+from stages.settings.score import read_score
+from stages.shared import errors, models, tables
+from stages.shared.tasks import BIAS, GROUPS, POOL, measured, task_groups, tasks
 
 log = logging.getLogger("score")
-RUNS = Path("data/runs")
-BENCHMARKS = Path("data/benchmarks")
-OUT = Path("data/scores")
 METRICS = Path("metrics/models")
 # trec_eval's names.
 MEASURES = {"ndcg": "ndcg_cut", "map": "map_cut", "recall": "recall", "accuracy": "success"}
 
 
 def main() -> None:
-    settings, languages, benchmarks, recipes, merges = params.read(
-        "score", "languages", "benchmarks", "recipes", "merges"
-    )
-    names = models.names(recipes, merges)
-    for stale in sorted({f.name for f in RUNS.iterdir()} - set(names)):
-        log.warning(f"data/runs/{stale} is of no model in params.yaml and left out: `python -m stages.tidy` removes it")
+    settings, languages, benchmarks = read_score(), read_languages(), read_benchmarks()
+    names = models.names(read_recipes(), read_merges())
+    for stale in sorted({f.name for f in RUNS_FOLDER.iterdir()} - set(names)):
+        log.warning(f"data/runs/{stale} is of no model in params.yaml and left out: `python -m tools.tidy` removes it")
     judged = {
         name: (
-            tables.read(BENCHMARKS / name / "queries.parquet", tables.QUERIES),
-            tables.read(BENCHMARKS / name / "qrels.parquet", tables.QRELS),
+            tables.read(BENCHMARKS_FOLDER / name / "queries.parquet", BENCHMARK_QUERIES),
+            tables.read(BENCHMARKS_FOLDER / name / "qrels.parquet", BENCHMARK_QRELS),
         )
         for name in benchmarks
     }
-    with tables.replacing(OUT) as scores, tables.replacing(METRICS) as metrics:
+    with tables.replacing(SCORES_FOLDER) as scores, tables.replacing(METRICS) as metrics:
         for model in names:
             parts = []
             for name, (queries, qrels) in judged.items():
-                run = tables.read(RUNS / model / f"{name}.run.parquet", tables.RUN)
-                relevant = tables.read(RUNS / model / f"{name}.relevant.parquet", tables.RUN)
+                run = tables.read(RUNS_FOLDER / model / f"{name}.run.parquet", RUN)
+                relevant = tables.read(RUNS_FOLDER / model / f"{name}.relevant.parquet", RUN)
                 values = pl.concat([per_query(run, queries, qrels, settings.metrics), bias(relevant)])
                 parts.append(values.select(pl.lit(name).alias("benchmark"), pl.all()))
             table = pl.concat(parts)
-            tables.write(table.select(*tables.QUERY_SCORES), scores / f"{model}.parquet", tables.QUERY_SCORES)
+            tables.write(table.select(*QUERY_SCORES), scores / f"{model}.parquet", QUERY_SCORES)
             tables.write_json(summary(table, task_groups(measured(languages, benchmarks))), metrics / f"{model}.json")
     log.info(f"{len(names)} models on {', '.join(benchmarks)}: {', '.join(settings.metrics)}")
 
@@ -58,7 +61,7 @@ def per_query(run: pl.DataFrame, queries: pl.DataFrame, qrels: pl.DataFrame, met
         own = run.filter(task=task.name).join(relevant, on="query", how="semi")
         for query, values in evaluate(own, relevant, metrics).items():
             rows += [(task.name, query, metric, value) for metric, value in values.items()]
-    fields = {name: tables.QUERY_SCORES[name] for name in ("task", "query", "metric", "value")}
+    fields = {name: QUERY_SCORES[name] for name in ("task", "query", "metric", "value")}
     return pl.DataFrame(rows, schema=fields, orient="row")
 
 

@@ -1,23 +1,26 @@
 """trainsets: a recipe's compositions become one training set, with every text stored once."""
 
 import logging
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from stages.shared import collection, errors, params, seeds, tables
-from stages.shared.languages import Composition, composition
+from stages.schemas.trainsets import BATCHES, TRAINING_ROWS, TRAINING_TEXTS, TRAINSETS_FOLDER
+from stages.schemas.triples import TRIPLES, TRIPLES_FOLDER
+from stages.settings.languages import read_languages
+from stages.settings.recipes import Recipe, read_recipes
+from stages.settings.seed import read_seed
+from stages.shared import collection, errors, seeds, tables
+from stages.shared.compositions import Composition, composition
+from stages.shared.passages import passage_text
 
 log = logging.getLogger("trainsets")
-TRIPLES = Path("data/triples")
-OUT = Path("data/trainsets")
 
 
 def main() -> None:
-    recipes, languages, seed = params.read("recipes", "languages", "seed")
+    recipes, languages, seed = read_recipes(), read_languages(), read_seed()
     stored = collection.read(languages)
-    synthetic = stored.queries.filter(pl.col("synthetic"))["query"].unique()
+    synthetic = stored.queries.filter(origin="synthetic")["query"].unique()
     texts = pl.concat(
         [
             stored.queries.select(pl.lit("query").alias("side"), pl.col("query").alias("id"), "lang", "text"),
@@ -25,36 +28,32 @@ def main() -> None:
                 pl.lit("passage").alias("side"),
                 pl.col("passage").alias("id"),
                 "lang",
-                tables.passage_text().alias("text"),
+                passage_text().alias("text"),
             ),
         ]
     )
-    # Passages of one label answer the same queries, as translations do.
-    groups = stored.passages.select("passage").unique().sort("passage").with_row_index("group")
-    labels = stored.labels_of("passage", groups["passage"])
-    groups = groups.with_columns(
-        group=pl.when(labels != "").then(pl.col("group").first().over(labels)).otherwise("group")
-    )
-    with tables.replacing(OUT) as draft:
+    numbered = stored.groups().with_row_index("number")
+    groups = numbered.select("passage", group=pl.col("number").first().over("group"))
+    with tables.replacing(TRAINSETS_FOLDER) as draft:
         for name, recipe in recipes.items():
             compositions = [composition(spelling, languages) for spelling in recipe.compositions]
             parts = []
             for slots in compositions:
-                file = TRIPLES / recipe.negatives / f"{slots.name}.parquet"
-                triples = tables.read(file, tables.TRIPLES)
+                file = TRIPLES_FOLDER / recipe.negatives / f"{slots.name}.parquet"
+                triples = tables.read(file, TRIPLES)
                 if recipe.synthetic is not None:
                     triples = mixed(triples, synthetic, recipe.synthetic, seed)
                 parts.append(with_texts(triples, slots, texts, groups))
             rows, distinct = store_once(pl.concat(parts))
             if rows.is_empty():
                 raise errors.UserError(f"recipes.{name} has no triple: {missing(recipe)}")
-            tables.write(distinct, draft / name / "texts.parquet", tables.TEXTS)
-            tables.write(rows, draft / name / "rows.parquet", tables.TRAINING_ROWS)
-            tables.write(batches(recipe.hybrid, compositions), draft / name / "batches.parquet", tables.BATCHES)
+            tables.write(distinct, draft / name / "texts.parquet", TRAINING_TEXTS)
+            tables.write(rows, draft / name / "rows.parquet", TRAINING_ROWS)
+            tables.write(batches(recipe.hybrid, compositions), draft / name / "batches.parquet", BATCHES)
             log.info(f"{name}: {rows.height:,} rows, {distinct.height:,} texts")
 
 
-def missing(recipe: params.Recipe) -> str:
+def missing(recipe: Recipe) -> str:
     """What a recipe without a triple lacks."""
     if not recipe.synthetic:
         return "its languages have no training query"
@@ -85,7 +84,7 @@ def batches(hybrid: float | None, compositions: list[Composition]) -> pl.DataFra
         mono = list(dict.fromkeys(c.name for c in compositions if not c.crosses))
         cross = list(dict.fromkeys(c.name for c in compositions if c.crosses))
         rows = [(hybrid / len(mono), [name]) for name in mono] + [(1 - hybrid, cross)]
-    return pl.DataFrame([row for row in rows if row[0] > 0], schema=tables.BATCHES, orient="row")
+    return pl.DataFrame([row for row in rows if row[0] > 0], schema=BATCHES, orient="row")
 
 
 def with_texts(triples: pl.DataFrame, slots: Composition, texts: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
@@ -133,7 +132,7 @@ def store_once(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
             number(rows["query"]).alias("query"),
             number(rows["positive"]).alias("positive"),
             negatives.alias("negatives"),
-        ).select(*tables.TRAINING_ROWS),
+        ).select(*TRAINING_ROWS),
         distinct,
     )
 

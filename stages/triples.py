@@ -5,56 +5,68 @@ looked up once, in `trainsets`. Positives are drawn by query id: the same in eve
 """
 
 import logging
-from pathlib import Path
 
 import polars as pl
 
-from stages.shared import collection, errors, params, sampling, seeds, tables
+from stages.schemas.negatives import NEGATIVES, NEGATIVES_FOLDER
+from stages.schemas.triples import TRIPLES, TRIPLES_FOLDER
+from stages.settings.languages import read_languages
+from stages.settings.seed import read_seed
+from stages.settings.triples import read_triples
+from stages.shared import collection, errors, sampling, seeds, tables
 from stages.shared.collection import Collection
-from stages.shared.languages import compositions
+from stages.shared.compositions import compositions
 
 log = logging.getLogger("triples")
-NEGATIVES = Path("data/negatives")
-OUT = Path("data/triples")
 
 
 def main() -> None:
-    strategies, languages, settings, seed = params.read("negatives", "languages", "triples", "seed")
+    languages, settings, seed = read_languages(), read_triples(), read_seed()
     answers = positives(collection.read(languages), settings.positives, seed)
-    with tables.replacing(OUT) as draft:
-        for strategy in strategies:
-            mined = tables.read(NEGATIVES / f"{strategy}.parquet", tables.NEGATIVES)
+    with tables.replacing(TRIPLES_FOLDER) as draft:
+        for strategy in sorted(file.stem for file in NEGATIVES_FOLDER.glob("*.parquet")):
+            mined = tables.read(NEGATIVES_FOLDER / f"{strategy}.parquet", NEGATIVES)
             for composition in compositions(languages):
                 # Negatives are those mined where the composition's query language asks its negative language.
                 own = mined.filter(query_lang=composition.query, corpus_lang=composition.negative)
-                triples = own.join(answers, on="query").select(*tables.TRIPLES).sort("query", "positive")
-                tables.write(triples, draft / strategy / f"{composition.name}.parquet", tables.TRIPLES)
+                triples = own.join(answers, on="query").select(*TRIPLES).sort("query", "positive")
+                tables.write(triples, draft / strategy / f"{composition.name}.parquet", TRIPLES)
                 log.info(f"{strategy} {composition.name}: {triples.height:,} triples")
 
 
 def positives(stored: Collection, count: int | None, seed: int) -> pl.DataFrame:
     """Columns query and positive: the passages that answer each training query, `count` of them drawn by seed if it has
     more (arXiv 2506.02527, algorithm 1, step 3: one random entry of the index with the query's label)."""
-    judged = stored.judgements.select("query", positive="passage")
-    if count:
-        numbers = {name: seeds.numbers(f"{seed}/positives", judged[name].to_list()) for name in judged.columns}
-        judged = judged.with_columns(order=pl.Series(seeds.uniform(numbers["query"], numbers["positive"])))
-        judged = judged.sort("query", "order").group_by("query", maintain_order=True).head(count).drop("order")
-    labelled = stored.labels.filter(kind="query").join(
-        stored.queries.filter(split="train"), left_on="id", right_on="query", how="semi"
+    trained = stored.queries.filter(split="train").select("query").unique()
+    members = stored.groups().rename({"passage": "positive"})
+    qrels = stored.qrels.join(trained, on="query", how="semi")
+    if count is None:
+        return qrels.join(members, on="group").select("query", "positive")
+    several = pl.len().over("query") > 1
+    return pl.concat(
+        [
+            _of_one_group(qrels.filter(~several), members, count, f"{seed}/positives"),
+            _of_several(qrels.filter(several).join(members, on="group"), count, f"{seed}/positives"),
+        ]
     )
-    if labelled.is_empty():
-        return judged
-    searched = stored.labels.filter(kind="passage")
-    labels = searched["label"].unique().sort()
+
+
+def _of_one_group(qrels: pl.DataFrame, members: pl.DataFrame, count: int, seed: str) -> pl.DataFrame:
+    """Drawn without spelling out all passages of all queries, of which a label may have many."""
+    names = members["group"].unique().sort().to_frame("group").with_row_index("number")
     asked, entries = (
-        table["label"].cast(pl.Enum(labels)).to_physical().cast(pl.Int64).to_numpy() for table in (labelled, searched)
+        table.join(names, on="group", maintain_order="left")["number"].cast(pl.Int64).to_numpy()
+        for table in (qrels, members)
     )
-    rows, drawn = sampling.own_label(
-        labelled["id"].to_list(), asked, entries, count or len(entries), f"{seed}/positives"
-    )
-    found = pl.DataFrame({"query": labelled["id"].gather(rows), "positive": searched["id"].gather(drawn)})
-    return pl.concat([judged, found])
+    rows, drawn = sampling.own_group(qrels["query"].to_list(), asked, entries, count, seed)
+    return pl.DataFrame({"query": qrels["query"].gather(rows), "positive": members["positive"].gather(drawn)})
+
+
+def _of_several(answers: pl.DataFrame, count: int, seed: str) -> pl.DataFrame:
+    numbers = {name: seeds.numbers(seed, answers[name].to_list()) for name in ("query", "positive")}
+    order = pl.Series("order", seeds.uniform(numbers["query"], numbers["positive"]), pl.Float64)
+    ordered = answers.with_columns(order).sort("query", "order")
+    return ordered.group_by("query", maintain_order=True).head(count).select("query", "positive")
 
 
 if __name__ == "__main__":

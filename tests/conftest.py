@@ -14,19 +14,23 @@ import polars as pl
 import pytest
 import yaml
 
-from stages.shared import tables, yaml12
+from stages.schemas.similarity import SIMILARITY
+from stages.schemas.texts import LABELLED, LABELS, PASSAGES, QRELS, QUERIES
+from stages.settings import yaml12
+from stages.shared import tables
+from stages.synthesize.rejected import DROPPED, FAILURES
 
 ROOT = Path(__file__).parents[1]
 
 
 SYNTHETIC = {
-    "passages": tables.PASSAGES,
-    "queries": tables.QUERIES,
-    "judgements": tables.JUDGEMENTS,
-    "labelled": tables.LABELLED,
-    "entries": tables.QUERIES,
-    "failures": tables.FAILURES,
-    "dropped": tables.DROPPED,
+    "passages": PASSAGES,
+    "queries": QUERIES,
+    "qrels": QRELS,
+    "labelled": LABELLED,
+    "entries": QUERIES,
+    "failures": FAILURES,
+    "dropped": DROPPED,
 }
 # The params of a labelled knowledge base, in English, asked in Hinglish.
 KNOWLEDGE_BASE = {
@@ -139,18 +143,18 @@ class Workspace:
         self.tables("synthetic")
         return self
 
-    def tables(self, folder, passages=(), queries=(), judgements=(), labelled=(), labels=(), similarity=(), entries=()):
+    def tables(self, folder, passages=(), queries=(), qrels=(), labelled=(), labels=(), similarity=(), entries=()):
         """Write the tables of data/FOLDER that later stages read, from rows as their schemas have them."""
         kinds = {
-            "passages": (passages, tables.PASSAGES),
-            "queries": (queries, tables.QUERIES),
-            "judgements": (judgements, tables.JUDGEMENTS),
-            "labelled": (labelled, tables.LABELLED),
+            "passages": (passages, PASSAGES),
+            "queries": (queries, QUERIES),
+            "qrels": (qrels, QRELS),
+            "labelled": (labelled, LABELLED),
         }
         if folder == "corpus":
-            kinds |= {"labels": (labels, tables.LABELS), "similarity": (similarity, tables.SIMILARITY)}
+            kinds |= {"labels": (labels, LABELS), "similarity": (similarity, SIMILARITY)}
         else:
-            kinds["entries"] = (entries, tables.QUERIES)
+            kinds["entries"] = (entries, QUERIES)
         for kind, (rows, schema) in kinds.items():
             table = pl.DataFrame(list(rows), schema=schema, orient="row").sort(list(schema)[:2])
             tables.write(table, Path("data") / folder / f"{kind}.parquet", schema)

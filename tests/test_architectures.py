@@ -8,7 +8,7 @@ from sentence_transformers import SentenceTransformer
 
 from stages.shared import embeddings
 from stages.shared.presets import PRESETS
-from tests.checkpoints import PUBLISHED, WORDS, save_published
+from tests.fakes.checkpoints import PUBLISHED, WORDS, save_published
 
 PASSAGES = 24
 

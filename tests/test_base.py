@@ -11,9 +11,11 @@ from sentence_transformers.sentence_transformer.modules import Normalize, Poolin
 
 from stages.base import __main__ as main
 from stages.base import static
-from stages.shared import collection, params, romanised, tables
+from stages.schemas.texts import PASSAGES
+from stages.settings.base import QueryNormalizer
+from stages.shared import collection, query_normalizer
 from stages.shared.errors import UserError
-from tests.checkpoints import WORDS, save_sentence_transformer
+from tests.fakes.checkpoints import WORDS, save_sentence_transformer
 
 WORDS_KO = ["가을", "바람", "서울", "도서관", "역사", "과학", "바다", "산길", "음악", "학교"]
 
@@ -66,7 +68,7 @@ def test_the_bootstrap_learns_translations(workspace, training):
 
 def pairs(count):
     rows = [(name, lang, *texts[lang], "", split) for name, split, texts in documents() for lang in ("en", "ko")]
-    return static.pairs(pl.DataFrame(rows, schema=tables.PASSAGES, orient="row"), ["en", "ko"], count, 1)
+    return static.pairs(pl.DataFrame(rows, schema=PASSAGES, orient="row"), ["en", "ko"], count, 1)
 
 
 def test_pairs_are_of_one_document_and_all_documents_serve_in_all_directions():
@@ -160,7 +162,7 @@ def learnt(workspace, asked):
     workspace.tables("synthetic")
     languages = ["en", "ko", "hi-Latn"]
     passages, entries = collection.read_passages(), collection.read_entries(languages)
-    found = main.learnt(params.Normalize(**NORMALIZE), passages, entries)
+    found = main.learnt(QueryNormalizer(**NORMALIZE), passages, entries)
     return sorted(found["spellings"].values()), set(found["vocabulary"])
 
 
@@ -179,12 +181,12 @@ def test_without_such_queries_spellings_are_those_of_all_training_queries(worksp
 
 def test_a_normalizer_is_the_same_bytes_again_and_changes_nothing_else(workspace, training):
     without, written = bootstrapped(workspace), []
-    assert romanised.FILE not in without
+    assert query_normalizer.FILE not in without
     workspace.edit(base__normalize=NORMALIZE)
     for _ in range(2):
         written.append(bootstrapped(workspace))
     assert written[0] == written[1]
-    assert written[0].pop(romanised.FILE)
+    assert written[0].pop(query_normalizer.FILE)
     assert written[0] == without
 
 

@@ -8,9 +8,12 @@ import polars as pl
 import pytest
 from sentence_transformers import SentenceTransformer
 
+from stages.schemas.candidates import CANDIDATE_POOL, CANDIDATES
+from stages.schemas.similarity import SIMILARITY
+from stages.schemas.texts import QUERIES
 from stages.shared import embeddings, encoder, tables
 from stages.shared.errors import UserError
-from tests.checkpoints import save_published, save_sentence_transformer, static_model
+from tests.fakes.checkpoints import save_published, save_sentence_transformer, static_model
 
 PROMPTS = {"query": "q: ", "document": "p: "}
 
@@ -30,9 +33,9 @@ def prepared(workspace, depth=12):
     asked = [(query, lang) for query, _ in queries for lang in ("en", "ko")]
     texts = {key: text(200 + i) for i, key in enumerate(asked)}
     file = workspace.path / "data/corpus/queries.parquet"
-    table = tables.read(file, tables.QUERIES)
+    table = tables.read(file, QUERIES)
     table = table.with_columns(text=pl.Series([texts[q, lang] for q, lang, _ in table.iter_rows()]))
-    tables.write(table, file, tables.QUERIES)
+    tables.write(table, file, QUERIES)
     static_model(prompts=PROMPTS).save_pretrained(str(workspace.path / "models/base"), create_model_card=False)
     workspace.edit(candidates__depth=depth, negatives__window__rank_max=depth, negatives__window__rank_min=1)
     return passages, dict(queries), texts
@@ -41,9 +44,9 @@ def prepared(workspace, depth=12):
 def test_lists_are_the_teachers_ranks_with_the_relevant_left_in(workspace):
     passages, queries, texts = prepared(workspace)
     workspace.run("candidates")
-    pool = tables.read("data/candidates/pool.parquet", tables.POOL)["passage"].to_list()
+    pool = tables.read("data/candidates/pool.parquet", CANDIDATE_POOL)["passage"].to_list()
     assert pool == [p[0] for p in passages]
-    ranked = tables.read("data/candidates/ranked.parquet", tables.CANDIDATES)
+    ranked = tables.read("data/candidates/ranked.parquet", CANDIDATES)
     # q3's other passage is of the test split and q4's is too: neither is trained on.
     assert ranked["query"].unique().sort().to_list() == ["q1", "q2"]
     assert ranked.height == 2 * 2 * 2
@@ -61,10 +64,10 @@ def test_lists_are_the_teachers_ranks_with_the_relevant_left_in(workspace):
 def test_a_deeper_list_begins_with_the_shallower(workspace):
     prepared(workspace, depth=15)
     workspace.run("candidates")
-    deep = tables.read("data/candidates/ranked.parquet", tables.CANDIDATES)
+    deep = tables.read("data/candidates/ranked.parquet", CANDIDATES)
     workspace.edit(candidates__depth=6, candidates__batch_size=2, negatives__window__rank_max=6)
     workspace.run("candidates")
-    shallow = tables.read("data/candidates/ranked.parquet", tables.CANDIDATES)
+    shallow = tables.read("data/candidates/ranked.parquet", CANDIDATES)
     assert deep["candidates"].list.len().unique().to_list() == [15]
     assert deep["candidates"].list.head(6).to_list() == shallow["candidates"].to_list()
 
@@ -72,11 +75,11 @@ def test_a_deeper_list_begins_with_the_shallower(workspace):
 def test_a_passage_judged_not_relevant_changes_no_score(workspace):
     prepared(workspace)
     workspace.run("candidates")
-    before = tables.read("data/candidates/ranked.parquet", tables.CANDIDATES)
+    before = tables.read("data/candidates/ranked.parquet", CANDIDATES)
     every = [f"p{i:02}" for i in range(15)]
-    workspace.tables("synthetic", judgements=[("q1", name, 0) for name in every if name != "p03"])
+    workspace.tables("synthetic", qrels=[("q1", name, 0) for name in every if name != "p03"])
     workspace.run("candidates")
-    assert tables.read("data/candidates/ranked.parquet", tables.CANDIDATES).equals(before)
+    assert tables.read("data/candidates/ranked.parquet", CANDIDATES).equals(before)
 
 
 def test_without_training_queries_there_is_nothing_to_mine(workspace):
@@ -100,7 +103,7 @@ def encoded(workspace, monkeypatch):
 
 
 def ranked():
-    return tables.read("data/candidates/ranked.parquet", tables.CANDIDATES)
+    return tables.read("data/candidates/ranked.parquet", CANDIDATES)
 
 
 def written():
@@ -183,8 +186,8 @@ def knowledge_base(workspace, descriptions=DESCRIPTIONS, given=()):
     return texts, asked
 
 
-def likeness():
-    table = tables.read("data/candidates/similarity.parquet", tables.SIMILARITY)
+def similarity():
+    table = tables.read("data/candidates/similarity.parquet", SIMILARITY)
     assert table.select("kind", "label").rows() == sorted(table.select("kind", "label").rows())
     return {kind: np.array(part["values"].to_list()) for (kind,), part in table.group_by("kind")}
 
@@ -198,7 +201,7 @@ def test_labels_are_as_alike_as_their_descriptions_and_their_entries(workspace):
         [np.mean([v for v, (_, own) in zip(vectors, ENTRIES, strict=True) if own == label], axis=0) for label in "abc"]
     )
     described = model.encode(list(DESCRIPTIONS.values()), "passage").astype(np.float64)
-    found = likeness()
+    found = similarity()
     assert sorted(found) == ["centroids", "descriptions"]
     for kind, sides in (("centroids", centroids), ("descriptions", described)):
         sides /= np.linalg.norm(sides, axis=1, keepdims=True)
@@ -206,11 +209,11 @@ def test_labels_are_as_alike_as_their_descriptions_and_their_entries(workspace):
     assert np.abs(found["centroids"] - found["descriptions"]).max() > 0.1
 
 
-def test_likeness_by_descriptions_needs_all_of_them_and_what_is_given_is_handed_on(workspace):
+def test_similarity_by_descriptions_needs_all_of_them_and_what_is_given_is_handed_on(workspace):
     given = [("given", label, [0.0, 2.0, float(i)]) for i, label in enumerate("abc")]
     knowledge_base(workspace, DESCRIPTIONS | {"b": ""}, given)
     workspace.run("candidates")
-    found = likeness()
+    found = similarity()
     assert sorted(found) == ["centroids", "given"]
     assert found["given"].tolist() == [[0.0, 2.0, 0.0], [0.0, 2.0, 1.0], [0.0, 2.0, 2.0]]
 
@@ -218,7 +221,7 @@ def test_likeness_by_descriptions_needs_all_of_them_and_what_is_given_is_handed_
 def test_without_labels_nothing_is_alike(workspace):
     prepared(workspace)
     workspace.run("candidates")
-    assert likeness() == {}
+    assert similarity() == {}
 
 
 def test_a_labelled_querys_positive_score_is_the_lowest_of_its_labels_passages(workspace):
@@ -237,11 +240,11 @@ def test_a_labelled_querys_positive_score_is_the_lowest_of_its_labels_passages(w
 def test_passages_without_a_label_change_nothing_about_labels(workspace):
     knowledge_base(workspace)
     workspace.run("candidates")
-    before = likeness()
+    before = similarity()
     workspace.tables("synthetic", [("x1", "en", "", text(9), "", "train")], [], [])
     workspace.run("candidates")
-    after = likeness()
+    after = similarity()
     assert sorted(after) == sorted(before)
     for kind in before:
         np.testing.assert_allclose(after[kind], before[kind], atol=1e-6)
-    assert tables.read("data/candidates/pool.parquet", tables.POOL).height == 7
+    assert tables.read("data/candidates/pool.parquet", CANDIDATE_POOL).height == 7

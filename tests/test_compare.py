@@ -9,11 +9,14 @@ import pytest
 from scipy import stats
 
 from stages.compare import contamination, means, significance
-from stages.shared import params, tables
+from stages.contamination import EXAMPLES_TABLE
+from stages.schemas.scores import QUERY_SCORES
+from stages.settings.compare import Compare
+from stages.shared import tables
 from stages.shared.errors import UserError
-from stages.shared.languages import task_groups
+from stages.shared.tasks import task_groups
 
-SETTINGS = params.Compare(metric="ndcg@10", select_on="dev", confidence=0.95, resamples=2000, correction="holm")
+SETTINGS = Compare(metric="ndcg@10", select_on="dev", confidence=0.95, resamples=2000, correction="holm")
 GROUPS = task_groups(["en", "ko"])
 
 
@@ -230,8 +233,8 @@ def leak(shares=(), shown=(), recipes=("koenko", "enenen"), benchmarks=("dev", "
     for (benchmark, recipe, lang), found in dict(shares).items():
         report[benchmark][recipe][lang] |= found
     tables.write_json(report, contamination.METRICS)
-    table = pl.DataFrame(list(shown), schema=tables.CONTAMINATION, orient="row")
-    tables.write(table, contamination.EXAMPLES, tables.CONTAMINATION)
+    table = pl.DataFrame(list(shown), schema=EXAMPLES_TABLE, orient="row")
+    tables.write(table, contamination.EXAMPLES, EXAMPLES_TABLE)
 
 
 TASKS = ("en-en", "en-ko", "en-*")
@@ -247,8 +250,8 @@ def measure(level, tasks=None, mrr=lambda value: 1.0):
                     rows += [(benchmark, task, f"q{i}", metric, value + i / 100) for i in range(5)]
                 if "*" in task:
                     rows += [(benchmark, task, f"q{i}", "language_bias", float(i)) for i in range(5)]
-        table = pl.DataFrame(rows, schema=tables.QUERY_SCORES, orient="row")
-        tables.write(table, f"data/scores/{model}.parquet", tables.QUERY_SCORES)
+        table = pl.DataFrame(rows, schema=QUERY_SCORES, orient="row")
+        tables.write(table, f"data/scores/{model}.parquet", QUERY_SCORES)
 
 
 @pytest.fixture

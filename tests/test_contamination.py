@@ -8,6 +8,9 @@ import polars as pl
 import pytest
 
 from stages import contamination
+from stages.contamination import EXAMPLES_TABLE
+from stages.schemas.benchmarks import BENCHMARK_PASSAGES, BENCHMARK_QRELS, BENCHMARK_QUERIES
+from stages.schemas.trainsets import TRAINING_ROWS, TRAINING_TEXTS
 from stages.shared import duplicates, tables
 
 BUS = "The last tram to the harbour leaves at a quarter past eleven, and on Sundays half an hour earlier than that."
@@ -42,9 +45,9 @@ def bench(name, queries, passages, relevant, by_label=False):
     asked = [(*key, text) for key, text in queries.items()]
     judged = [(*row, 1) if len(row) == 3 else row for row in relevant]
     for kind, rows, schema in (
-        ("queries", asked, tables.QUERIES),
-        ("passages", titled, tables.BENCHMARK_PASSAGES),
-        ("qrels", judged, tables.QRELS),
+        ("queries", asked, BENCHMARK_QUERIES),
+        ("passages", titled, BENCHMARK_PASSAGES),
+        ("qrels", judged, BENCHMARK_QRELS),
     ):
         tables.write(pl.DataFrame(rows, schema, orient="row"), folder / f"{kind}.parquet", schema)
     tables.write_json({"by_label": by_label}, folder / "about.json")
@@ -58,9 +61,9 @@ def train(name, *triples):
         for q, p, negatives in triples
     ]
     folder = Path("data/trainsets") / name
-    tables.write(pl.DataFrame({"text": texts}), folder / "texts.parquet", tables.TEXTS)
-    table = pl.DataFrame(rows, tables.TRAINING_ROWS, orient="row")
-    tables.write(table, folder / "rows.parquet", tables.TRAINING_ROWS)
+    tables.write(pl.DataFrame({"text": texts}), folder / "texts.parquet", TRAINING_TEXTS)
+    table = pl.DataFrame(rows, TRAINING_ROWS, orient="row")
+    tables.write(table, folder / "rows.parquet", TRAINING_ROWS)
 
 
 def run(study, benchmark="dev", recipe="one"):
@@ -70,7 +73,7 @@ def run(study, benchmark="dev", recipe="one"):
 
 
 def examples():
-    return tables.read(contamination.EXAMPLES, tables.CONTAMINATION).rows(named=True)
+    return tables.read(contamination.EXAMPLES, EXAMPLES_TABLE).rows(named=True)
 
 
 def brief(rows):
@@ -93,7 +96,7 @@ def test_what_is_planted_is_found_in_its_slot_and_language(study, slot):
     train("one", (triple["query"], triple["positive"], [OTHER[2] + " Twice.", triple["negative"]]))
     shares, shown = run(study)
     assert brief(shown) == [("passage", "p1", "en", slot, "exact")]
-    assert shown[0]["text"] == shown[0]["trained"] == BUS and shown[0]["likeness"] == 1.0
+    assert shown[0]["text"] == shown[0]["trained"] == BUS and shown[0]["similarity"] == 1.0
     # A negative alone is told, and does not count.
     key = "passages_negative" if slot == "negative" else "passages"
     assert {k: v for k, v in shares["en"].items() if v} == (
@@ -128,18 +131,18 @@ def test_case_width_punctuation_and_spaces_tell_no_texts_apart(study, spelling):
     assert (shown[0]["text"], shown[0]["trained"]) == (QUESTION, spelling)
 
 
-def test_a_near_copy_is_found_with_its_likeness_and_looked_for_only_if_asked(study):
+def test_a_near_copy_is_found_with_its_similarity_and_looked_for_only_if_asked(study):
     copy = BUS.replace("earlier than that", "earlier")
-    likeness = duplicates.jaccard(*(duplicates.grams(duplicates.plain(text)) for text in (BUS, copy)))
+    similarity = duplicates.jaccard(*(duplicates.grams(duplicates.plain(text)) for text in (BUS, copy)))
     train("one", (OTHER[0], copy, [OTHER[2]]))
-    for near, hit in ((likeness, True), (likeness + 0.001, False), (None, False)):
+    for near, hit in ((similarity, True), (similarity + 0.001, False), (None, False)):
         study.edit(contamination__near=near)
         shares, shown = run(study)
         assert shares["en"]["passages"] == (0.5 if hit else 0.0), near
         assert shares["en"]["passages_exact"] == 0.0
         assert brief(shown) == ([("passage", "p1", "en", "positive", "near")] if hit else [])
-    study.edit(contamination__near=likeness)
-    assert run(study)[1][0]["likeness"] == likeness
+    study.edit(contamination__near=similarity)
+    assert run(study)[1][0]["similarity"] == similarity
 
 
 def test_a_letter_of_a_short_text_makes_another(study):
@@ -277,11 +280,11 @@ def test_random_texts_are_matched_as_by_comparing_all_with_all(seed, monkeypatch
     for number, own in enumerate(plains):
         for text in trained:
             other = duplicates.plain(text)
-            likeness = duplicates.jaccard(duplicates.grams(own), duplicates.grams(other))
+            similarity = duplicates.jaccard(duplicates.grams(own), duplicates.grams(other))
             if own == other:
                 wanted.add((number, text, "exact", 1.0))
-            elif likeness >= 0.8 and len(duplicates.grams(own)) >= contamination.FEWEST:
-                wanted.add((number, text, "near", likeness))
+            elif similarity >= 0.8 and len(duplicates.grams(own)) >= contamination.FEWEST:
+                wanted.add((number, text, "near", similarity))
     found = contamination.matches(plains, trained, 0.8).rows()
     assert len(found) == len(set(found))
     assert set(found) <= wanted

@@ -10,7 +10,7 @@ from huggingface_hub import constants
 from stages import fetch
 from stages.shared.errors import UserError
 from tests.conftest import ROOT
-from tests.hub import FILES, SHA, serving
+from tests.fakes.hub import FILES, SHA, serving
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ import polars as pl
 import pytest
 
 from stages import labels, score
+from stages.schemas.benchmarks import BENCHMARK_LABELS, BENCHMARK_QRELS, BENCHMARK_QUERIES
+from stages.schemas.runs import RUN
 from stages.shared import tables
 
 RECIPES = {"one": {"compositions": ["enenen"], "negatives": "window"}}
@@ -24,10 +26,10 @@ def benchmark(name, queries, entries, by_label=True):
     labelled = {("query", q, label) for q, _, label in queries} | {("passage", p, label) for p, _, label in entries}
     judged = {(q, p, lang, 1) for q, _, wanted in queries for p, lang, label in entries if label == wanted}
     asked = [(q, lang, f"{q} in {lang}?") for q, lang, _ in queries]
-    tables.write(table(asked, tables.QUERIES), folder / "queries.parquet", tables.QUERIES)
-    tables.write(table(sorted(judged), tables.QRELS), folder / "qrels.parquet", tables.QRELS)
+    tables.write(table(asked, BENCHMARK_QUERIES), folder / "queries.parquet", BENCHMARK_QUERIES)
+    tables.write(table(sorted(judged), BENCHMARK_QRELS), folder / "qrels.parquet", BENCHMARK_QRELS)
     labelled = sorted(labelled) if by_label else []
-    tables.write(table(labelled, tables.BENCHMARK_LABELS), folder / "labels.parquet", tables.BENCHMARK_LABELS)
+    tables.write(table(labelled, BENCHMARK_LABELS), folder / "labels.parquet", BENCHMARK_LABELS)
 
 
 def run(model, name, ranked):
@@ -37,7 +39,7 @@ def run(model, name, ranked):
         for (task, query), found in ranked.items()
         for rank, (passage, lang, points) in enumerate(found, 1)
     ]
-    tables.write(table(rows, tables.RUN), Path("data/runs") / model / f"{name}.run.parquet", tables.RUN)
+    tables.write(table(rows, RUN), Path("data/runs") / model / f"{name}.run.parquet", RUN)
 
 
 def report(workspace, **changes):
@@ -110,9 +112,9 @@ def test_accuracies_are_those_of_score(workspace):
     found = report(workspace, benchmarks={"dev": HINGLISH})["dev"]["models"]["one"]["tasks"]
     metrics = ["accuracy@1", "accuracy@3", "accuracy@5", "mrr@100"]
     values = score.per_query(
-        tables.read("data/runs/one/dev.run.parquet", tables.RUN),
-        tables.read("data/benchmarks/dev/queries.parquet", tables.QUERIES),
-        tables.read("data/benchmarks/dev/qrels.parquet", tables.QRELS),
+        tables.read("data/runs/one/dev.run.parquet", RUN),
+        tables.read("data/benchmarks/dev/queries.parquet", BENCHMARK_QUERIES),
+        tables.read("data/benchmarks/dev/qrels.parquet", BENCHMARK_QRELS),
         metrics,
     )
     assert set(found) == set(values["task"]) and len(found) == 6

@@ -7,11 +7,11 @@ from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
 
-from stages.shared import romanised, tables
+from stages.settings.train import Lora
+from stages.shared import query_normalizer, tables
 from stages.shared.encoder import load
 from stages.shared.errors import UserError
-from stages.shared.params import Lora
-from tests.checkpoints import save_sentence_transformer, static_model
+from tests.fakes.checkpoints import save_sentence_transformer, static_model
 
 PROMPTS = {"query": "q: ", "document": "p: "}
 
@@ -132,8 +132,8 @@ def test_parts_of_unequal_length_or_shape_are_refused(workspace, tmp_path):
 
 
 def normalizer(workspace, part, elongation):
-    learnt = romanised.learn({"elongation": elongation, "script": False, "spelling": False}, [], [])
-    tables.write_json(learnt, workspace.path / "models/trained" / part / romanised.FILE)
+    learnt = query_normalizer.learn({"elongation": elongation, "script": False, "spelling": False}, [], [])
+    tables.write_json(learnt, workspace.path / "models/trained" / part / query_normalizer.FILE)
 
 
 def test_the_normalizer_of_the_parts_is_the_merged_models(workspace):
@@ -141,7 +141,7 @@ def test_the_normalizer_of_the_parts_is_the_merged_models(workspace):
         normalizer(workspace, part, elongation=True)
     folder = merged(workspace, {"a": 1, "b": 1}, pair())
     part = workspace.path / "models/trained/a"
-    assert (folder / romanised.FILE).read_bytes() == (part / romanised.FILE).read_bytes()
+    assert (folder / query_normalizer.FILE).read_bytes() == (part / query_normalizer.FILE).read_bytes()
 
 
 @pytest.mark.parametrize("other", [None, False])
@@ -154,7 +154,7 @@ def test_parts_with_different_normalizers_are_refused(workspace, other):
 
 
 def test_parts_without_a_normalizer_merge_to_a_model_without_one(workspace):
-    assert not (merged(workspace, {"a": 1, "b": 1}, pair()) / romanised.FILE).exists()
+    assert not (merged(workspace, {"a": 1, "b": 1}, pair()) / query_normalizer.FILE).exists()
 
 
 # ── Decoders with adapters folded in ──────────────────────────────────────────────────────────────────────────────────

@@ -5,10 +5,11 @@ import re
 
 from ruamel.yaml import YAML
 
-from stages import results, study
-from stages.shared import params, yaml12
-from stages.shared.languages import GROUPS, tasks
+from stages.check import params
+from stages.settings import yaml12
+from stages.shared.tasks import GROUPS, tasks
 from tests.graph.closure import ROOT
+from tools import results, study
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 

@@ -12,7 +12,7 @@ import yaml
 from ruamel.yaml import YAML
 
 from stages.report import cells as report_cells
-from stages.report import charts, render, view
+from stages.report import charts, geometry, placement, provenance, render
 from stages.report.__main__ import main
 from stages.shared.errors import UserError
 
@@ -534,14 +534,14 @@ def test_the_page_by_label_is_whole(by_label):
 def test_the_card_says_how_to_answer(by_label):
     page()
     card = Path("metrics/report/model_card.md").read_text()
-    assert 'python -m stages.answer --model models/merged/avg --threshold 0.6125 "..."' in card
+    assert 'python -m tools.answer --model models/merged/avg --threshold 0.6125 "..."' in card
     assert "at which 90 % of the answers or more were right on `dev`" in card
     assert "| plain | hi-Latn-en | 70.0 | 60.0 | 75.0 |" in card and "| dev | en-en |" not in card
     summary = json.loads(Path("metrics/summary.json").read_text())
     write("metrics/summary.json", summary | {"chosen_model": "base"})
     text, _ = page()
     card = Path("metrics/report/model_card.md").read_text()
-    assert 'stages.answer --model models/base "..."' in card and "No threshold was found at which 90 %" in card
+    assert 'tools.answer --model models/base "..."' in card and "No threshold was found at which 90 %" in card
     assert "confusions-dev" not in text
 
 
@@ -561,7 +561,7 @@ def test_models_chosen_without_labels_have_no_threshold(by_label):
 def test_a_study_without_labels_says_nothing_of_them(study):
     text, _ = page()
     assert "by-label" not in text and "By label" not in text and "query&#39;s label" not in text
-    assert "stages.answer" not in Path("metrics/report/model_card.md").read_text()
+    assert "tools.answer" not in Path("metrics/report/model_card.md").read_text()
     assert "by label" not in Path("metrics/report/tables.md").read_text()
 
 
@@ -599,7 +599,7 @@ def test_negatives_table_shows_what_was_dropped(study):
 def test_strategies_by_labels_are_explained_where_there_are_some(study):
     text, _ = page()
     assert "strategy by labels" not in text
-    counts = {"queries": 9, "likeness": 0.5, "likeness_at_random": 0.25, "unlabelled": 0}
+    counts = {"queries": 9, "similarity": 0.5, "similarity_at_random": 0.25, "unlabelled": 0}
     write("metrics/negatives.json", {"mixed": {"ko-en": counts}})
     text, reader = page()
     assert "strategy by labels" in text
@@ -692,26 +692,26 @@ def test_labels_of_a_crowd_do_not_overlap():
     drawn = charts.scatter(points)
     boxes = []
     for mark in drawn.marks:
-        half = len(mark.label.text) * charts.LETTER / 2
-        boxes.append(charts.Box(mark.label.x - half, mark.label.y - 9, mark.label.x + half, mark.label.y + 2))
+        half = len(mark.label.text) * placement.LETTER / 2
+        boxes.append(geometry.Box(mark.label.x - half, mark.label.y - 9, mark.label.x + half, mark.label.y + 2))
     shared = sum(box.covers(boxes[:i]) for i, box in enumerate(boxes))
     area = sum((b.right - b.left) * (b.bottom - b.top) for b in boxes)
     assert shared < 0.02 * area
-    assert sum(b.outside(charts.Box(0, 0, drawn.width, drawn.height)) for b in boxes) == 0
+    assert sum(b.outside(geometry.Box(0, 0, drawn.width, drawn.height)) for b in boxes) == 0
 
 
 def test_boxes_measure_what_they_cover():
-    box = charts.Box(0, 0, 10, 10)
-    assert box.covers([charts.Box(5, 5, 20, 8), charts.Box(10, 0, 12, 5), charts.Box(-5, -5, 1, 2)]) == 15 + 0 + 2
-    assert box.outside(charts.Box(0, 0, 4, 20)) == 60
+    box = geometry.Box(0, 0, 10, 10)
+    assert box.covers([geometry.Box(5, 5, 20, 8), geometry.Box(10, 0, 12, 5), geometry.Box(-5, -5, 1, 2)]) == 15 + 0 + 2
+    assert box.outside(geometry.Box(0, 0, 4, 20)) == 60
 
 
 def test_axes():
-    axis = charts.Axis(0.0, 10.0, 100.0, 300.0)
+    axis = geometry.Axis(0.0, 10.0, 100.0, 300.0)
     assert axis.at(5.0) == 200.0
-    assert axis.ticks(5) == [charts.Tick(100.0 + 40 * i, str(2 * i)) for i in range(6)]
-    assert [t.text for t in charts.Axis(0.1, 0.4, 0, 1).ticks(3)] == ["0.1", "0.2", "0.3", "0.4"]
-    same = charts.axis([5.0, 5.0], 0, 100)
+    assert axis.ticks(5) == [geometry.Tick(100.0 + 40 * i, str(2 * i)) for i in range(6)]
+    assert [t.text for t in geometry.Axis(0.1, 0.4, 0, 1).ticks(3)] == ["0.1", "0.2", "0.3", "0.4"]
+    same = geometry.axis([5.0, 5.0], 0, 100)
     assert same.low < 5 < same.high
 
 
@@ -753,7 +753,7 @@ def test_columns_bold_all_that_read_like_the_best():
 
 
 def test_strategies_of_different_filters_share_a_table():
-    table = view.negatives_table(
+    table = provenance.negatives_table(
         {"a": {"en-en": {"queries": 1, "x": 2, "short": 3}}, "b": {"en-en": {"queries": 1, "y": 4, "short": 5}}}
     )
     assert table.header == ["Direction", "queries", "y", "x", "short"]

@@ -7,9 +7,11 @@ import polars as pl
 import pytest
 
 from stages import retrieve
+from stages.schemas.benchmarks import BENCHMARK_PASSAGES, BENCHMARK_QRELS, BENCHMARK_QUERIES, RERANK
+from stages.schemas.runs import RUN
 from stages.shared import encoder, tables
 from stages.shared.errors import UserError
-from tests.checkpoints import static_model
+from tests.fakes.checkpoints import static_model
 
 
 def frame(rows, schema):
@@ -28,11 +30,11 @@ def case(seed, passages=30, queries=8):
         for lang in ("en", "ko")
     ]
     return (
-        frame(texts, tables.BENCHMARK_PASSAGES),
+        frame(texts, BENCHMARK_PASSAGES),
         rng.integers(-1, 2, (2 * passages, 3)).astype(np.float32),
-        frame(asked, tables.QUERIES),
+        frame(asked, BENCHMARK_QUERIES),
         rng.integers(-1, 2, (2 * queries, 3)).astype(np.float32),
-        frame(judged, tables.QRELS),
+        frame(judged, BENCHMARK_QRELS),
     )
 
 
@@ -59,7 +61,7 @@ TASKS = [(q, c) for q in ("en", "ko") for c in ("en", "ko", "*")]
 def test_runs_are_ordered_as_trec_eval_orders_them(seed, depth):
     made = case(seed)
     run, _ = retrieve.rank(*made, depth)
-    assert dict(run.schema) == tables.RUN
+    assert dict(run.schema) == RUN
     assert run["task"].unique(maintain_order=True).to_list() == [f"{q}-{c}" for q, c in TASKS]
     for query_lang, corpus_lang in TASKS:
         wanted = expected(*made[:4], query_lang, corpus_lang)
@@ -91,15 +93,15 @@ def test_one_corpus_language_has_no_pool():
     )
     assert run["task"].unique(maintain_order=True).to_list() == ["en-en", "ko-en"]
     assert relevant.is_empty()
-    assert dict(relevant.schema) == tables.RUN
+    assert dict(relevant.schema) == RUN
 
 
 def benchmark(name, passages, queries, qrels, rerank=(), by_label=False):
     for kind, rows, schema in (
-        ("passages", passages, tables.BENCHMARK_PASSAGES),
-        ("queries", queries, tables.QUERIES),
-        ("qrels", qrels, tables.QRELS),
-        ("rerank", rerank, tables.RERANK),
+        ("passages", passages, BENCHMARK_PASSAGES),
+        ("queries", queries, BENCHMARK_QUERIES),
+        ("qrels", qrels, BENCHMARK_QRELS),
+        ("rerank", rerank, RERANK),
     ):
         tables.write(frame(rows, schema), f"data/benchmarks/{name}/{kind}.parquet", schema)
     tables.write_json({"by_label": by_label}, f"data/benchmarks/{name}/about.json")
@@ -141,14 +143,14 @@ def test_the_run_holds_the_models_own_scores(workspace):
     written(workspace)
     workspace.run("retrieve", "base", "base")
     model = encoder.load(workspace.path / "models/base", 2)
-    run = tables.read("data/runs/base/test.run.parquet", tables.RUN)
+    run = tables.read("data/runs/base/test.run.parquet", RUN)
     own = run.filter(task="en-en", query="t")
     assert own.height == 10
     texts = {f"p{i}": f"w{i} w{20 + i}" for i in range(6)} | {f"r{i}": f"w1 w{i}" for i in range(4)}
     scores = model.encode(["w2"], "query") @ model.encode([texts[p] for p in own["passage"]], "passage").T
     np.testing.assert_allclose(own["score"].to_numpy(), scores[0], atol=1e-6)
     assert own["score"].is_sorted(descending=True)
-    relevant = tables.read("data/runs/base/dev.relevant.parquet", tables.RUN)
+    relevant = tables.read("data/runs/base/dev.relevant.parquet", RUN)
     # s is asked in English only, and judged there only.
     assert sorted(relevant.select("task", "query", "passage", "lang").rows()) == [
         ("en-*", "q", "p1", "en"),
@@ -173,7 +175,7 @@ def listed(seed, passages=30, queries=8):
     """Candidates of all queries but the last, at random."""
     rng = np.random.default_rng(seed)
     rows = [(f"q{i}", f"p{p}") for i in range(queries - 1) for p in rng.choice(passages, 9, replace=False)]
-    return frame(rows, tables.RERANK)
+    return frame(rows, RERANK)
 
 
 @pytest.mark.parametrize("depth", [4, 100])
@@ -201,7 +203,7 @@ def test_candidates_are_ranked_and_nothing_else(depth):
 def test_no_candidates_at_all_search_everything():
     made = case(5)
     plain = retrieve.rank(*made, 5)
-    empty = retrieve.rank(*made, 5, pl.DataFrame(schema=tables.RERANK))
+    empty = retrieve.rank(*made, 5, pl.DataFrame(schema=RERANK))
     assert plain[0].equals(empty[0]) and plain[1].equals(empty[1])
 
 
@@ -218,15 +220,15 @@ def test_a_benchmark_by_label_has_no_ranks_for_language_bias(workspace):
     written(workspace)
     tables.write_json({"by_label": True}, "data/benchmarks/dev/about.json")
     workspace.run("retrieve", "base", "base")
-    assert tables.read("data/runs/base/dev.relevant.parquet", tables.RUN).is_empty()
-    assert tables.read("data/runs/base/dev.run.parquet", tables.RUN)["task"].n_unique() == 6
+    assert tables.read("data/runs/base/dev.relevant.parquet", RUN).is_empty()
+    assert tables.read("data/runs/base/dev.run.parquet", RUN)["task"].n_unique() == 6
 
 
 def test_a_benchmarks_candidates_are_read(workspace):
     written(workspace)
-    rerank = frame([("t", "r1"), ("t", "p3"), ("t", "r2")], tables.RERANK)
-    tables.write(rerank, "data/benchmarks/test/rerank.parquet", tables.RERANK)
+    rerank = frame([("t", "r1"), ("t", "p3"), ("t", "r2")], RERANK)
+    tables.write(rerank, "data/benchmarks/test/rerank.parquet", RERANK)
     workspace.run("retrieve", "base", "base")
-    run = tables.read("data/runs/base/test.run.parquet", tables.RUN)
+    run = tables.read("data/runs/base/test.run.parquet", RUN)
     assert set(run.filter(task="en-en")["passage"]) == {"r1", "p3", "r2"}
     assert set(run.filter(task="en-ko")["passage"]) == set()

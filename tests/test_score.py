@@ -9,8 +9,11 @@ import pytest
 import pytrec_eval
 
 from stages import score
+from stages.schemas.benchmarks import BENCHMARK_QRELS, BENCHMARK_QUERIES
+from stages.schemas.runs import RUN
+from stages.schemas.scores import QUERY_SCORES
 from stages.shared import tables
-from stages.shared.languages import task_groups
+from stages.shared.tasks import task_groups
 from tests.conftest import Workspace
 
 METRICS = ["ndcg@10", "ndcg@3", "mrr@10", "mrr@3", "map@5", "recall@1", "recall@10", "accuracy@1", "accuracy@4"]
@@ -21,11 +24,11 @@ def table(rows, schema):
 
 
 def run_of(rows):
-    return table([("en-en", q, p, "en", 0, s) for q, p, s in rows], tables.RUN)
+    return table([("en-en", q, p, "en", 0, s) for q, p, s in rows], RUN)
 
 
 def qrels_of(rows):
-    return table([(q, p, "en", r) for q, p, r in rows], tables.QRELS)
+    return table([(q, p, "en", r) for q, p, r in rows], BENCHMARK_QRELS)
 
 
 def by_hand(ranking, relevance, metric):
@@ -102,18 +105,18 @@ def test_a_pool_tells_a_passages_languages_apart():
     run = table(
         [("en-*", "q", "p", lang, 0, s) for lang, s in (("en", 0.9), ("ko", 0.1))]
         + [("en-*", "q", "r", lang, 0, s) for lang, s in (("en", 0.5), ("ko", 0.4))],
-        tables.RUN,
+        RUN,
     )
-    qrels = table([("q", "p", "en", 1), ("q", "p", "ko", 1)], tables.QRELS)
+    qrels = table([("q", "p", "en", 1), ("q", "p", "ko", 1)], BENCHMARK_QRELS)
     assert score.evaluate(run, qrels, ["recall@1", "map@5"])["q"] == pytest.approx(
         {"recall@1": 0.5, "map@5": (1 + 2 / 4) / 2}
     )
 
 
 def test_a_query_counts_in_the_tasks_it_is_asked_and_judged_in():
-    queries = table([("q", "en", "x"), ("q", "ko", "y"), ("s", "ko", "z")], tables.QUERIES)
-    qrels = table([("q", "p", "en", 1), ("q", "p", "ko", 1), ("s", "p", "ko", 1)], tables.QRELS)
-    run = table([(f"{a}-{c}", "q", "p", c, 1, 1.0) for a in ("en", "ko") for c in ("en", "ko")], tables.RUN)
+    queries = table([("q", "en", "x"), ("q", "ko", "y"), ("s", "ko", "z")], BENCHMARK_QUERIES)
+    qrels = table([("q", "p", "en", 1), ("q", "p", "ko", 1), ("s", "p", "ko", 1)], BENCHMARK_QRELS)
+    run = table([(f"{a}-{c}", "q", "p", c, 1, 1.0) for a in ("en", "ko") for c in ("en", "ko")], RUN)
     found = score.per_query(run, queries, qrels, ["recall@1"])
     assert found.rows() == [
         ("en-en", "q", "recall@1", 1.0),
@@ -132,7 +135,7 @@ def test_bias_is_of_parallel_passages():
     there is one in each language."""
     ranks = [("q", "a", "en", 1), ("q", "a", "ko", 2), ("q", "b", "en", 101), ("q", "b", "ko", 104)]
     ranks += [("s", "a.1", "en", 5), ("s", "a.2", "ko", 9)]
-    found = score.bias(table([("en-*", *row, 0.5) for row in ranks], tables.RUN))
+    found = score.bias(table([("en-*", *row, 0.5) for row in ranks], RUN))
     assert found.select("query", "value").rows() == [("q", 2.0), ("s", 4.0)]
 
 
@@ -147,7 +150,7 @@ def test_bias_is_the_gap_between_a_querys_best_and_worst_answer():
             ("ko-*", "q", "p", "en", 2, 0.9),
             ("ko-*", "q", "p", "ko", 1, 0.9),
         ],
-        tables.RUN,
+        RUN,
     )
     assert score.bias(relevant).rows() == [
         ("en-*", "q", "language_bias", 39.0),
@@ -156,7 +159,7 @@ def test_bias_is_the_gap_between_a_querys_best_and_worst_answer():
 
 
 def values_of(rows):
-    return table([("b", t, q, m, v) for t, q, m, v in rows], tables.QUERY_SCORES)
+    return table([("b", t, q, m, v) for t, q, m, v in rows], QUERY_SCORES)
 
 
 def test_means_are_over_queries_then_over_tasks():
@@ -201,12 +204,12 @@ def prepared(workspace: Workspace):
         benchmarks={"dev": {"source": "held-out", "path": "data/corpus", "split": "dev"}},
     )
     folder = "data/benchmarks/dev"
-    tables.write(table([("q", "en", "x")], tables.QUERIES), f"{folder}/queries.parquet", tables.QUERIES)
-    tables.write(table([("q", "a", "en", 1)], tables.QRELS), f"{folder}/qrels.parquet", tables.QRELS)
+    tables.write(table([("q", "en", "x")], BENCHMARK_QUERIES), f"{folder}/queries.parquet", BENCHMARK_QUERIES)
+    tables.write(table([("q", "a", "en", 1)], BENCHMARK_QRELS), f"{folder}/qrels.parquet", BENCHMARK_QRELS)
     for model, scores in {"base": (2.0, 1.0), "r": (1.0, 2.0)}.items():
-        run = table([("en-en", "q", p, "en", 1, s) for p, s in zip("ab", scores, strict=True)], tables.RUN)
-        tables.write(run, f"data/runs/{model}/dev.run.parquet", tables.RUN)
-        tables.write(run.clear(), f"data/runs/{model}/dev.relevant.parquet", tables.RUN)
+        run = table([("en-en", "q", p, "en", 1, s) for p, s in zip("ab", scores, strict=True)], RUN)
+        tables.write(run, f"data/runs/{model}/dev.run.parquet", RUN)
+        tables.write(run.clear(), f"data/runs/{model}/dev.relevant.parquet", RUN)
 
 
 def test_every_model_is_scored_and_the_stale_are_left_out(workspace, caplog):
@@ -218,7 +221,7 @@ def test_every_model_is_scored_and_the_stale_are_left_out(workspace, caplog):
     assert set(found) == {"base", "r"}
     assert found["base"]["dev"]["mono"]["mrr@10"] == 1.0
     assert found["r"]["dev"]["mono"]["mrr@10"] == 0.5
-    stored = tables.read("data/scores/r.parquet", tables.QUERY_SCORES)
+    stored = tables.read("data/scores/r.parquet", QUERY_SCORES)
     assert ("dev", "en-en", "q", "ndcg@10", pytest.approx(1 / math.log2(3), abs=1e-6)) in stored.rows()
 
 

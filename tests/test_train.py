@@ -11,12 +11,19 @@ from ruamel.yaml import YAML
 from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
 
-from stages import study, train
-from stages.shared import params, romanised, tables, yaml12
+from stages.check import params
+from stages.schemas.benchmarks import BENCHMARK_PASSAGES, BENCHMARK_QRELS, RERANK
+from stages.schemas.runs import RUN
+from stages.schemas.texts import QUERIES
+from stages.schemas.trainsets import BATCHES, TRAINING_ROWS, TRAINING_TEXTS
+from stages.schemas.triples import TRIPLES
+from stages.settings import yaml12
+from stages.shared import query_normalizer, tables
+from stages.shared.compositions import compositions
 from stages.shared.errors import UserError
-from stages.shared.languages import compositions
-from tests.checkpoints import WORDS, save_published, save_sentence_transformer, static_model
 from tests.conftest import ROOT
+from tests.fakes.checkpoints import WORDS, save_published, save_sentence_transformer, static_model
+from tools import study, train
 
 PROMPTS = {"query": "q: ", "document": "p: "}
 SETTINGS = {"steps": 6, "batch_size": 8, "learning_rate": 0.01, "log_every": 2}
@@ -35,11 +42,11 @@ def trainset(count=24, compositions=("enenen",), pools=()):
         )
         for i in range(count)
     ]
-    table = pl.DataFrame(list(pools), schema=tables.BATCHES, orient="row")
-    tables.write(table, "data/trainsets/r/batches.parquet", tables.BATCHES)
-    tables.write(pl.DataFrame({"text": texts}), "data/trainsets/r/texts.parquet", tables.TEXTS)
-    table = pl.DataFrame(rows, schema=tables.TRAINING_ROWS, orient="row")
-    tables.write(table, "data/trainsets/r/rows.parquet", tables.TRAINING_ROWS)
+    table = pl.DataFrame(list(pools), schema=BATCHES, orient="row")
+    tables.write(table, "data/trainsets/r/batches.parquet", BATCHES)
+    tables.write(pl.DataFrame({"text": texts}), "data/trainsets/r/texts.parquet", TRAINING_TEXTS)
+    table = pl.DataFrame(rows, schema=TRAINING_ROWS, orient="row")
+    tables.write(table, "data/trainsets/r/rows.parquet", TRAINING_ROWS)
     return texts
 
 
@@ -69,15 +76,15 @@ def test_rows_are_looked_up_column_by_column(workspace):
     }
 
 
-LEARNT = romanised.learn({"elongation": True, "script": False, "spelling": False}, [], [])
+LEARNT = query_normalizer.learn({"elongation": True, "script": False, "spelling": False}, [], [])
 
 
 def test_queries_alone_are_normalized(workspace):
     texts = trainset()
     drawn_out = pl.DataFrame({"text": [text + "!!!" for text in texts]})
-    tables.write(drawn_out, "data/trainsets/r/texts.parquet", tables.TEXTS)
+    tables.write(drawn_out, "data/trainsets/r/texts.parquet", TRAINING_TEXTS)
     folder = workspace.path / "data/trainsets/r"
-    plain, normalized = train.dataset(folder), train.dataset(folder, romanised.Normalizer(LEARNT))
+    plain, normalized = train.dataset(folder), train.dataset(folder, query_normalizer.Normalizer(LEARNT))
     assert normalized.features == plain.features
     assert normalized["query"][:] == [text + "!" for text in texts[:24]]
     for column in ("positive", "negative_1", "negative_2", "label"):
@@ -89,14 +96,14 @@ def test_a_base_with_a_normalizer_trains_on_normalized_queries_and_hands_it_on(w
     base, out = workspace.path / "models/base", workspace.path / "models/trained/r"
     for drawn_out, with_one in ((True, True), (False, False), (True, False)):
         queries = [f"{t} {'pppp' if drawn_out else 'p'}: w1" if i < 24 else t for i, t in enumerate(texts)]
-        tables.write(pl.DataFrame({"text": queries}), "data/trainsets/r/texts.parquet", tables.TEXTS)
+        tables.write(pl.DataFrame({"text": queries}), "data/trainsets/r/texts.parquet", TRAINING_TEXTS)
         if with_one:
-            tables.write_json(LEARNT, base / romanised.FILE)
+            tables.write_json(LEARNT, base / query_normalizer.FILE)
         workspace.run("train", "r")
-        assert (out / romanised.FILE).is_file() == with_one
+        assert (out / query_normalizer.FILE).is_file() == with_one
         if with_one:
-            assert (out / romanised.FILE).read_bytes() == (base / romanised.FILE).read_bytes()
-            (base / romanised.FILE).unlink()
+            assert (out / query_normalizer.FILE).read_bytes() == (base / query_normalizer.FILE).read_bytes()
+            (base / query_normalizer.FILE).unlink()
         found.append(weights(out))
     assert torch.equal(found[0], found[1])
     assert not torch.equal(found[0], found[2])
@@ -383,16 +390,16 @@ def capacity(overlaid, training, tmp_path):
     workspace.tables("synthetic")
     k = settings.negatives["window"].k
     rows = [(f"q{i}", name, [*names[i + 1 :], *names[:i]][:k]) for i, name in enumerate(names)]
-    table = pl.DataFrame(rows, schema=tables.TRIPLES, orient="row")
+    table = pl.DataFrame(rows, schema=TRIPLES, orient="row")
     for made in compositions(languages):
-        tables.write(table, f"data/triples/window/{made.name}.parquet", tables.TRIPLES)
+        tables.write(table, f"data/triples/window/{made.name}.parquet", TRIPLES)
     judged = [(f"q{i}", name, lang, 1) for i, name in enumerate(names) for lang in languages]
     for benchmark in settings.benchmarks:
         for kind, held, schema in (
-            ("passages", [row[:4] for row in passages], tables.BENCHMARK_PASSAGES),
-            ("queries", asked, tables.QUERIES),
-            ("qrels", judged, tables.QRELS),
-            ("rerank", [], tables.RERANK),
+            ("passages", [row[:4] for row in passages], BENCHMARK_PASSAGES),
+            ("queries", asked, QUERIES),
+            ("qrels", judged, BENCHMARK_QRELS),
+            ("rerank", [], RERANK),
         ):
             table = pl.DataFrame(held, schema=schema, orient="row")
             tables.write(table, f"data/benchmarks/{benchmark}/{kind}.parquet", schema)
@@ -410,7 +417,7 @@ def test_the_study_of_capacity_runs_on_a_tiny_decoder(capacity):
     models = [("base", "base"), ("trained", "alpha-50"), ("merged", "avg-alpha-0-100")]
     for kind, name in models:
         capacity.run("retrieve", kind, name)
-    runs = [tables.read(f"data/runs/{name}/xquad-r.run.parquet", tables.RUN) for _, name in models]
+    runs = [tables.read(f"data/runs/{name}/xquad-r.run.parquet", RUN) for _, name in models]
     assert set(runs[0]["task"]) == {f"{q}-{c}" for q in settings.languages for c in [*settings.languages, "*"]}
     assert all(run["score"].is_finite().all() for run in runs)
     assert not runs[0].equals(runs[1])

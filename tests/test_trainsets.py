@@ -3,9 +3,12 @@
 import polars as pl
 import pytest
 
+from stages.schemas.texts import PASSAGES
+from stages.schemas.trainsets import BATCHES, TRAINING_ROWS, TRAINING_TEXTS
+from stages.schemas.triples import TRIPLES
 from stages.shared import tables
+from stages.shared.compositions import composition, compositions
 from stages.shared.errors import UserError
-from stages.shared.languages import composition, compositions
 
 PASSAGES = ["a", "b", "c", "d"]
 TRIPLES = [("q1", "a", ["b", "d"]), ("q1", "c", ["d", "b"]), ("q2", "b", ["a", "c"])]
@@ -13,16 +16,16 @@ TRIPLES = [("q1", "a", ["b", "d"]), ("q1", "c", ["d", "b"]), ("q2", "b", ["a", "
 
 def prepared(workspace, hybrid=None, **recipes):
     workspace.corpus([(p, "train") for p in PASSAGES], [("q1", ["a", "c"]), ("q2", "b")])
-    table = pl.DataFrame(TRIPLES, schema=tables.TRIPLES, orient="row")
+    table = pl.DataFrame(TRIPLES, schema=TRIPLES, orient="row")
     for c in compositions(["en", "ko"]):
-        tables.write(table, f"data/triples/window/{c.name}.parquet", tables.TRIPLES)
+        tables.write(table, f"data/triples/window/{c.name}.parquet", TRIPLES)
     chosen = {name: {"compositions": found, "negatives": "window", "hybrid": hybrid} for name, found in recipes.items()}
     workspace.edit(recipes=chosen, merges={})
 
 
 def read(name):
-    texts = tables.read(f"data/trainsets/{name}/texts.parquet", tables.TEXTS)["text"].to_list()
-    return texts, tables.read(f"data/trainsets/{name}/rows.parquet", tables.TRAINING_ROWS)
+    texts = tables.read(f"data/trainsets/{name}/texts.parquet", TRAINING_TEXTS)["text"].to_list()
+    return texts, tables.read(f"data/trainsets/{name}/rows.parquet", TRAINING_ROWS)
 
 
 def test_every_slot_is_in_its_language(workspace):
@@ -74,14 +77,14 @@ FOUR = ["koenen", "enkoko", "en-en-en", "kokoen", "enenen"]
 def test_hybrid_batches_are_of_one_composition_or_of_those_that_cross(workspace, hybrid, wanted):
     prepared(workspace, hybrid, joint=FOUR)
     workspace.run("trainsets")
-    assert tables.read("data/trainsets/joint/batches.parquet", tables.BATCHES).rows() == wanted
+    assert tables.read("data/trainsets/joint/batches.parquet", BATCHES).rows() == wanted
 
 
 @pytest.mark.parametrize(("hybrid", "only"), [(0.0, ["koenen"]), (1.0, ["kokoko"])])
 def test_a_recipe_of_one_kind_has_its_pools(workspace, hybrid, only):
     prepared(workspace, hybrid, one=only)
     workspace.run("trainsets")
-    assert tables.read("data/trainsets/one/batches.parquet", tables.BATCHES).rows() == [(1.0, only)]
+    assert tables.read("data/trainsets/one/batches.parquet", BATCHES).rows() == [(1.0, only)]
 
 
 def test_the_bytes_repeat(workspace):
@@ -96,8 +99,8 @@ def test_the_bytes_repeat(workspace):
 def test_a_title_stands_before_its_text(workspace):
     prepared(workspace, one=["enenen"])
     file = workspace.path / "data/corpus/passages.parquet"
-    titled = tables.read(file, tables.PASSAGES).with_columns(title=pl.lit("T"))
-    tables.write(titled, file, tables.PASSAGES)
+    titled = tables.read(file, PASSAGES).with_columns(title=pl.lit("T"))
+    tables.write(titled, file, PASSAGES)
     workspace.run("trainsets")
     texts, rows = read("one")
     assert {texts[p] for p in rows["positive"]} == {"T a|en", "T b|en", "T c|en"}
@@ -106,8 +109,8 @@ def test_a_title_stands_before_its_text(workspace):
 
 def test_a_recipe_without_a_triple_is_told(workspace):
     prepared(workspace, one=["enenen"])
-    empty = pl.DataFrame(schema=tables.TRIPLES)
-    tables.write(empty, "data/triples/window/enenen.parquet", tables.TRIPLES)
+    empty = pl.DataFrame(schema=TRIPLES)
+    tables.write(empty, "data/triples/window/enenen.parquet", TRIPLES)
     with pytest.raises(UserError, match=r"recipes\.one has no triple"):
         workspace.run("trainsets")
 
@@ -125,9 +128,9 @@ def labelled(workspace, recipes, queries=((10, "labelled"), (10, "synthetic"))):
     workspace.tables("synthetic")
     found = [(name, f"{label}0", ["b1" if label == "a" else "a1", "free"]) for name, label, _ in names]
     found += [(name, f"{label}1", ["other", "free"]) for name, label, _ in names[:1]]
-    table = pl.DataFrame(sorted(found), schema=tables.TRIPLES, orient="row")
+    table = pl.DataFrame(sorted(found), schema=TRIPLES, orient="row")
     for spelling in ("enenen", "koenen"):
-        tables.write(table, f"data/triples/window/{spelling}.parquet", tables.TRIPLES)
+        tables.write(table, f"data/triples/window/{spelling}.parquet", TRIPLES)
     given = {"compositions": ["koenen"], "negatives": "window"}
     workspace.edit(recipes={name: given | more for name, more in recipes.items()}, merges={})
 

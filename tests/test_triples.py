@@ -4,8 +4,10 @@ import polars as pl
 import scipy.stats
 
 from stages import triples
+from stages.schemas.negatives import NEGATIVES
+from stages.schemas.triples import TRIPLES
 from stages.shared import collection, tables
-from stages.shared.languages import compositions
+from stages.shared.compositions import compositions
 
 
 def mined(workspace):
@@ -17,8 +19,8 @@ def mined(workspace):
         for q, c in directions
         if (query, q) != ("q2", "ko")
     ]
-    table = pl.DataFrame(rows, schema=tables.NEGATIVES, orient="row")
-    tables.write(table, "data/negatives/window.parquet", tables.NEGATIVES)
+    table = pl.DataFrame(rows, schema=NEGATIVES, orient="row")
+    tables.write(table, "data/negatives/window.parquet", NEGATIVES)
 
 
 def test_negatives_are_those_mined_where_the_query_language_asks_the_negatives(workspace):
@@ -28,7 +30,7 @@ def test_negatives_are_those_mined_where_the_query_language_asks_the_negatives(w
     folder = workspace.path / "data/triples/window"
     assert sorted(f.stem for f in folder.iterdir()) == sorted(c.name for c in compositions(["en", "ko"]))
     for c in compositions(["en", "ko"]):
-        found = tables.read(folder / f"{c.name}.parquet", tables.TRIPLES).rows()
+        found = tables.read(folder / f"{c.name}.parquet", TRIPLES).rows()
         own = [[f"n|{c.query}-{c.negative}|{q}|{i}" for i in range(2)] for q in ("q1", "q1", "q2")]
         wanted = [("q1", "a", own[0]), ("q1", "b", own[1]), ("q2", "c", own[2])]
         assert found == (wanted if c.query == "en" else wanted[:2])
@@ -41,10 +43,10 @@ def labelled(workspace, entries, queries, judged=()):
     labels = [("passage", name, label, "labelled", "train") for name, _, _, _, label, _ in rows]
     labels += [("query", name, label, "labelled", "train") for name, label in asked]
     texts = [(name, lang, name) for name in [*(name for name, _ in asked), *judged] for lang in ("en", "ko")]
-    judgements = [(query, passage, 1) for query, passages in dict(judged).items() for passage in passages]
-    extra = sorted({passage for _, passage, _ in judgements})
+    qrels = [(query, passage, 1) for query, passages in dict(judged).items() for passage in passages]
+    extra = sorted({passage for _, passage, _ in qrels})
     rows += [(name, "en", "", name, "", "train") for name in extra]
-    workspace.tables("corpus", rows, texts, judgements, labelled=labels, labels=[(label, "") for label in entries])
+    workspace.tables("corpus", rows, texts, qrels, labelled=labels, labels=[(label, "") for label in entries])
     workspace.tables("synthetic")
     return dict(asked)
 
@@ -100,14 +102,14 @@ def test_every_composition_and_strategy_has_the_same_positives(workspace):
     asked = labelled(workspace, {"a": 7, "b": 7}, {"a": 9, "b": 9})
     pairs = [(q, c) for q in ("en", "ko") for c in ("en", "ko")]
     rows = [(query, q, c, ["a0"]) for query in asked for q, c in pairs]
-    table = pl.DataFrame(rows, schema=tables.NEGATIVES, orient="row")
+    table = pl.DataFrame(rows, schema=NEGATIVES, orient="row")
     strategies = {name: {"k": 1, "random": 1} for name in ("one", "two")}
     for name in strategies:
-        tables.write(table, f"data/negatives/{name}.parquet", tables.NEGATIVES)
+        tables.write(table, f"data/negatives/{name}.parquet", NEGATIVES)
     recipe = {"compositions": ["koenen"], "negatives": "one"}
     workspace.edit(negatives=strategies, recipes={"one": recipe}, merges={}, triples__positives=1).run("triples")
     found = {
-        tuple(tables.read(file, tables.TRIPLES).select("query", "positive").rows())
+        tuple(tables.read(file, TRIPLES).select("query", "positive").rows())
         for name in strategies
         for file in (workspace.path / "data/triples" / name).iterdir()
     }

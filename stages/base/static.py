@@ -20,8 +20,8 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
+from stages.settings.base import Static
 from stages.shared import seeds, sentences, training
-from stages.shared.params import Static
 
 # Of the pairs within a language, the share that are two crops of the text (the others: title and text).
 CROPS = 0.7
@@ -30,7 +30,7 @@ CROPS = 0.7
 def bootstrap(
     passages: pl.DataFrame, languages: list[str], static: Static, seed: int, fingerprint: str
 ) -> SentenceTransformer:
-    """Train tokenizer and table on `passages` (tables.BENCHMARK_PASSAGES)."""
+    """Train tokenizer and table on `passages` (columns passage, lang, title and text)."""
     torch.manual_seed(seed)
     texts = [*passages["title"].unique(maintain_order=True), *passages["text"]]
     tokenizer = train_tokenizer(texts, static.vocabulary)

@@ -7,27 +7,36 @@ from pathlib import Path
 import polars as pl
 
 from stages.benchmarks import candidates, readers, sample
-from stages.shared import errors, params, tables
+from stages.schemas.benchmarks import (
+    BENCHMARK_LABELS,
+    BENCHMARK_PASSAGES,
+    BENCHMARK_QRELS,
+    BENCHMARK_QUERIES,
+    BENCHMARKS_FOLDER,
+    RERANK,
+)
+from stages.settings.benchmarks import Benchmark, read_benchmark
+from stages.settings.languages import read_languages
+from stages.settings.seed import read_seed
+from stages.shared import errors, tables
 from stages.shared.errors import UserError
-from stages.shared.params import Benchmark
 
 log = logging.getLogger("benchmarks")
-OUT = Path("data/benchmarks")
 
 
 def main() -> None:
     name = sys.argv[1]
-    benchmark, languages, seed = params.read(f"benchmarks.{name}", "languages", "seed")
+    benchmark, languages, seed = read_benchmark(name), read_languages(), read_seed()
     languages = benchmark.languages or languages
     passages, queries, qrels, rerank, labels = build(name, benchmark, languages, seed)
-    with tables.replacing(OUT / name) as draft:
-        tables.write(passages.sort("passage", "lang"), draft / "passages.parquet", tables.BENCHMARK_PASSAGES)
-        tables.write(queries.sort("query", "lang"), draft / "queries.parquet", tables.QUERIES)
-        tables.write(qrels.sort("query", "passage", "lang"), draft / "qrels.parquet", tables.QRELS)
-        tables.write(rerank.sort("query", "passage"), draft / "rerank.parquet", tables.RERANK)
-        tables.write(labels.sort("kind", "id"), draft / "labels.parquet", tables.BENCHMARK_LABELS)
+    with tables.replacing(BENCHMARKS_FOLDER / name) as draft:
+        tables.write(passages.sort("passage", "lang"), draft / "passages.parquet", BENCHMARK_PASSAGES)
+        tables.write(queries.sort("query", "lang"), draft / "queries.parquet", BENCHMARK_QUERIES)
+        tables.write(qrels.sort("query", "passage", "lang"), draft / "qrels.parquet", BENCHMARK_QRELS)
+        tables.write(rerank.sort("query", "passage"), draft / "rerank.parquet", RERANK)
+        tables.write(labels.sort("kind", "id"), draft / "labels.parquet", BENCHMARK_LABELS)
         tables.write_json({"by_label": not labels.is_empty()}, draft / "about.json")
-    log.info(f"{name}: {queries.height:,} queries, {passages.height:,} passages, {qrels.height:,} judgements")
+    log.info(f"{name}: {queries.height:,} queries, {passages.height:,} passages, {qrels.height:,} qrels")
 
 
 def build(
@@ -48,7 +57,7 @@ def build(
     if asked.is_empty():
         raise UserError(f"benchmarks.{name} has no judged query in {', '.join(languages)}: check {benchmark.path}")
     queries, qrels = (table.filter(pl.col("query").is_in(asked.implode())) for table in (queries, qrels))
-    rerank = pl.DataFrame(schema=tables.RERANK)
+    rerank = pl.DataFrame(schema=RERANK)
     if benchmark.rerank:
         rerank = _listed(name, benchmark, languages, passages, queries)
         passages = passages.join(pl.concat([rerank["passage"], qrels["passage"]]).to_frame(), on="passage", how="semi")
@@ -89,13 +98,13 @@ def _check(
 
 
 def _judged(name: str, judged: pl.DataFrame, passages: pl.DataFrame, queries: pl.DataFrame) -> pl.DataFrame:
-    """The judgements of relevance (tables.QRELS) of texts that are there, in each language."""
+    """The qrels of relevance (BENCHMARK_QRELS) of texts that are there, in each language."""
     relevant = judged.filter(pl.col("relevance") > 0).join(queries, on="query", how="semi")
     keys = ["passage", "lang"] if "lang" in judged.columns else ["passage"]
     lost = relevant.join(passages, on=keys, how="anti").height
     if lost:
-        log.warning(f"{name}: {lost:,} of {relevant.height:,} judgements are of passages that it lacks, and left out")
-    found = relevant.join(passages, on=keys).select(*tables.QRELS)
+        log.warning(f"{name}: {lost:,} of {relevant.height:,} qrels are of passages that it lacks, and left out")
+    found = relevant.join(passages, on=keys).select(*BENCHMARK_QRELS)
     return found.unique(["query", "passage", "lang"], keep="last", maintain_order=True)
 
 

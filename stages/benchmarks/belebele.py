@@ -12,8 +12,9 @@ from pathlib import Path
 import polars as pl
 
 from stages.benchmarks.parts import Parts, by_language
+from stages.schemas.benchmarks import BENCHMARK_PASSAGES, BENCHMARK_QUERIES
+from stages.schemas.texts import QRELS
 from stages.shared import jsonl, records
-from stages.shared.tables import BENCHMARK_PASSAGES, JUDGEMENTS, QUERIES
 
 FILES = r"(?P<lang>[a-z]{3}_[A-Z][a-z]{3})(?:/[^/]+)?\.(?:jsonl(?:\.gz)?|parquet)"
 
@@ -31,6 +32,6 @@ def read(folder: Path, languages: list[str]) -> Parts:
                 judged[query] = (query, link, 1)
     return Parts(
         pl.LazyFrame(list(passages.values()), schema=BENCHMARK_PASSAGES, orient="row"),
-        pl.DataFrame(queries, schema=QUERIES, orient="row"),
-        pl.DataFrame(list(judged.values()), schema=JUDGEMENTS, orient="row"),
+        pl.DataFrame(queries, schema=BENCHMARK_QUERIES, orient="row"),
+        pl.DataFrame(list(judged.values()), schema=QRELS, orient="row"),
     )

@@ -9,9 +9,9 @@ from pathlib import Path
 import polars as pl
 
 from stages.benchmarks.parts import by_language, of_language, one
+from stages.schemas.benchmarks import RERANK
 from stages.shared import files, jsonl, records
 from stages.shared.errors import UserError
-from stages.shared.tables import RERANK
 
 
 def read(folder: Path, name: str, languages: list[str], queries: pl.DataFrame) -> pl.DataFrame:

@@ -21,9 +21,10 @@ from typing import Any
 import polars as pl
 
 from stages.benchmarks.parts import Parts, one
+from stages.schemas.benchmarks import BENCHMARK_PASSAGES, BENCHMARK_QUERIES
+from stages.schemas.texts import QRELS
 from stages.shared import jsonl, records
 from stages.shared.errors import UserError
-from stages.shared.tables import BENCHMARK_PASSAGES, JUDGEMENTS, QUERIES
 
 log = logging.getLogger("benchmarks")
 # `<page>_cell_<table>_<row>_<column>`, and so on; a page's name may have underscores too.
@@ -57,8 +58,8 @@ def read(folder: Path, languages: list[str], split: str | None) -> Parts:
     )
     return Parts(
         passages.lazy(),
-        pl.DataFrame(queries, schema=QUERIES, orient="row"),
-        pl.DataFrame(judged, schema=JUDGEMENTS, orient="row").unique(maintain_order=True),
+        pl.DataFrame(queries, schema=BENCHMARK_QUERIES, orient="row"),
+        pl.DataFrame(judged, schema=QRELS, orient="row").unique(maintain_order=True),
     )
 
 

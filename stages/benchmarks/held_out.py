@@ -5,25 +5,26 @@ from __future__ import annotations
 import polars as pl
 
 from stages.benchmarks.parts import Parts
-from stages.shared import collection, tables
+from stages.schemas.benchmarks import BENCHMARK_LABELS, BENCHMARK_PASSAGES, BENCHMARK_QUERIES
+from stages.shared import collection
 
 
 def read(split: str, languages: list[str]) -> Parts:
     """A split's queries; all passages are searched, those trained on too: a real collection has them as well."""
     stored = collection.read(languages)
     queries = stored.queries.filter(split=split)
-    asked = pl.col("id").is_in(queries["query"].unique().implode())
-    labels = stored.labels.filter((pl.col("kind") == "passage") | asked)
-    of_queries, of_passages = (labels.filter(kind=kind).select("label", "id") for kind in ("query", "passage"))
-    answers = of_queries.rename({"id": "query"}).join(of_passages.rename({"id": "passage"}), on="label")
+    groups = stored.groups()
+    qrels = stored.qrels.join(queries, on="query", how="semi")
+    labels = pl.DataFrame(schema=BENCHMARK_LABELS)
+    if stored.by_label:
+        named = (groups.select("group", id="passage"), qrels.select("group", id="query"))
+        labels = pl.concat(
+            table.select(pl.lit(kind).alias("kind"), "id", label="group")
+            for kind, table in zip(("passage", "query"), named, strict=True)
+        )
     return Parts(
-        stored.passages.select(*tables.BENCHMARK_PASSAGES).lazy(),
-        queries.select(*tables.QUERIES),
-        pl.concat(
-            [
-                stored.judgements.join(queries, on="query", how="semi"),
-                answers.select("query", "passage", relevance=pl.lit(1, pl.Int32)),
-            ]
-        ),
+        stored.passages.select(*BENCHMARK_PASSAGES).lazy(),
+        queries.select(*BENCHMARK_QUERIES),
+        qrels.join(groups, on="group").select("query", "passage", "relevance"),
         labels,
     )

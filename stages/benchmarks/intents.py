@@ -24,10 +24,10 @@ from typing import Any
 import polars as pl
 
 from stages.benchmarks.parts import Parts, by_language, one
+from stages.schemas.benchmarks import BENCHMARK_LABELS, BENCHMARK_QRELS
+from stages.settings.benchmarks import IntentColumns
 from stages.shared import codes, jsonl, records
 from stages.shared.errors import UserError
-from stages.shared.params import IntentColumns
-from stages.shared.tables import BENCHMARK_LABELS, QRELS
 
 log = logging.getLogger("benchmarks")
 UTTERANCES = {"part": pl.String, "id": pl.String, "lang": pl.String, "text": pl.String, "label": pl.String}
@@ -68,7 +68,7 @@ def read(folder: Path, languages: list[str], source: str, split: str | None, col
     return Parts(
         index.select("lang", "text", passage="id", title=pl.lit("")).select("passage", "lang", "title", "text").lazy(),
         queries.select("lang", "text", query="id").select("query", "lang", "text"),
-        qrels.with_columns(relevance=pl.lit(1, pl.Int32)).select(*QRELS),
+        qrels.with_columns(relevance=pl.lit(1, pl.Int32)).select(*BENCHMARK_QRELS),
         pl.concat(
             part.select("id", "label", kind=pl.lit(kind)).unique().select(*BENCHMARK_LABELS)
             for kind, part in (("passage", index), ("query", queries))

@@ -18,8 +18,8 @@ from typing import Any
 import polars as pl
 
 from stages.benchmarks.parts import Parts, by_language
+from stages.schemas.benchmarks import BENCHMARK_PASSAGES, BENCHMARK_QRELS, BENCHMARK_QUERIES
 from stages.shared.errors import UserError
-from stages.shared.tables import BENCHMARK_PASSAGES, QRELS, QUERIES
 
 # In the repository's root, in the folder of one of the sets, or in a copy of it.
 FOLDERS = {"xquad-r": "xquad-r", "mlqa-r": "mlqa(?:-dev)?-r"}
@@ -51,8 +51,8 @@ def read(folder: Path, languages: list[str], source: str) -> Parts:
                         judged.append((str(question["id"]), f"{name}#{right}", lang, 1))
     return Parts(
         pl.LazyFrame(passages, schema=BENCHMARK_PASSAGES, orient="row"),
-        pl.DataFrame(queries, schema=QUERIES, orient="row"),
-        pl.DataFrame(judged, schema=QRELS, orient="row").unique(maintain_order=True),
+        pl.DataFrame(queries, schema=BENCHMARK_QUERIES, orient="row"),
+        pl.DataFrame(judged, schema=BENCHMARK_QRELS, orient="row").unique(maintain_order=True),
     )
 
 

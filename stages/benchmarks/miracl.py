@@ -1,10 +1,10 @@
-"""MIRACL (TACL 2023, arXiv 2210.09984): topics and judgements of miracl/miracl, the passages of miracl/miracl-corpus,
+"""MIRACL (TACL 2023, arXiv 2210.09984): topics and qrels of miracl/miracl, the passages of miracl/miracl-corpus,
 both beneath one folder (`data/fetch`, say). Its copies by MTEB (mteb/MIRACLRetrieval, revision
 9c09abc13478308c27598f350e31d8f06b9b5481; MIRACLRetrievalHardNegatives, d7d94fa4b946cec4a27c84653aa0cf6b33f74a3c) are of
 source beir.
 
 Each language has questions and passages of its own, whose ids other languages use too: they get the language for a
-prefix. Tasks across languages have no judgements, so only the mono-lingual ones and those of the pool are measured.
+prefix. Tasks across languages have no qrels, so only the mono-lingual ones and those of the pool are measured.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from pathlib import Path
 import polars as pl
 
 from stages.benchmarks.parts import Parts, by_language, of_language
+from stages.schemas.benchmarks import BENCHMARK_PASSAGES, BENCHMARK_QRELS, BENCHMARK_QUERIES
 from stages.shared import jsonl, records
 from stages.shared.errors import UserError
-from stages.shared.tables import BENCHMARK_PASSAGES, QRELS, QUERIES
 
 
 def read(folder: Path, languages: list[str], split: str | None) -> Parts:
@@ -58,8 +58,8 @@ def read(folder: Path, languages: list[str], split: str | None) -> Parts:
         )
     return Parts(
         pl.concat(passages).lazy(),
-        pl.DataFrame(queries, schema=QUERIES, orient="row"),
-        pl.DataFrame(judged, schema=QRELS, orient="row"),
+        pl.DataFrame(queries, schema=BENCHMARK_QUERIES, orient="row"),
+        pl.DataFrame(judged, schema=BENCHMARK_QRELS, orient="row"),
     )
 
 

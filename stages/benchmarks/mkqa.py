@@ -17,8 +17,8 @@ from typing import Any
 import polars as pl
 
 from stages.benchmarks.parts import Parts, one
+from stages.schemas.benchmarks import BENCHMARK_QRELS, BENCHMARK_QUERIES
 from stages.shared import beir, codes, jsonl
-from stages.shared.tables import QRELS, QUERIES
 
 log = logging.getLogger("benchmarks")
 SHORT = ("entity", "date", "number", "number_with_unit", "short_phrase")
@@ -39,8 +39,8 @@ def read(folder: Path, languages: list[str]) -> Parts:
             if spelling := codes.find(lang, row["queries"]):
                 queries.append((name, lang, jsonl.text(row["queries"], spelling, place)))
                 answers += [(name, lang, text) for text in _texts(row["answers"].get(spelling) or [])]
-    asked = pl.DataFrame(queries, schema=QUERIES, orient="row")
-    told = pl.DataFrame(answers, schema=QUERIES, orient="row")
+    asked = pl.DataFrame(queries, schema=BENCHMARK_QUERIES, orient="row")
+    told = pl.DataFrame(answers, schema=BENCHMARK_QUERIES, orient="row")
     qrels = pl.concat([_judged(own, told.filter(lang=lang)) for (lang,), own in corpus.group_by("lang")])
     unanswered = asked["query"].n_unique() - qrels["query"].n_unique()
     log.info(f"MKQA: {unanswered:,} of {asked['query'].n_unique():,} questions are answered in no passage and left out")
@@ -60,10 +60,10 @@ def words(text: pl.Expr) -> pl.Expr:
 
 
 def _judged(corpus: pl.DataFrame, answers: pl.DataFrame) -> pl.DataFrame:
-    """Each question (tables.QUERIES with its answers) with the passages that hold one of them."""
+    """Each question (BENCHMARK_QUERIES with its answers) with the passages that hold one of them."""
     answers = answers.select("query", answer=words(pl.col("text"))).filter(pl.col("answer").str.strip_chars() != "")
     wanted = answers["answer"].unique().sort()
-    found = [pl.DataFrame(schema=QRELS)]
+    found = [pl.DataFrame(schema=BENCHMARK_QRELS)]
     for part in corpus.iter_slices(SLICE) if len(wanted) else ():
         text = words(pl.concat_str("title", pl.lit(" "), "text"))
         held = part.select("passage", "lang", answer=text.str.extract_many(wanted.implode(), overlapping=True))

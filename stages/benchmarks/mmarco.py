@@ -13,9 +13,10 @@ from pathlib import Path
 import polars as pl
 
 from stages.benchmarks.parts import Parts, by_language, one
+from stages.schemas.benchmarks import BENCHMARK_PASSAGES, BENCHMARK_QUERIES
+from stages.schemas.texts import QRELS
 from stages.shared import records
 from stages.shared.errors import UserError
-from stages.shared.tables import BENCHMARK_PASSAGES, JUDGEMENTS, QUERIES
 
 ENDS = r"(?:\.gz)?"
 
@@ -29,7 +30,7 @@ def read(folder: Path, languages: list[str], split: str | None) -> Parts:
     searched = by_language(folder, rf"(?P<lang>[^/_]+)_collection\.tsv{ENDS}", languages, "<language>_collection.tsv")
     return Parts(
         pl.concat([_texts(paths, lang, "passage") for lang, paths in searched.items()]).select(*BENCHMARK_PASSAGES),
-        pl.concat([_texts(paths, lang, "query") for lang, paths in asked.items()]).select(*QUERIES).collect(),
+        pl.concat([_texts(paths, lang, "query") for lang, paths in asked.items()]).select(*BENCHMARK_QUERIES).collect(),
         _judged(one(folder, rf"qrels\.{split}\.tsv{ENDS}", f"qrels.{split}.tsv")),
     )
 
@@ -60,4 +61,4 @@ def _judged(path: Path) -> pl.DataFrame:
         if len(fields) != 4 or not fields[3].strip().isdigit():
             raise UserError(f"{place} is no judgement: write query, 0, passage and relevance, tab-separated")
         found.append((fields[0], fields[2], int(fields[3])))
-    return pl.DataFrame(found, schema=JUDGEMENTS, orient="row")
+    return pl.DataFrame(found, schema=QRELS, orient="row")

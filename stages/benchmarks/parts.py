@@ -8,21 +8,21 @@ from typing import NamedTuple
 
 import polars as pl
 
+from stages.schemas.benchmarks import BENCHMARK_LABELS
 from stages.shared import codes
 from stages.shared.errors import UserError
-from stages.shared.tables import BENCHMARK_LABELS
 
 
 class Parts(NamedTuple):
-    """A benchmark as published: texts may be empty or null, judgements may be of texts that are not there, or of 0.
+    """A benchmark as published: texts may be empty or null, qrels may be of texts that are not there, or of 0.
 
     `qrels` without a column `lang` judge a passage in all its languages.
     """
 
-    passages: pl.LazyFrame  # tables.BENCHMARK_PASSAGES
-    queries: pl.DataFrame  # tables.QUERIES
-    qrels: pl.DataFrame  # tables.QRELS or tables.JUDGEMENTS
-    # Of a benchmark by label (tables.BENCHMARK_LABELS): all passages of a query's label answer it.
+    passages: pl.LazyFrame  # BENCHMARK_PASSAGES
+    queries: pl.DataFrame  # BENCHMARK_QUERIES
+    qrels: pl.DataFrame  # BENCHMARK_QRELS or QRELS
+    # Of a benchmark by label (BENCHMARK_LABELS): all passages of a query's label answer it.
     labels: pl.DataFrame = pl.DataFrame(schema=BENCHMARK_LABELS)
 
 

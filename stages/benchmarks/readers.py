@@ -6,17 +6,18 @@ from pathlib import Path
 
 from stages.benchmarks import belebele, feverous, held_out, intents, lareqa, miracl, mkqa, mmarco, strategyqa
 from stages.benchmarks.parts import Parts
-from stages.shared import beir, collection
+from stages.schemas.collected import COLLECTED_FOLDER
+from stages.settings.benchmarks import Benchmark
+from stages.shared import beir
 from stages.shared.errors import UserError
-from stages.shared.params import Benchmark
 
 
 def read(benchmark: Benchmark, languages: list[str]) -> Parts:
     """The benchmark's parts in those `languages` that it has; raises `UserError` if it has none of them."""
     folder, split = Path(benchmark.path), benchmark.split
     if benchmark.source == "held-out":
-        if folder != collection.CORPUS:  # DVC watches the path
-            raise UserError(f"held-out reads {collection.CORPUS}, not {folder}: write path: {collection.CORPUS}")
+        if folder != COLLECTED_FOLDER:  # DVC watches the path
+            raise UserError(f"held-out reads {COLLECTED_FOLDER}, not {folder}: write path: {COLLECTED_FOLDER}")
         return held_out.read(str(split), languages)
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder: check the path in params.yaml")

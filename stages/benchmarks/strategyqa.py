@@ -19,9 +19,10 @@ from typing import Any
 import polars as pl
 
 from stages.benchmarks.parts import Parts, one
+from stages.schemas.benchmarks import BENCHMARK_PASSAGES, BENCHMARK_QUERIES
+from stages.schemas.texts import QRELS
 from stages.shared import beir, codes, jsonl, records
 from stages.shared.errors import UserError
-from stages.shared.tables import BENCHMARK_PASSAGES, JUDGEMENTS, QUERIES
 
 PARAGRAPHS = "ko-strategy-qa_paragraphs.parquet"
 CONTENT = {"en": "content", "ko": "ko-content"}
@@ -45,8 +46,8 @@ def read(folder: Path, languages: list[str], split: str | None) -> Parts:
     judged = [(name, passage, 1) for name, question in korean.items() for passage in _evidence(question)]
     return Parts(
         records.frame(_paragraphs(one(folder, PARAGRAPHS, PARAGRAPHS), languages), BENCHMARK_PASSAGES).lazy(),
-        pl.DataFrame(queries, schema=QUERIES, orient="row"),
-        pl.DataFrame(judged, schema=JUDGEMENTS, orient="row"),
+        pl.DataFrame(queries, schema=BENCHMARK_QUERIES, orient="row"),
+        pl.DataFrame(judged, schema=QRELS, orient="row"),
     )
 
 

@@ -2,10 +2,7 @@
 
 Models are chosen on `compare.select_on` alone; every other benchmark only reports. Each model is compared with the base
 and with the best single recipe in each task group, on queries: a query's value is its mean over the group's tasks, so
-that one query asked in two languages counts once. Where a recipe trains on more of a benchmark than its
-`max_contamination`, nothing is compared.
-
-python -m stages.compare --experiments sets finished experiments side by side instead.
+that one query asked in two languages counts once.
 """
 
 from __future__ import annotations
@@ -17,41 +14,40 @@ from pathlib import Path
 import polars as pl
 
 from stages.compare import contamination, means, significance
-from stages.shared import errors, models, params, tables
-from stages.shared.languages import BIAS, GROUPS, composition, measured, task_groups
-from stages.shared.params import Compare
+from stages.schemas.comparison import BIAS_TABLE, SIGNIFICANCE_TABLE, TASKS_TABLE, TRADEOFF_TABLE
+from stages.schemas.scores import QUERY_SCORES, SCORES_FOLDER
+from stages.settings.benchmarks import read_benchmarks
+from stages.settings.compare import Compare, read_compare
+from stages.settings.languages import read_languages
+from stages.settings.merges import read_merges
+from stages.settings.recipes import read_recipes
+from stages.settings.seed import read_seed
+from stages.shared import errors, models, tables
+from stages.shared.compositions import composition
+from stages.shared.errors import UserError
+from stages.shared.tasks import BIAS, GROUPS, measured, task_groups
 
 log = logging.getLogger("compare")
-SCORES = Path("data/scores")
 SUMMARY = Path("metrics/summary.json")
 TABLES = Path("metrics/tables")
 
 
 def main() -> None:
     if sys.argv[1:]:
-        from stages.compare import experiments  # a tool, with options of its own
-
-        experiments.main()
-    else:
-        compare()
-
-
-def compare() -> None:
-    settings, languages, seed, benchmarks, recipes, merges = params.read(
-        "compare", "languages", "seed", "benchmarks", "recipes", "merges"
-    )
+        raise UserError("compare takes no options: experiments are set side by side by `python -m tools.experiments`")
+    settings, languages, seed = read_compare(), read_languages(), read_seed()
+    benchmarks, recipes, merges = read_benchmarks(), read_recipes(), read_merges()
     contaminated = contamination.read(benchmarks, list(recipes))
-    contamination.check(contaminated, benchmarks, list(recipes))
     groups = task_groups(measured(languages, benchmarks))
     names = models.names(recipes, merges)
     scores = pl.concat(
-        tables.read(SCORES / f"{name}.parquet", tables.QUERY_SCORES).select(pl.lit(name).alias("model"), pl.all())
+        tables.read(SCORES_FOLDER / f"{name}.parquet", QUERY_SCORES).select(pl.lit(name).alias("model"), pl.all())
         for name in names
     )
     metrics = {name: benchmark.metric or settings.metric for name, benchmark in benchmarks.items()}
     values = scores.filter(pl.col("metric") == pl.col("benchmark").replace_strict(metrics, default=None))
-    gaps = scores.filter(pl.col("metric") == BIAS)
-    worth = means.by_model(values, gaps, groups)
+    scored = means.read(names, list(benchmarks))
+    worth = means.by_model(scored, metrics)
     best, chosen = (means.choose(worth, settings.select_on, of) for of in (list(recipes), names))
     tests = pl.concat(
         significance.test(values, groups, benchmark, names, ["base", best], settings, seed) for benchmark in benchmarks
@@ -70,16 +66,16 @@ def compare() -> None:
         ),
     )
     written = {
-        "tradeoff": tradeoff,
-        "bias": tradeoff.select("benchmark", "model", BIAS).drop_nulls(),
-        "tasks": means.by_task(values),
-        "significance": tests,
+        "tradeoff": (tradeoff, TRADEOFF_TABLE),
+        "bias": (tradeoff.drop_nulls(BIAS), BIAS_TABLE),
+        "tasks": (means.by_task(scored, metrics), TASKS_TABLE),
+        "significance": (tests, SIGNIFICANCE_TABLE),
     }
-    for kind, table in written.items():
+    for kind, (table, schema) in written.items():
         with tables.replacing(TABLES / kind) as draft:
             draft.mkdir()
             for benchmark in benchmarks:
-                own = table.filter(benchmark=benchmark).drop("benchmark")
+                own = table.filter(benchmark=benchmark).select(*schema)
                 own.write_csv(draft / f"{benchmark}.csv", line_terminator="\n")
     summary = _summary(tradeoff, settings, best, chosen)
     tables.write_json(summary | {"contamination": contamination.most(contaminated, benchmarks)}, SUMMARY)

@@ -1,28 +1,21 @@
-"""What the training sets hold of the benchmarks, as `contamination` measured it, and whether that is too much."""
+"""What the training sets hold of the benchmarks, as `contamination` measured it."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
-import polars as pl
-
-from stages.shared import tables
 from stages.shared.errors import UserError
-from stages.shared.languages import POOL
-from stages.shared.params import Benchmark
 
 METRICS = Path("metrics/contamination.json")
-EXAMPLES = Path("data/contamination/examples.parquet")
-KINDS = {"query": "queries", "passage": "passages"}
-SHOWN = 3  # examples in a refusal
-LENGTH = 80  # characters of a text that it shows
+COUNTED = ("queries", "passages")
 
 # {benchmark: {recipe: {language, or * for any of them: {count: share}}}}
 Shares = dict[str, dict[str, dict[str, dict[str, float]]]]
 
 
-def read(benchmarks: dict[str, Benchmark], recipes: list[str]) -> Shares:
+def read(benchmarks: Iterable[str], recipes: list[str]) -> Shares:
     """The measured shares; raises `UserError` if they are missing or not of this study."""
     if not METRICS.is_file():
         raise UserError(f"{METRICS} is missing: run `dvc repro`")
@@ -34,54 +27,12 @@ def read(benchmarks: dict[str, Benchmark], recipes: list[str]) -> Shares:
     return shares
 
 
-def most(shares: Shares, benchmarks: dict[str, Benchmark]) -> dict[str, dict[str, float]]:
+def most(shares: Shares, benchmarks: Iterable[str]) -> dict[str, dict[str, float]]:
     """For each benchmark the greatest share of its queries, and of its passages, over recipes and languages."""
     return {
         benchmark: {
             plural: max(found.get(plural, 0.0) for by_lang in shares[benchmark].values() for found in by_lang.values())
-            for plural in KINDS.values()
+            for plural in COUNTED
         }
         for benchmark in benchmarks
     }
-
-
-def check(shares: Shares, benchmarks: dict[str, Benchmark], recipes: list[str]) -> None:
-    """Raise `UserError` if a recipe trains on more of a benchmark, in any language, than its `max_contamination`."""
-    for name, benchmark in benchmarks.items():
-        limit = 1.0 if benchmark.max_contamination is None else benchmark.max_contamination
-        over = [
-            (found[plural], recipe, lang, kind)
-            for recipe in recipes
-            for lang, found in shares[name][recipe].items()
-            for kind, plural in KINDS.items()
-            if found.get(plural, 0.0) > limit
-        ]
-        if over:
-            share, recipe, lang, kind = max(over, key=lambda case: case[0])
-            where = "in some language" if lang == POOL else f"in {lang}"
-            others = len({case[1] for case in over} - {recipe})
-            raise UserError(
-                f"recipes.{recipe} trains on {100 * share:.3g} % of the {KINDS[kind]} of the benchmark {name} {where}, "
-                f"and benchmarks.{name}.max_contamination allows {100 * limit:.3g} %"
-                f"{f' ({others} more go beyond it)' if others else ''}: {_examples(name, recipe, kind, lang)}; take "
-                f"such texts out of what is trained on ({EXAMPLES} and {METRICS} have more), or raise the limit, or "
-                "write null for none"
-            )
-
-
-def _examples(benchmark: str, recipe: str, kind: str, lang: str) -> str:
-    found = tables.read(EXAMPLES, tables.CONTAMINATION).filter(
-        pl.col("slot") != "negative", benchmark=benchmark, recipe=recipe, kind=kind
-    )
-    own = found.filter(pl.lit(lang == POOL) | (pl.col("lang") == lang)).head(SHOWN)
-    texts = [
-        f"{row['name']} {_short(row['text'])!r} as a {row['slot']}"
-        + ("" if row["match"] == "exact" else f" {_short(row['trained'])!r}")
-        for row in own.iter_rows(named=True)
-    ]
-    return ", ".join(texts) or "contamination.examples 0 keeps no examples"
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= LENGTH else f"{line[: LENGTH - 1]}…"

@@ -1,33 +1,61 @@
-"""What a model is worth on a benchmark, and which models are best."""
+"""What a model is worth on a benchmark, as `score` measured it, and which models are best."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 import polars as pl
 
-from stages.shared.languages import BIAS, GROUPS
+from stages.shared.errors import UserError
+from stages.shared.tasks import BIAS, GROUPS
+
+METRICS = Path("metrics/models")
+
+# {model: {benchmark: {task or group: {metric: mean}, language_bias: mean}}}
+Means = dict[str, dict[str, dict[str, Any]]]
 
 
-def by_task(values: pl.DataFrame) -> pl.DataFrame:
-    """Columns benchmark, model, task, value."""
-    means = values.group_by("benchmark", "model", "task", maintain_order=True).agg(pl.col("value").mean())
-    return means.with_columns(pl.col("value").round(5))
+def read(names: list[str], benchmarks: list[str]) -> Means:
+    """The models' means; raises `UserError` if some are missing."""
+    found: Means = {}
+    for name in names:
+        file = METRICS / f"{name}.json"
+        found[name] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        if missing := [benchmark for benchmark in benchmarks if benchmark not in found[name]]:
+            raise UserError(f"{file} says nothing of {missing[0]}: run `dvc repro`")
+    return found
 
 
-def by_model(values: pl.DataFrame, gaps: pl.DataFrame, groups: dict[str, str]) -> pl.DataFrame:
-    """Columns benchmark, model, then mono, cross, multi (means over tasks) and language_bias; null where a benchmark
-    has no such task."""
-    tasks = values.group_by("benchmark", "model", "task", maintain_order=True).agg(pl.col("value").mean())
-    grouped = tasks.with_columns(group=pl.col("task").replace_strict(groups))
-    wide = grouped.group_by("benchmark", "model", maintain_order=True).agg(
-        pl.col("value").filter(pl.col("group") == group).mean().round(5).alias(group) for group in GROUPS
-    )
-    biases = (
-        gaps.group_by("benchmark", "model", "task")
-        .agg(pl.col("value").mean())
-        .group_by("benchmark", "model")
-        .agg(pl.col("value").mean().round(2).alias(BIAS))
-    )
-    return wide.join(biases, on=["benchmark", "model"], how="left", maintain_order="left")
+def by_task(means: Means, metrics: Mapping[str, str]) -> pl.DataFrame:
+    """Columns benchmark, model, task, value; `metrics`: what each benchmark is measured by."""
+    rows = [
+        (benchmark, model, task, row[metric])
+        for model, of_model in means.items()
+        for benchmark, metric in metrics.items()
+        for task, row in of_model[benchmark].items()
+        if task not in (*GROUPS, BIAS)
+    ]
+    schema = {"benchmark": pl.String, "model": pl.String, "task": pl.String, "value": pl.Float64}
+    return pl.DataFrame(rows, schema, orient="row")
+
+
+def by_model(means: Means, metrics: Mapping[str, str]) -> pl.DataFrame:
+    """Columns benchmark, model, then mono, cross, multi and language_bias; null where a benchmark has no such task."""
+    rows = [
+        (
+            benchmark,
+            model,
+            *(of_model[benchmark].get(group, {}).get(metric) for group in GROUPS),
+            of_model[benchmark].get(BIAS),
+        )
+        for model, of_model in means.items()
+        for benchmark, metric in metrics.items()
+    ]
+    schema = {"benchmark": pl.String, "model": pl.String, **dict.fromkeys((*GROUPS, BIAS), pl.Float64)}
+    return pl.DataFrame(rows, schema, orient="row")
 
 
 def choose(means: pl.DataFrame, benchmark: str, names: list[str]) -> str:

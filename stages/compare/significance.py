@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 from scipy import stats
 
+from stages.settings.compare import Compare
 from stages.shared import seeds
-from stages.shared.languages import GROUPS
-from stages.shared.params import Compare
+from stages.shared.tasks import GROUPS
 
 
 def test(

@@ -1,4 +1,4 @@
-"""corpus: a source becomes the tables of passages, queries and judgements, split into train, dev and test.
+"""corpus: a source becomes the tables of passages, queries and qrels, split into train, dev and test.
 
 Ten million pairs take no more memory than a few numbers of each. Rows are cleaned and wait on disk; hashes tell which
 repeat an earlier one; what stays is written when it is read a second time. Passages keep the order of their source.
@@ -16,23 +16,25 @@ import numpy as np
 import polars as pl
 from tqdm import tqdm
 
-from stages.corpus import intake, knowledge, leads, mixture, repeats
+from stages.corpus import intake, inverse_cloze, knowledge, mixture, repeats
 from stages.corpus.near import Near
 from stages.corpus.output import Output, long, spread
 from stages.corpus.readers.beir import judged
 from stages.corpus.spool import Spool
-from stages.shared import errors, params, split, tables
-from stages.shared.collection import CORPUS
-from stages.shared.params import SPLITS, Corpus, Split
+from stages.schemas.texts import CORPUS_FOLDER, SPLITS
+from stages.settings.corpus import Corpus, Split, read_corpus
+from stages.settings.languages import read_languages
+from stages.settings.seed import read_seed
+from stages.shared import errors, split, tables
 
 log = logging.getLogger("corpus")
 REPORT = Path("metrics/corpus.json")
 
 
 def main() -> None:
-    settings, languages, seed = params.read("corpus", "languages", "seed")
+    settings, languages, seed = read_corpus(), read_languages(), read_seed()
     remove_leftovers()
-    with tables.replacing(CORPUS) as draft:
+    with tables.replacing(CORPUS_FOLDER) as draft:
         draft.mkdir()
         if settings.labelled:
             report = knowledge.build(settings, settings.languages or languages, seed, draft)
@@ -46,7 +48,7 @@ def main() -> None:
 
 def remove_leftovers() -> None:
     """Remove the drafts of runs that were killed: they may be as large as the corpus."""
-    for draft in CORPUS.parent.glob(f".{CORPUS.name}.*.draft"):
+    for draft in CORPUS_FOLDER.parent.glob(f".{CORPUS_FOLDER.name}.*.draft"):
         owner = int(draft.name.split(".")[-2])
         if owner == os.getpid() or not _runs(owner):
             shutil.rmtree(draft)
@@ -78,7 +80,7 @@ def build(settings: Corpus, languages: list[str], seed: int, draft: Path) -> dic
         with tqdm(total=len(rows), desc="writing", unit=" passages") as bar:
             for piece in spool.pieces(rows):
                 passages = long(piece, splits[np.searchsorted(rows, piece["row"])], languages)
-                if settings.queries == "held-out-lead":
+                if settings.queries == "inverse-cloze":
                     passages = hold_out(passages, output, counts)
                 output.write("passages", passages)
                 bar.update(piece.height)
@@ -131,32 +133,32 @@ def share(spool: Spool, families: np.ndarray, shares: Split, seed: int) -> np.nd
 
 
 def hold_out(passages: pl.DataFrame, output: Output, counts: intake.Counts) -> pl.DataFrame:
-    """`passages` without their leads, which are written as their queries."""
-    passages, queries, judgements = leads.hold_out(passages)
+    """`passages` without their lead sentences, which are written as their queries."""
+    passages, queries, qrels = inverse_cloze.hold_out(passages)
     output.write("queries", queries)
-    output.write("judgements", judgements)
-    counts.noted["of one sentence, so without a query"] += passages["passage"].n_unique() - judgements.height
+    output.write("qrels", qrels)
+    counts.noted["of one sentence, so without a query"] += passages["passage"].n_unique() - qrels.height
     return passages
 
 
 def answer(
     spool: Spool, twins: np.ndarray, settings: Corpus, languages: list[str], output: Output, counts: intake.Counts
 ) -> None:
-    """Write the source's queries and judgements: what is judged of a passage left out holds of the one it repeats."""
-    queries, judgements = judged(settings, languages)
-    rows = spool.find(judgements["passage"])
+    """Write the source's queries and qrels: what is judged of a passage left out holds of the one it repeats."""
+    queries, qrels = judged(settings, languages)
+    rows = spool.find(qrels["passage"])
     stands = pl.Series(np.where(twins[rows["row"]] < 0, rows["row"], twins[rows["row"]]), dtype=pl.UInt32)
     names = spool.take(stands.unique().sort().to_numpy(), "id").rename({"id": "stands"})
     rows = rows.with_columns(row=stands).join(names, on="row")
     asked = queries.select("query").unique()
-    kept = judgements.join(rows, left_on="passage", right_on="id")
-    counts.noted["judgements of passages that are not there"] += judgements.height - kept.height
+    kept = qrels.join(rows, left_on="passage", right_on="id")
+    counts.noted["qrels of passages that are not there"] += qrels.height - kept.height
     counts.noted["queries that nothing there answers"] += asked.join(kept, on="query", how="anti").height
-    judgements = kept
-    counts.noted["whose judgements went to the one they repeat"] += rows.filter(pl.col("id") != pl.col("stands")).height
-    judgements = judgements.group_by("query", passage="stands").agg(pl.col("relevance").max()).sort("query", "passage")
-    output.write("queries", queries.join(judgements, on="query", how="semi").sort("query", "lang"))
-    output.write("judgements", judgements)
+    qrels = kept
+    counts.noted["whose qrels went to the one they repeat"] += rows.filter(pl.col("id") != pl.col("stands")).height
+    qrels = qrels.group_by("query", passage="stands").agg(pl.col("relevance").max()).sort("query", "passage")
+    output.write("queries", queries.join(qrels, on="query", how="semi").sort("query", "lang"))
+    output.write("qrels", qrels)
 
 
 def tell(report: dict[str, Any]) -> None:

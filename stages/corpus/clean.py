@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from stages.shared.params import Corpus
+from stages.settings.corpus import Corpus
 
 # Controls and formats that show nothing, but not white space, the joiners of scripts and emoji, Mongolian's vowel
 # separator, signs that enclose the digits after them, and the tags of flags.

@@ -13,8 +13,8 @@ from tqdm import tqdm
 from stages.corpus.clean import clean
 from stages.corpus.readers.sources import batches
 from stages.corpus.spool import Spool
+from stages.settings.corpus import Corpus, Source
 from stages.shared.errors import UserError
-from stages.shared.params import Corpus, Source
 
 
 class Counts(NamedTuple):

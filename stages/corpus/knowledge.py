@@ -19,9 +19,11 @@ import polars as pl
 from stages.corpus.clean import clean
 from stages.corpus.output import Output, spread
 from stages.corpus.readers import tabular
-from stages.shared import labelled, records, seeds, sketches, split, tables
+from stages.schemas.similarity import SIMILARITY
+from stages.schemas.texts import LABELLED, LABELS, SPLITS
+from stages.settings.corpus import Corpus, Labelled, LabelledTable
+from stages.shared import labelled_rows, records, seeds, sketches, split, tables
 from stages.shared.errors import UserError
-from stages.shared.params import SPLITS, Corpus, Labelled, LabelledTable
 
 log = logging.getLogger("corpus")
 TEXTS: tables.Schema = {
@@ -40,7 +42,7 @@ ORDER = ("test", "dev", "entries", "synthetic")
 def build(settings: Corpus, languages: list[str], seed: int, draft: Path) -> dict[str, Any]:
     """Write the tables into the folder `draft`, and return what was counted."""
     base = settings.labelled
-    assert base is not None  # params.Corpus has checked it
+    assert base is not None  # Corpus has checked it
     left_out: Counter[str] = Counter()
     descriptions, found = read(settings, base, languages)
     counted = Counter(found.unique(["table", "id"])["table"].to_list())
@@ -78,8 +80,8 @@ def build(settings: Corpus, languages: list[str], seed: int, draft: Path) -> dic
     )
     write(
         draft,
-        members.select(*tables.LABELLED).sort("kind", "id"),
-        pl.DataFrame([(name, descriptions.get(name, "")) for name in names], tables.LABELS, orient="row"),
+        members.select(*LABELLED).sort("kind", "id"),
+        pl.DataFrame([(name, descriptions.get(name, "")) for name in names], LABELS, orient="row"),
         given(Path(settings.path) / base.similarity, names) if base.similarity else None,
     )
     for what, some in (("no training query", untrained), ("no entry in the index", unsearched)):
@@ -107,15 +109,15 @@ def build(settings: Corpus, languages: list[str], seed: int, draft: Path) -> dic
 
 def nothing(draft: Path) -> None:
     """Write the tables of labels for a collection that has none."""
-    write(draft, pl.DataFrame(schema=tables.LABELLED), pl.DataFrame(schema=tables.LABELS), None)
+    write(draft, pl.DataFrame(schema=LABELLED), pl.DataFrame(schema=LABELS), None)
 
 
-def write(draft: Path, members: pl.DataFrame, labels: pl.DataFrame, likeness: pl.DataFrame | None) -> None:
-    tables.write(members, draft / "labelled.parquet", tables.LABELLED)
-    tables.write(labels, draft / "labels.parquet", tables.LABELS)
-    if likeness is None:
-        likeness = pl.DataFrame(schema=tables.SIMILARITY)
-    tables.write(likeness, draft / "similarity.parquet", tables.SIMILARITY)
+def write(draft: Path, members: pl.DataFrame, labels: pl.DataFrame, similarity: pl.DataFrame | None) -> None:
+    tables.write(members, draft / "labelled.parquet", LABELLED)
+    tables.write(labels, draft / "labels.parquet", LABELS)
+    if similarity is None:
+        similarity = pl.DataFrame(schema=SIMILARITY)
+    tables.write(similarity, draft / "similarity.parquet", SIMILARITY)
 
 
 def read(settings: Corpus, base: Labelled, languages: list[str]) -> tuple[dict[str, str], pl.DataFrame]:
@@ -164,16 +166,16 @@ def _columns(table: LabelledTable, base: Labelled, settings: Corpus, languages: 
     return {lang: template.replace("{lang}", settings.codes.get(lang, lang)) for lang in languages}
 
 
-def _rows(settings: Corpus, table: LabelledTable, columns: dict[str, str]) -> Iterator[labelled.Labelled]:
+def _rows(settings: Corpus, table: LabelledTable, columns: dict[str, str]) -> Iterator[labelled_rows.Labelled]:
     if table.dataset:
         name = tabular.set_name(table.dataset, settings.path)
         found: Iterable[tuple[str, dict[str, Any]]] = tabular.hub_rows(table.dataset, settings.path)
-        yield from labelled.parse(found, f"{name}/{table.dataset.split}", table.rows, table.columns, columns)
+        yield from labelled_rows.parse(found, f"{name}/{table.dataset.split}", table.rows, table.columns, columns)
         return
     path = Path(settings.path) / (table.file or "")
     if not path.is_file():
         raise UserError(f"{path} is no file: check corpus.path, and the file of each of corpus.labelled.tables")
-    yield from labelled.parse(records.rows(path), table.file or path.name, table.rows, table.columns, columns)
+    yield from labelled_rows.parse(records.rows(path), table.file or path.name, table.rows, table.columns, columns)
 
 
 def cleaned(texts: pl.DataFrame, settings: Corpus, left_out: Counter[str]) -> pl.DataFrame:
@@ -234,8 +236,8 @@ def share(texts: pl.DataFrame, base: Labelled, settings: Corpus, seed: int) -> p
 
 
 def given(path: Path, labels: list[str]) -> pl.DataFrame:
-    """The likeness of labels that a user gives (tables.SIMILARITY): a CSV or TSV file whose first line has the labels,
-    and each other line a label and its likeness to them."""
+    """The similarity of labels that a user gives (SIMILARITY): a CSV or TSV file whose first line has the labels,
+    and each other line a label and its similarity to them."""
     if not path.is_file():
         raise UserError(f"{path} is no file: corpus.labelled.similarity names a file beneath corpus.path")
     lines = records.separated(path, "\t" if path.suffix == ".tsv" else ",")
@@ -251,13 +253,13 @@ def given(path: Path, labels: list[str]) -> pl.DataFrame:
         try:
             numbers = [float(fields[columns[name]]) for name in labels]
         except (ValueError, IndexError):
-            raise UserError(f"{place} is no row of likenesses: write a label and {len(header) - 1} numbers") from None
+            raise UserError(f"{place} is no row of similarities: write a label and {len(header) - 1} numbers") from None
         if not np.isfinite(numbers).all() or min(numbers) < 0:
-            raise UserError(f"{place} has a likeness below 0, or none: write numbers of 0 and more")
+            raise UserError(f"{place} has a similarity below 0, or none: write numbers of 0 and more")
         if fields[0].strip() in values:
             raise UserError(f"{place} has the label {fields[0].strip()!r} again: remove one of its rows")
         values[fields[0].strip()] = numbers
     if missing := [name for name in labels if name not in values]:
         raise UserError(f"{path} lacks the label {missing[0]!r}: add its row")
     rows = [("given", name, values[name]) for name in labels]
-    return pl.DataFrame(rows, tables.SIMILARITY, orient="row")
+    return pl.DataFrame(rows, SIMILARITY, orient="row")

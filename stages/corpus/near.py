@@ -101,7 +101,7 @@ class Near:
                 other, at = self._inserted[at], self._before[at]
                 if other not in compared:
                     compared.add(other)
-                    if _alike(self._grams(text), self._grams(other), self.threshold):
+                    if _similar(self._grams(text), self._grams(other), self.threshold):
                         found.append(other)
         return found
 
@@ -129,7 +129,7 @@ class Near:
         return self.folder / f"members{band}.npy"
 
 
-def _alike(left: set[str], right: set[str], threshold: float) -> bool:
+def _similar(left: set[str], right: set[str], threshold: float) -> bool:
     if min(len(left), len(right)) / max(len(left), len(right)) < threshold:
         return False
     return duplicates.jaccard(left, right) >= threshold

@@ -10,13 +10,14 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
-from stages.shared import split, tables
+from stages.schemas.texts import PASSAGES, QRELS, QUERIES
+from stages.shared import split
 
-SCHEMAS = {"passages": tables.PASSAGES, "queries": tables.QUERIES, "judgements": tables.JUDGEMENTS}
+SCHEMAS = {"passages": PASSAGES, "queries": QUERIES, "qrels": QRELS}
 
 
 class Output:
-    """`passages`, `queries` and `judgements` in a folder; each piece becomes a row group.
+    """`passages`, `queries` and `qrels` in a folder; each piece becomes a row group.
 
     `splits`: passages by (language, split); `lengths`: passages by language and number of characters; `queries`:
     queries by language.
@@ -55,7 +56,7 @@ class Output:
 
 
 def long(rows: pl.DataFrame, splits: np.ndarray, languages: list[str]) -> pl.DataFrame:
-    """Rows of `spool.Spool` and their splits' numbers as tables.PASSAGES, a row's languages one after the other."""
+    """Rows of `spool.Spool` and their splits' numbers as PASSAGES, a row's languages one after the other."""
     names = split.named(splits)
     each = [
         rows.select(

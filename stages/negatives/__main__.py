@@ -1,7 +1,7 @@
 """negatives: for each strategy, k passages are kept as a query's negatives.
 
 By the teacher's ranks (ranks.py): filters look at raw ranks and at scores beside the positive's (NV-Retriever, arXiv
-2407.15831: `relative_margin` 0.05 is its TopK-PercPos at 95 %). By how alike the labels of query and passage are
+2407.15831: `relative_margin` 0.05 is its TopK-PercPos at 95 %). By how similar the labels of query and passage are
 (labels.py; arXiv 2506.02527). Beside them or alone, some drawn from all passages. A passage that answers the query, in
 any language, is never kept. What each filter dropped is reported.
 """
@@ -14,25 +14,28 @@ import polars as pl
 
 from stages.negatives import labels, ranks
 from stages.negatives.answers import Answers
-from stages.shared import collection, errors, params, sampling, tables
+from stages.schemas.candidates import CANDIDATE_POOL, CANDIDATES, CANDIDATES_FOLDER
+from stages.schemas.negatives import NEGATIVES, NEGATIVES_FOLDER
+from stages.schemas.similarity import SIMILARITY
+from stages.settings.languages import read_languages
+from stages.settings.negatives import Negatives, read_negatives
+from stages.settings.seed import read_seed
+from stages.shared import collection, errors, sampling, tables
 from stages.shared.collection import Collection
-from stages.shared.params import Negatives
 
 log = logging.getLogger("negatives")
-CANDIDATES = Path("data/candidates")
-OUT = Path("data/negatives")
 REPORT = Path("metrics/negatives.json")
 
 Counts = dict[str, dict[str, int | float]]
 
 
 def main() -> None:
-    strategies, languages, seed = params.read("negatives", "languages", "seed")
-    pool = tables.read(CANDIDATES / "pool.parquet", tables.POOL)["passage"]
+    strategies, languages, seed = read_negatives(), read_languages(), read_seed()
+    pool = tables.read(CANDIDATES_FOLDER / "pool.parquet", CANDIDATE_POOL)["passage"]
     stored = collection.read(languages)
     answers = Answers(stored, pool)
     report: dict[str, Counts] = {}
-    with tables.replacing(OUT) as draft:
+    with tables.replacing(NEGATIVES_FOLDER) as draft:
         for name, strategy in strategies.items():
             pick = by_rank if strategy.by_rank else by_query
             table, report[name] = pick(name, strategy, stored, answers, languages, seed)
@@ -41,7 +44,7 @@ def main() -> None:
                     f"negatives.{name} leaves no query {strategy.k} negatives: "
                     + ("widen its ranks, margins or scores" if strategy.by_rank else "set its direction to each")
                 )
-            tables.write(table.sort("query", "query_lang", "corpus_lang"), draft / f"{name}.parquet", tables.NEGATIVES)
+            tables.write(table.sort("query", "query_lang", "corpus_lang"), draft / f"{name}.parquet", NEGATIVES)
             for direction, counts in report[name].items():
                 log.info(f"{name} {direction}: " + ", ".join(f"{k} {v:,}" for k, v in counts.items()))
     tables.write_json(report, REPORT)
@@ -50,14 +53,14 @@ def main() -> None:
 def by_rank(
     name: str, strategy: Negatives, stored: Collection, answers: Answers, languages: list[str], seed: int
 ) -> tuple[pl.DataFrame, Counts]:
-    """The strategy's negatives (tables.NEGATIVES), and counts by direction in which they were mined."""
-    ranked = tables.read(CANDIDATES / "ranked.parquet", tables.CANDIDATES)
-    parts, report = [pl.DataFrame(schema=tables.NEGATIVES)], {}
+    """The strategy's negatives (NEGATIVES), and counts by direction in which they were mined."""
+    ranked = tables.read(CANDIDATES_FOLDER / "ranked.parquet", CANDIDATES)
+    parts, report = [pl.DataFrame(schema=NEGATIVES)], {}
     for query_lang, corpus_lang in _directions(strategy, languages):
         rows = ranked.filter(query_lang=query_lang, corpus_lang=corpus_lang)
         if rows.is_empty():  # of a knowledge base, which is in one language
             continue
-        table, counts = ranks.pick(rows, answers, stored.negatives, strategy, seed)
+        table, counts = ranks.pick(rows, answers, stored.not_relevant, strategy, seed)
         if strategy.random:
             drawn = _random(name, strategy, answers, table["query"], table.select("query", passage="negatives"), seed)
             table = table.with_columns(negatives=pl.concat_list("negatives", drawn))
@@ -68,7 +71,7 @@ def by_rank(
         # The same passages in every direction: the compositions then differ in language alone.
         asked = ranked.select("query", "query_lang", "corpus_lang")
         table = asked.join(table.select("query", "negatives"), on="query")
-    return table.select(*tables.NEGATIVES), report
+    return table.select(*NEGATIVES), report
 
 
 def by_query(
@@ -76,8 +79,8 @@ def by_query(
 ) -> tuple[pl.DataFrame, Counts]:
     """As `by_rank`, but chosen by labels or at random alone: the same passages in all of a query's languages.
 
-    The counts: `queries`; by labels also `unlabelled` queries, which get no row; `likeness` of their labels and those
-    of what was chosen for them, and `likeness_at_random`, that of all passages with another label, as means.
+    The counts: `queries`; by labels also `unlabelled` queries, which get no row; `similarity` of their labels and those
+    of what was chosen for them, and `similarity_at_random`, that of all passages with another label, as means.
     """
     training = stored.queries.filter(split="train").select("query", query_lang="lang")
     searched = stored.passages.select(corpus_lang="lang").unique()
@@ -86,27 +89,24 @@ def by_query(
     )
     mined = mined.join(searched, on="corpus_lang", how="semi", maintain_order="left")
     asked = training.join(mined, on="query_lang", how="semi")["query"].unique().sort()
-    own = answers.labels_of(asked)
+    own = answers.group_of(asked)
     chosen = np.empty((len(asked), 0), np.int64)
     facts = pl.DataFrame({"query": asked})
     if strategy.labels and strategy.chosen:
         measured = any(measure != "path" for measure in strategy.labels.similarity)
-        similarity = (
-            tables.read(CANDIDATES / "similarity.parquet", tables.SIMILARITY)
-            if measured
-            else pl.DataFrame(schema=tables.SIMILARITY)
-        )
-        likeness = labels.matrix(answers.names, strategy.labels, similarity, seed)
+        measures = pl.DataFrame(schema=SIMILARITY)
+        if measured:
+            measures = tables.read(CANDIDATES_FOLDER / "similarity.parquet", SIMILARITY)
+        similarity = labels.matrix(answers.names, strategy.labels, measures, seed)
         asked, own = asked.filter(pl.Series(own >= 0)), own[own >= 0]
-        chosen = labels.pick(name, strategy, answers, asked, likeness, seed)
-        entries = np.bincount(answers.labels[answers.labels >= 0], minlength=len(answers.names)) * 1.0
-        others = entries * (1 - np.eye(len(entries)))
-        at_random = (likeness * others).sum(axis=1) / np.maximum(others.sum(axis=1), 1)
+        chosen = labels.pick(name, strategy, answers, asked, similarity, seed)
+        others = answers.sizes * (1 - np.eye(len(answers.sizes)))
+        at_random = (similarity * others).sum(axis=1) / np.maximum(others.sum(axis=1), 1)
         found = pl.DataFrame(
             {
                 "query": asked,
-                "likeness": likeness[own[:, None], answers.labels[chosen]].mean(axis=1),
-                "likeness_at_random": at_random[own],
+                "similarity": similarity[own[:, None], answers.groups[chosen]].mean(axis=1),
+                "similarity_at_random": at_random[own],
             }
         )
         facts = facts.join(found, on="query", how="left")
@@ -120,15 +120,15 @@ def by_query(
         if of_way.is_empty():
             continue
         counts = report[f"{query_lang}-{corpus_lang}"] = {"queries": len(of_way)}
-        if "likeness" in of_way.columns:
-            counts["unlabelled"] = of_way["likeness"].null_count()
+        if "similarity" in of_way.columns:
+            counts["unlabelled"] = of_way["similarity"].null_count()
         for fact in of_way.columns[1:]:
             if of_way[fact].count():
                 counts[fact] = round(float(of_way[fact].mean()), 5)  # type: ignore[arg-type]
     rows = (
         training.join(searched, how="cross") if strategy.direction != "each" else training.join(mined, on="query_lang")
     )
-    return rows.join(table, on="query").select(*tables.NEGATIVES), report
+    return rows.join(table, on="query").select(*NEGATIVES), report
 
 
 def _directions(strategy: Negatives, languages: list[str]) -> list[tuple[str, str]]:
@@ -141,13 +141,10 @@ def _random(
 ) -> pl.Series:
     """`strategy.random` names for each query, drawn from all passages that do not answer it and are not `taken` (query,
     passage: a list)."""
-    taken = taken.explode("passage")
-    judged, picked = (answers.pairs(queries, table) for table in (answers.judged, taken))
-    excluded = (np.concatenate([judged[0], picked[0]]), np.concatenate([judged[1], picked[1]]))
-    own = answers.labels_of(queries)
+    own, pairs = answers.excluded(queries, taken.explode("passage"))
     try:
         drawn = sampling.outside(
-            queries.to_list(), own, answers.labels, excluded, strategy.random, f"{seed}/negatives/random"
+            queries.to_list(), own, answers.groups, pairs, strategy.random, f"{seed}/negatives/random"
         )
     except sampling.Short as short:
         of = f" of the label {answers.names[own[short.row]]!r}" if own[short.row] >= 0 else ""

@@ -1,4 +1,4 @@
-"""Which passages of the pool answer which queries: those judged so, and all of the query's label."""
+"""Which passages of the candidate pool answer which queries: all of a query's groups."""
 
 from __future__ import annotations
 
@@ -9,49 +9,61 @@ from stages.shared.collection import Collection
 
 
 class Answers:
-    """Of `pool`, the names of the passages in the order of their numbers."""
+    """Of `pool`, the names of the passages in the order of their numbers.
+
+    `names`: the groups, sorted; `groups`: the number of each passage's group, int64, shape [pool].
+    """
 
     def __init__(self, stored: Collection, pool: pl.Series) -> None:
-        self.pool, self.judged = pool, stored.judgements
-        self.numbered = pl.DataFrame({"passage": pool}).with_row_index("number")
-        named = stored.labels.filter(pl.col("label") != "")
-        self.names: list[str] = named["label"].unique().sort().to_list()
-        self._numbers = pl.DataFrame({"label": self.names}, schema={"label": pl.String}).with_row_index("number")
-        self._stored = stored
-        self.labels = self._label_numbers("passage", pool)  # of the pool's passages
+        self.pool, self.qrels = pool, stored.qrels
+        of_pool = pool.to_frame("passage").join(stored.groups(), on="passage", how="left", maintain_order="left")
+        self.names: list[str] = of_pool["group"].unique().sort().to_list()
+        self._numbers = pl.DataFrame({"group": self.names}, schema={"group": pl.String}).with_row_index("number")
+        self.groups = self._group_numbers(of_pool)
+        self.sizes = np.bincount(self.groups, minlength=len(self.names))
+        self._passages = of_pool.with_row_index("number")
 
-    def labels_of(self, queries: pl.Series) -> np.ndarray:
-        """The queries' labels as numbers of `names`, -1 for none: int64, shape [queries]."""
-        return self._label_numbers("query", queries)
+    def group_of(self, queries: pl.Series) -> np.ndarray:
+        """The number of each query's first group, -1 for none: int64, shape [queries]."""
+        first = self.qrels.sort("group").unique("query", keep="first")
+        return self._group_numbers(queries.to_frame("query").join(first, on="query", how="left", maintain_order="left"))
 
-    def pairs(self, queries: pl.Series, table: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-        """The rows of `table` (query, passage) as rows of `queries` and numbers of the pool, without those outside."""
-        known = table.select("query", "passage").unique().join(self.numbered, on="passage")
-        found = queries.to_frame("query").with_row_index("row").join(known, on="query")
-        return found["row"].to_numpy().astype(np.int64), found["number"].to_numpy().astype(np.int64)
-
-    def among(self, queries: pl.Series, candidates: np.ndarray) -> np.ndarray:
-        """Where a candidate answers its query: bool, the shape of `candidates` [queries, ranks]."""
-        hit = self.are(queries, candidates, self.judged)
-        if self.names:
-            own = self.labels_of(queries)[:, None]
-            hit |= (self.labels[candidates] == own) & (own >= 0)
-        return hit
-
-    def are(self, queries: pl.Series, candidates: np.ndarray, table: pl.DataFrame) -> np.ndarray:
-        """Where a candidate is one of its query's passages in `table` (query, passage): as `among`."""
-        rows, numbers = self.pairs(queries, table)
+    def among(self, queries: pl.Series, candidates: np.ndarray, qrels: pl.DataFrame | None = None) -> np.ndarray:
+        """Where a candidate is in one of its query's groups in `qrels` (query, group; None: those that answer it): bool,
+        the shape of `candidates` [queries, ranks]."""
+        qrels = self.qrels if qrels is None else qrels
+        known = qrels.join(self._numbers, on="group")
+        found = queries.to_frame("query").with_row_index("row").join(known, on="query").sort("row")
+        rows, numbers = found["row"].to_numpy().astype(np.int64), found["number"].to_numpy().astype(np.int64)
         hit = np.zeros(candidates.shape, bool)
-        order = np.argsort(rows, kind="stable")
-        rows, numbers = rows[order], numbers[order]
         nth = np.arange(len(rows)) - np.searchsorted(rows, rows)
-        # One pass for the n-th such passage of every query.
+        # One pass for the n-th group of every query.
         for turn in range(int(nth.max(initial=-1)) + 1):
             own = rows[nth == turn]
-            hit[own] |= candidates[own] == numbers[nth == turn][:, None]
+            hit[own] |= self.groups[candidates[own]] == numbers[nth == turn][:, None]
         return hit
 
-    def _label_numbers(self, kind: str, names: pl.Series) -> np.ndarray:
-        labels = self._stored.labels_of(kind, names).to_frame("label")
-        found = labels.join(self._numbers, on="label", how="left", maintain_order="left")["number"]
+    def passages(self, qrels: pl.DataFrame) -> pl.DataFrame:
+        """Columns query and passage: the passages of each query's groups in `qrels` (query, group)."""
+        return qrels.join(self._passages, on="group").select("query", "passage")
+
+    def excluded(self, queries: pl.Series, taken: pl.DataFrame) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+        """What `sampling.outside` must not draw: what answers a query, and what it has `taken` (query, passage) already.
+
+        The number of a group that is excluded whole, for queries that have one of several passages (-1: none); and
+        pairs, rows of `queries` and numbers of the pool. A group is never spelled out in pairs, of which there would be
+        as many as queries times passages of a group.
+        """
+        own = self.group_of(queries)
+        wide = (own >= 0) & (self.sizes[own] > 1)
+        narrow = self.qrels.join(queries.filter(pl.Series(~wide)).to_frame("query").unique(), on="query", how="semi")
+        pairs = pl.concat([self.passages(narrow), taken.select("query", "passage")]).unique()
+        known = pairs.join(self._passages.select("passage", "number"), on="passage")
+        found = queries.to_frame("query").with_row_index("row").join(known, on="query")
+        rows, numbers = found["row"].to_numpy().astype(np.int64), found["number"].to_numpy().astype(np.int64)
+        return np.where(wide, own, -1), (rows, numbers)
+
+    def _group_numbers(self, table: pl.DataFrame) -> np.ndarray:
+        """Numbers of the column `group`, -1 where it is null: int64, shape [rows]."""
+        found = table.select("group").join(self._numbers, on="group", how="left", maintain_order="left")["number"]
         return found.cast(pl.Int64).fill_null(-1).to_numpy()

@@ -1,7 +1,7 @@
-"""Negatives by label: how alike two labels are, and draws by it (arXiv 2506.02527, algorithm 1).
+"""Negatives by label: how similar two labels are, and draws by it (arXiv 2506.02527, algorithm 1).
 
-P(j | i) = s_ij / sum of s_ij' over the entries j' of other labels, where s is the likeness of the labels of i and j.
-Which likeness the paper does not say; here it is a weighted mean of named measures.
+P(j | i) = s_ij / sum of s_ij' over the entries j' of other labels, where s is the similarity of the labels of i and j.
+Which similarity the paper does not say; here it is a weighted mean of named measures.
 """
 
 from __future__ import annotations
@@ -10,47 +10,48 @@ import numpy as np
 import polars as pl
 
 from stages.negatives.answers import Answers
-from stages.shared import sampling, seeds, tables
+from stages.settings.negatives import LabelWeights, Negatives
+from stages.shared import sampling, seeds
 from stages.shared.errors import UserError
-from stages.shared.params import LabelWeights, Negatives
+from stages.shared.label_names import LABEL_SEPARATOR
 
 # Why a measure may be absent from the table of candidates.
 ABSENT = {
     "descriptions": "some label has no description: give each one, or name another measure",
     "centroids": "some label has no passage: give each one, or name another measure",
-    "given": "no likeness is given: set corpus.labelled.similarity, or name another measure",
+    "given": "no similarity is given: set corpus.labelled.similarity, or name another measure",
 }
 
 
 def pick(
-    name: str, strategy: Negatives, answers: Answers, queries: pl.Series, likeness: np.ndarray, seed: int
+    name: str, strategy: Negatives, answers: Answers, queries: pl.Series, similarity: np.ndarray, seed: int
 ) -> np.ndarray:
     """The numbers of `strategy.chosen` passages for each of `queries`, which have labels: shape [queries, chosen].
 
-    `likeness` [labels, labels] as `matrix` makes it; `name` is the strategy's. Raises `UserError` if a label has too
+    `similarity` [labels, labels] as `matrix` makes it; `name` is the strategy's. Raises `UserError` if a label has too
     few passages of other labels that are like it at all.
     """
-    own = answers.labels_of(queries)
-    values = weights(likeness, strategy)
+    own = answers.group_of(queries)
+    values = weights(similarity, strategy)
     if strategy.pick == "random":
         values = (values > 0).astype(np.float64)
     elif strategy.pick == "top":
-        values = np.where(values > 0, likeness, -np.inf)
-    draw = sampling.most_alike if strategy.pick == "top" else sampling.by_label
+        values = np.where(values > 0, similarity, -np.inf)
+    draw = sampling.most_similar if strategy.pick == "top" else sampling.by_label
     try:
-        return draw(queries.to_list(), own, answers.labels, values, strategy.chosen, f"{seed}/negatives/labels")
+        return draw(queries.to_list(), own, answers.groups, values, strategy.chosen, f"{seed}/negatives/labels")
     except sampling.Short as short:
-        others = np.count_nonzero((answers.labels >= 0) & (answers.labels != own[short.row]))
+        others = np.count_nonzero(answers.groups != own[short.row])
         mend = "lower k or raise floor" if others >= strategy.chosen else "lower k"
         raise UserError(
             f"negatives.{name} wants {strategy.chosen} passages of labels like {answers.names[own[short.row]]!r}, but "
-            f"only {short.left} have a likeness above 0: {mend}"
+            f"only {short.left} have a similarity above 0: {mend}"
         ) from None
 
 
-def weights(likeness: np.ndarray, strategy: Negatives) -> np.ndarray:
-    """max(likeness, floor) ^ (1 / temperature), and 0 for a label itself; each row divided by a number of its own."""
-    raised = np.maximum(likeness, strategy.floor)
+def weights(similarity: np.ndarray, strategy: Negatives) -> np.ndarray:
+    """max(similarity, floor) ^ (1 / temperature), and 0 for a label itself; each row divided by a number of its own."""
+    raised = np.maximum(similarity, strategy.floor)
     np.fill_diagonal(raised, 0.0)
     # Divided first: a low temperature would make all of a row's powers vanish.
     greatest = raised.max(axis=1, keepdims=True, initial=0.0)
@@ -58,9 +59,9 @@ def weights(likeness: np.ndarray, strategy: Negatives) -> np.ndarray:
 
 
 def matrix(names: list[str], settings: LabelWeights, stored: pl.DataFrame, seed: int) -> np.ndarray:
-    """How alike the labels `names` (sorted) are: float64, shape [labels, labels]; the diagonal means nothing.
+    """How similar the labels `names` (sorted) are: float64, shape [labels, labels]; the diagonal means nothing.
 
-    `stored` is tables.SIMILARITY. Raises `UserError` if it lacks a measure that `settings` name.
+    `stored` is SIMILARITY. Raises `UserError` if it lacks a measure that `settings` name.
     """
     total = sum(settings.similarity.values())
     mean = np.zeros((len(names), len(names)))
@@ -74,7 +75,7 @@ def matrix(names: list[str], settings: LabelWeights, stored: pl.DataFrame, seed:
 def paths(names: list[str]) -> np.ndarray:
     """1 / (1 + edges between two labels in the tree of their parts): path similarity as of WordNet (Rada et al. 1989;
     Pedersen et al. 2004, WordNet::Similarity). All labels hang from one root."""
-    parts = [name.split(tables.PARTS) for name in names]
+    parts = [name.split(LABEL_SEPARATOR) for name in names]
     depths = np.array([len(own) for own in parts])
     shared = np.zeros((len(names), len(names)), np.int64)
     for level in range(1, depths.max(initial=0) + 1):
@@ -84,27 +85,27 @@ def paths(names: list[str]) -> np.ndarray:
     return 1.0 / (1.0 + depths[:, None] + depths[None, :] - 2 * shared)
 
 
-def coarsened(likeness: np.ndarray, names: list[str], level: int) -> np.ndarray:
-    """`likeness` as its mean over the pairs of different labels that share their first `level` parts with the two: what
+def coarsened(similarity: np.ndarray, names: list[str], level: int) -> np.ndarray:
+    """`similarity` as its mean over the pairs of different labels that share their first `level` parts with the two: what
     is known if the taxonomy ends there."""
     blocks = _blocks(names, level)
     member = np.equal.outer(blocks, np.arange(blocks.max(initial=-1) + 1)).astype(np.float64)
     apart = 1.0 - np.eye(len(names))
-    sums, pairs = (member.T @ values @ member for values in (likeness * apart, apart))
+    sums, pairs = (member.T @ values @ member for values in (similarity * apart, apart))
     means = np.divide(sums, pairs, out=np.zeros_like(sums), where=pairs > 0)
     return means[np.ix_(blocks, blocks)]
 
 
-def noised(likeness: np.ndarray, names: list[str], share: float, seed: int) -> np.ndarray:
-    """(1 - share) x `likeness` + share x its values off the diagonal, shuffled among the pairs of labels: a likeness
+def noised(similarity: np.ndarray, names: list[str], share: float, seed: int) -> np.ndarray:
+    """(1 - share) x `similarity` + share x its values off the diagonal, shuffled among the pairs of labels: a similarity
     that says nothing, of the same values. The shuffle is the same for every share."""
     upper = np.triu_indices(len(names), 1)
     numbers = seeds.numbers(f"{seed}/negatives/noise", names)
     order = np.argsort(seeds.uniform(numbers[upper[0]], numbers[upper[1]]), kind="stable")
-    shuffled = likeness.copy()
-    shuffled[upper] = likeness[upper][order]
-    shuffled.T[upper] = likeness.T[upper][order]
-    return (1 - share) * likeness + share * shuffled
+    shuffled = similarity.copy()
+    shuffled[upper] = similarity[upper][order]
+    shuffled.T[upper] = similarity.T[upper][order]
+    return (1 - share) * similarity + share * shuffled
 
 
 def _stored(names: list[str], measure: str, stored: pl.DataFrame) -> np.ndarray:
@@ -128,5 +129,5 @@ def _stored(names: list[str], measure: str, stored: pl.DataFrame) -> np.ndarray:
 
 def _blocks(names: list[str], level: int) -> np.ndarray:
     """A number for each label, equal for those with the same first `level` parts: int64, shape [labels]."""
-    heads = pl.Series([tables.PARTS.join(name.split(tables.PARTS)[:level]) for name in names], dtype=pl.String)
+    heads = pl.Series([LABEL_SEPARATOR.join(name.split(LABEL_SEPARATOR)[:level]) for name in names], dtype=pl.String)
     return heads.rank("dense").cast(pl.Int64).to_numpy() - 1

@@ -6,15 +6,16 @@ import numpy as np
 import polars as pl
 
 from stages.negatives.answers import Answers
-from stages.shared import sampling, seeds, tables
-from stages.shared.params import Negatives
+from stages.schemas.negatives import NEGATIVES
+from stages.settings.negatives import Negatives
+from stages.shared import sampling, seeds
 
 
 def pick(
-    ranked: pl.DataFrame, answers: Answers, judged: pl.DataFrame, strategy: Negatives, seed: int
+    ranked: pl.DataFrame, answers: Answers, not_relevant: pl.DataFrame, strategy: Negatives, seed: int
 ) -> tuple[pl.DataFrame, dict[str, int | float]]:
-    """The chosen negatives of one direction's queries (tables.NEGATIVES), and counts. `judged` (query, passage) holds
-    passages known not to answer their query, for `strategy.written`.
+    """The chosen negatives of one direction's queries (NEGATIVES), and counts. `not_relevant` (query, group)
+    holds groups judged not to answer their query, for `strategy.written`.
 
     The counts: `queries`; `round_trip`, those of them dropped because the teacher ranks no passage that answers them
     high enough (consistency filtering, Promptagator, arXiv 2209.11755, section 3.2); `candidates` in the rank window;
@@ -27,7 +28,7 @@ def pick(
         ranked = ranked.filter(pl.Series(_found(ranked, answers, strategy.round_trip)))
         counts["round_trip"] = int(counts["queries"]) - len(ranked)
     if ranked.is_empty():
-        return pl.DataFrame(schema=tables.NEGATIVES), counts
+        return pl.DataFrame(schema=NEGATIVES), counts
     depth = int(ranked["candidates"].list.len().max())  # type: ignore[arg-type]
     candidates = ranked["candidates"].list.to_array(depth).to_numpy()
     scores = ranked["scores"].list.to_array(depth).to_numpy().astype(np.float64)
@@ -56,9 +57,13 @@ def pick(
         drop("zero_weight", np.maximum(scores, strategy.floor) <= 0)
 
     k = strategy.chosen
-    written = _written(ranked["query"], judged, k) if strategy.written else [[] for _ in range(len(ranked))]
+    written = (
+        _written(ranked["query"], answers.passages(not_relevant), k)
+        if strategy.written
+        else [[] for _ in range(len(ranked))]
+    )
     if strategy.written:
-        alive[answers.are(ranked["query"], candidates, judged)] = False
+        alive[answers.among(ranked["query"], candidates, not_relevant)] = False
         counts["written"] = sum(map(len, written))
     wanted = k - np.array([len(own) for own in written])
     enough = alive.sum(axis=1) >= wanted

@@ -9,28 +9,37 @@ import logging
 from pathlib import Path
 
 from stages.report import inputs, render, view
-from stages.shared import errors, params, tables
+from stages.report.study import Study
+from stages.settings.base import read_base
+from stages.settings.benchmarks import read_benchmarks
+from stages.settings.compare import read_compare
+from stages.settings.labels import read_precision
+from stages.settings.languages import read_languages
+from stages.settings.merges import read_merges
+from stages.settings.recipes import read_recipes
+from stages.settings.report import read_report
+from stages.settings.seed import read_seed
+from stages.settings.teacher import read_teacher
+from stages.settings.train import read_train
+from stages.shared import errors, tables
 
 log = logging.getLogger("report")
 OUT = Path("metrics/report")
 
 
 def main() -> None:
-    study = view.Study(
-        # In the order of view.Study's fields.
-        *params.read(
-            "report",
-            "languages",
-            "recipes",
-            "merges",
-            "benchmarks",
-            "compare",
-            "base",
-            "teacher",
-            "train",
-            "seed",
-            "labels.precision",
-        )
+    study = Study(
+        report=read_report(),
+        languages=read_languages(),
+        recipes=read_recipes(),
+        merges=read_merges(),
+        benchmarks=read_benchmarks(),
+        compare=read_compare(),
+        base=read_base(),
+        teacher=read_teacher(),
+        train=read_train(),
+        seed=read_seed(),
+        precision=read_precision(),
     )
     results = inputs.read(study.models, list(study.recipes), list(study.benchmarks))
     page = view.page(study, results)

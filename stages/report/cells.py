@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-NONE = "–"
+DASH = "–"
 MINUS = "−"
 
 
@@ -16,7 +16,7 @@ class Cell(NamedTuple):
     high: bool = False  # more than is good
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     name: str
     kind: str
     marks: list[str]
@@ -32,7 +32,7 @@ class Heading(NamedTuple):
 
 class Table(NamedTuple):
     header: list[str]
-    rows: list[Row]
+    rows: list[TableRow]
     headings: list[Heading]
 
 
@@ -43,7 +43,7 @@ def column(
 
     All cells that read like the best one are best: a difference that is not shown is no reason to prefer one.
     """
-    texts = [NONE if n is None else f"{n:.1f}" if plain else points(n) for n in numbers]
+    texts = [DASH if n is None else f"{n:.1f}" if plain else points(n) for n in numbers]
     known = [n for n in numbers if n is not None]
     if not known:
         return [Cell(text) for text in texts]
@@ -65,7 +65,7 @@ def points(value: float, signed: bool = False) -> str:
 
 def count(value: float | None) -> str:
     if value is None:
-        return NONE
+        return DASH
     return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
 
 

@@ -3,45 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
 
-from stages.report.provenance import Shares
+from stages.schemas.comparison import SIGNIFICANCE_TABLE, TASKS_TABLE, TRADEOFF_TABLE
+from stages.schemas.curves import CURVE
 from stages.shared import models
 from stages.shared.errors import UserError
-from stages.shared.languages import BIAS
 from stages.shared.tables import Schema
 
-METRICS = Path("metrics")
+METRICS_FOLDER = Path("metrics")
 ENCODERS = {"base": models.BASE / models.RECORD, "teacher": Path("data/candidates/teacher.json")}
 
-# Types are given, not guessed: a column without a single value would else be read as text.
-TRADEOFF: Schema = {
-    "model": pl.String,
-    "mono": pl.Float64,
-    "cross": pl.Float64,
-    "multi": pl.Float64,
-    BIAS: pl.Float64,
-    "kind": pl.String,
-    "query_negatives_match": pl.Boolean,
-    "pareto": pl.Boolean,
-}
-TASKS: Schema = {"model": pl.String, "task": pl.String, "value": pl.Float64}
-SIGNIFICANCE: Schema = {
-    "group": pl.String,
-    "model": pl.String,
-    "reference": pl.String,
-    "queries": pl.Int64,
-    "difference": pl.Float64,
-    "low": pl.Float64,
-    "high": pl.Float64,
-    "p": pl.Float64,
-    "p_corrected": pl.Float64,
-    "significant": pl.Boolean,
-}
-TRAINING: Schema = {"step": pl.Int64, "loss": pl.Float64}
+# {benchmark: {recipe: {language, or * for any of them: {count: share}}}}
+ContaminationShares = Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]]
 
 
 class Measured(NamedTuple):
@@ -61,33 +39,33 @@ class Results(NamedTuple):
     negatives: dict[str, dict[str, dict[str, float]]]  # {strategy: {direction: {count: value}}}
     losses: dict[str, list[tuple[int, float]]]  # {recipe: [(step, loss)]}
     corpus: dict[str, Any]  # what `corpus` counted
-    contamination: Shares
+    contamination: ContaminationShares
     encoders: dict[str, dict[str, Any]]  # {base or teacher: how it is run}
     labels: dict[str, dict[str, Any]]  # {benchmark by label: {tasks: {task: counts}, models: {model: numbers}}}
 
 
 def read(names: list[str], recipes: list[str], benchmarks: list[str]) -> Results:
     """Everything the report shows of these models and benchmarks; raises `UserError` for what is missing or stale."""
-    summary = _json(METRICS / "summary.json")
+    summary = _json(METRICS_FOLDER / "summary.json")
     best, chosen = summary["best_recipe"], summary["chosen_model"]
     for name in (best, chosen):
         if name not in names:
             raise UserError(
                 f"metrics/summary.json names the model {name!r}, which params.yaml does not: run `dvc repro`"
             )
-    contamination = _json(METRICS / "contamination.json")
+    contamination = _json(METRICS_FOLDER / "contamination.json")
     for name in benchmarks:
         if missing := [recipe for recipe in recipes if recipe not in contamination.get(name, {})]:
             raise UserError(f"metrics/contamination.json says nothing of {missing[0]} on {name}: run `dvc repro`")
     return Results(
         best_recipe=best,
         chosen=chosen,
-        scores={name: _json(METRICS / "models" / f"{name}.json") for name in names},
+        scores={name: _json(METRICS_FOLDER / "models" / f"{name}.json") for name in names},
         benchmarks={name: _measured(name) for name in benchmarks},
-        synthesis=_json(METRICS / "synthesis.json"),
-        negatives=_json(METRICS / "negatives.json"),
-        losses={name: _csv(METRICS / "training" / f"{name}.csv", TRAINING).rows() for name in recipes},
-        corpus=_json(METRICS / "corpus.json"),
+        synthesis=_json(METRICS_FOLDER / "synthesis.json"),
+        negatives=_json(METRICS_FOLDER / "negatives.json"),
+        losses={name: _csv(METRICS_FOLDER / "training" / f"{name}.csv", CURVE).rows() for name in recipes},
+        corpus=_json(METRICS_FOLDER / "corpus.json"),
         contamination={name: contamination[name] for name in benchmarks},
         encoders={role: _json(path) for role, path in ENCODERS.items()},
         labels=_labels(names, benchmarks),
@@ -95,7 +73,7 @@ def read(names: list[str], recipes: list[str], benchmarks: list[str]) -> Results
 
 
 def _labels(names: list[str], benchmarks: list[str]) -> dict[str, dict[str, Any]]:
-    report = _json(METRICS / "labels.json")
+    report = _json(METRICS_FOLDER / "labels.json")
     found = {name: report[name] for name in benchmarks if name in report}
     for name, told in found.items():
         if missing := [model for model in names if model not in told["models"]]:
@@ -104,11 +82,11 @@ def _labels(names: list[str], benchmarks: list[str]) -> dict[str, dict[str, Any]
 
 
 def _measured(benchmark: str) -> Measured:
-    folder, file = METRICS / "tables", f"{benchmark}.csv"
+    folder, file = METRICS_FOLDER / "tables", f"{benchmark}.csv"
     return Measured(
-        tradeoff=_csv(folder / "tradeoff" / file, TRADEOFF),
-        tasks=_csv(folder / "tasks" / file, TASKS),
-        significance=_csv(folder / "significance" / file, SIGNIFICANCE),
+        tradeoff=_csv(folder / "tradeoff" / file, TRADEOFF_TABLE),
+        tasks=_csv(folder / "tasks" / file, TASKS_TABLE),
+        significance=_csv(folder / "significance" / file, SIGNIFICANCE_TABLE),
     )
 
 
@@ -122,6 +100,7 @@ def _json(path: Path) -> Any:
 
 
 def _csv(path: Path, schema: Schema) -> pl.DataFrame:
+    # Types are given, not guessed: a column without a single value would else be read as text.
     try:
         table = pl.read_csv(path, schema_overrides=schema)
     except FileNotFoundError:

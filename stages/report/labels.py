@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from stages.report import charts
-from stages.report.cells import NONE, Cell, Heading, Row, Table, column, count
-from stages.shared.languages import POOL, Task, language_name
-from stages.shared.params import BASE
+from stages.report.cells import DASH, Cell, Heading, Table, TableRow, column, count
+from stages.shared.languages import language_name
+from stages.shared.models import BASE_NAME
+from stages.shared.tasks import POOL, Task
 
-MEASURES = {
+LABEL_METRICS = {
     "R@1": "accuracy@1",
     "R@3": "accuracy@3",
     "R@5": "accuracy@5",
@@ -22,12 +23,11 @@ MEASURES = {
 REJECTION = ("answered", "precision")
 HEADINGS = [Heading("Entries of the label", 5), Heading("Top score", 2), Heading("With a threshold", 3)]
 
-Told = Mapping[
-    str, Any
-]  # of one benchmark, as `labels` wrote it: {"tasks": {task: counts}, "models": {model: numbers}}
+# Of one benchmark, as `labels` wrote it: {"tasks": {task: counts}, "models": {model: numbers}}
+Told = Mapping[str, Any]
 
 
-class Asked(NamedTuple):
+class TaskByLabel(NamedTuple):
     """One task of a benchmark by label."""
 
     name: str
@@ -47,7 +47,7 @@ class Confusion(NamedTuple):
 class ByLabel(NamedTuple):
     name: str
     selecting: bool
-    tasks: list[Asked]
+    tasks: list[TaskByLabel]
     chosen: str
     threshold: str | None  # of the chosen model; None: none is precise enough, or none could be chosen
     mapped: bool  # whether models are chosen on a benchmark by label, on which alone there is a threshold to choose
@@ -69,15 +69,15 @@ class ByLabel(NamedTuple):
         return [[Cell(text) for text in confusion] for confusion in self.confusions]
 
 
-def by_label(name: str, selecting: bool, models: list[Row], chosen: str, told: Told, known: list[Task]) -> ByLabel:
+def by_label(name: str, selecting: bool, models: list[TableRow], chosen: str, told: Told, known: list[Task]) -> ByLabel:
     """What is shown of the benchmark `name`; its tasks are some of `known`, `models` have each one's kind and marks."""
     own = told["models"][chosen]
     tasks = [
-        Asked(
+        TaskByLabel(
             task.name,
             _words(task, told["tasks"][task.name]),
             _table(task.name, models, told),
-            _categories(task.name, list(dict.fromkeys([BASE, chosen])), told),
+            _categories(task.name, list(dict.fromkeys([BASE_NAME, chosen])), told),
             _reliability(own["tasks"][task.name]["bins"]),
         )
         for task in known
@@ -93,14 +93,14 @@ def _words(task: Task, counts: Mapping[str, Any]) -> str:
     return f"{counts['queries']:,} {language_name(task.query)} queries of {counts['labels']:,} labels on {searched}"
 
 
-def _table(task: str, models: list[Row], told: Told) -> Table:
+def _table(task: str, models: list[TableRow], told: Told) -> Table:
     values = [told["models"][model.name]["tasks"][task] for model in models]
-    columns = [column([row[key] for row in values], low_is_best=key == "ece") for key in MEASURES.values()]
-    columns.append([Cell(_typed(told["models"][model.name]["threshold"]) or NONE) for model in models])
+    columns = [column([row[key] for row in values], low_is_best=key == "ece") for key in LABEL_METRICS.values()]
+    columns.append([Cell(_typed(told["models"][model.name]["threshold"]) or DASH) for model in models])
     # More answers at the price of more wrong ones, or the other way round: neither column has a best value.
     columns += [[Cell(cell.text) for cell in column([row[key] for row in values])] for key in REJECTION]
     rows = [model._replace(cells=[cells[i] for cells in columns]) for i, model in enumerate(models)]
-    return Table([*MEASURES, "Threshold", *(key.capitalize() for key in REJECTION)], rows, HEADINGS)
+    return Table([*LABEL_METRICS, "Threshold", *(key.capitalize() for key in REJECTION)], rows, HEADINGS)
 
 
 def _typed(threshold: float | None) -> str | None:
@@ -115,7 +115,7 @@ def _categories(task: str, names: list[str], told: Told) -> Table | None:
     rows = []
     for category, size in sizes.items():
         cells = column([told["models"][name]["tasks"][task]["categories"][category] for name in names])
-        rows.append(Row(category, "", [], [Cell(count(size)), *cells]))
+        rows.append(TableRow(category, "", [], [Cell(count(size)), *cells]))
     return Table(["queries", *names], rows, [])
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import jinja2
 
-from stages.report.cells import NONE, Cell, Table
-from stages.report.view import Comparison, Headline, Page, Significance
+from stages.report.cells import DASH, Cell, Table
+from stages.report.page import Page
+from stages.report.significance import Comparison, Headline, Significance
 
 
 def text(template: str, page: Page) -> str:
@@ -73,7 +74,7 @@ def headlines(rows: list[Headline]) -> list[list[Cell]]:
 
 
 def _against(comparison: Comparison | None) -> str:
-    return f"{comparison.difference} ({comparison.interval})" if comparison else NONE
+    return f"{comparison.difference} ({comparison.interval})" if comparison else DASH
 
 
 def own(table: Table, model: str) -> list[list[Cell]]:

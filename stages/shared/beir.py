@@ -1,12 +1,12 @@
 """Folders in the layout of BEIR: texts (`_id` or `id`, `text`, maybe `title`) of a corpus and of queries, and
-judgements (query, passage, score), as JSON Lines, compressed or not, Parquet, or (judgements) tab-separated.
+qrels (query, passage, score), as JSON Lines, compressed or not, Parquet, or (qrels) tab-separated.
 
 - A language is in a file's name (`corpus.ko.jsonl`), or in a folder's, as MTEB publishes its sets on the hub
   (`ko-corpus/test-00000-of-00001.parquet`, `ko-queries`, `ko-qrels`). Files without one (`corpus.jsonl`) count as the
   only language's.
 - Ids name parallel groups: a passage has one id in all its languages, or one with the language for a suffix (`p7.ko`),
   which then judges that language's text alone.
-- Where each language has judgements of its own and they differ, ids are taken for that language's own, and get it for
+- Where each language has qrels of its own and they differ, ids are taken for that language's own, and get it for
   a prefix (`ko:12`).
 """
 
@@ -20,14 +20,16 @@ from typing import NamedTuple
 
 import polars as pl
 
-from stages.shared import codes, files, jsonl, records
+from stages.shared import codes, files, jsonl, records, tables
 from stages.shared.errors import UserError
 from stages.shared.languages import is_language
-from stages.shared.tables import BENCHMARK_PASSAGES, QRELS, QUERIES
 
 log = logging.getLogger(__name__)
 SUFFIXES = (".jsonl", ".parquet", ".tsv")
 SHARD = re.compile(r"-\d{5}-of-\d{5}$")
+TEXT_ROWS: tables.Schema = {"passage": pl.String, "lang": pl.String, "title": pl.String, "text": pl.String}
+QUERY_ROWS: tables.Schema = {"query": pl.String, "lang": pl.String, "text": pl.String}
+JUDGED_ROWS: tables.Schema = {"query": pl.String, "passage": pl.String, "lang": pl.String, "relevance": pl.Int32}
 # Queries, passages and scores under the names that BEIR and MTEB give them.
 JUDGED = ("query-id", "corpus-id", "score")
 
@@ -41,14 +43,14 @@ class File(NamedTuple):
 def read(
     folder: str | Path, languages: list[str], split: str | None = None
 ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Passages, queries and qrels of those `languages` that the folder has, sorted; judgements of texts in
+    """Passages, queries and qrels of those `languages` that the folder has, sorted; qrels of texts in
     other languages are left out. Raises `UserError` if the folder is not in this layout or has none of them."""
     folder = _checked(folder)
     passages = _texts(folder, "corpus", languages, split)
     queries = _texts(folder, "queries", languages, split)
     judged = _judgements(folder, languages, split)
     if _differ(judged):
-        log.info(f"{folder}: the languages have judgements of their own, so ids are taken for their own too")
+        log.info(f"{folder}: the languages have qrels of their own, so ids are taken for their own too")
         passages, queries = _prefixed(passages, "passage"), _prefixed(queries, "query")
         judged = {lang: _prefixed(_prefixed(table, "query", lang), "passage", lang) for lang, table in judged.items()}
         found = pl.concat(judged.values())
@@ -89,15 +91,15 @@ def _texts(
     if not any(found.values()):
         wanted = ", ".join(f"{kind}.{lang}.jsonl" for lang in languages)
         raise UserError(f"{folder} has none of {wanted}: add one or change languages")
-    tables = []
+    parts = []
     for lang, of_language in found.items():
         paths = _of_split(of_language, split, folder)
-        table = records.frame((row for _, row in _rows(paths, lang)), BENCHMARK_PASSAGES)
+        table = records.frame((row for _, row in _rows(paths, lang)), TEXT_ROWS)
         if table["passage"].is_duplicated().any():
             raise _repeated(paths, lang)
-        tables.append(table)
-    table = pl.concat(tables).filter((pl.col("text") != "") | (pl.col("title") != ""))
-    return table if kind == "corpus" else table.rename({"passage": "query"}).select(*QUERIES)
+        parts.append(table)
+    table = pl.concat(parts).filter((pl.col("text") != "") | (pl.col("title") != ""))
+    return table if kind == "corpus" else table.rename({"passage": "query"}).select(*QUERY_ROWS)
 
 
 def _rows(paths: Iterable[Path], lang: str) -> Iterator[tuple[str, tuple[str, str, str, str]]]:
@@ -122,8 +124,8 @@ def _judgements(folder: Path, languages: list[str], split: str | None) -> dict[s
     # MTEB has them in the config `qrels` or `default`, whose files may be in the folder `data`.
     found = _files(folder, "qrels") or _files(folder, "default") or _files(folder, "data")
     if not found:
-        raise UserError(f"{folder} has no qrels.tsv: add the relevance judgements")
-    fields = {name: QRELS[name] for name in ("query", "passage", "relevance")}
+        raise UserError(f"{folder} has no qrels.tsv: add the relevance qrels")
+    fields = {name: JUDGED_ROWS[name] for name in ("query", "passage", "relevance")}
     return {
         lang: records.frame((row for path in _judging(own, split, folder) for row in _judged(path)), fields)
         for lang, own in (_by_language(found, languages) or {"": found}).items()
@@ -160,7 +162,7 @@ def _qrels(judged: pl.DataFrame, passages: pl.DataFrame, queries: pl.DataFrame, 
     ]
     return (
         pl.concat(of_language)
-        .select(*QRELS)
+        .select(*JUDGED_ROWS)
         .unique(["query", "passage", "lang"], keep="last", maintain_order=True)
         .filter(pl.col("relevance") > 0)
         .join(passages, on=["passage", "lang"], how="semi")
@@ -201,7 +203,7 @@ def _files(folder: Path, kind: str) -> list[File]:
 
 
 def _judging(found: list[File], split: str | None, folder: Path) -> list[Path]:
-    """As `_of_split`; judgements of another split are no stand-in for those that are asked for."""
+    """As `_of_split`; qrels of another split are no stand-in for those that are asked for."""
     splits = {file.beside[-1] for file in found if file.beside}
     if split and len(splits) == 1 and splits < {"train", "dev", "validation", "test"} and split not in splits:
         raise UserError(f"{folder} judges the split {splits.pop()} alone, not {split}: change the benchmark's split")

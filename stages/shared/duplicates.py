@@ -12,7 +12,7 @@ from rapidfuzz.distance import LCSseq
 
 PERMUTATIONS = 128
 SEED = 1
-MISSED = 0.001  # how probable it may be, at most, that a pair just as alike as the threshold goes unseen
+MISSED = 0.001  # how probable it may be, at most, that a pair just as similar as the threshold goes unseen
 # Between digits punctuation tells texts apart (1.5 is not 15); so do the marks of names and amounts (C# is not C).
 MARK = r"[\p{P}--[#%&@]]"
 _SPELLING = regex.compile(rf"[\s\p{{Cf}}]|(?<!\d){MARK}|{MARK}(?!\d)", regex.V1)
@@ -39,8 +39,8 @@ def grams(text: str) -> set[str]:
 def near(texts: Sequence[str], threshold: float, fixed: int = 0) -> list[tuple[int, float] | None]:
     """For each `plain` text that goes, the earlier text that stays and is most like it, and how like; None: it stays.
 
-    A text goes if its likeness to one that stays is at least `threshold` (above 0); the first `fixed` stay anyway.
-    Likeness is the Jaccard similarity of the sets of `grams`. MinHash only proposes the pairs: their likeness is
+    A text goes if its similarity to one that stays is at least `threshold` (above 0); the first `fixed` stay anyway.
+    Similarity is the Jaccard similarity of the sets of `grams`. MinHash only proposes the pairs: their similarity is
     counted.
     """
     index = MinHashLSH(num_perm=PERMUTATIONS, params=bands(threshold))
@@ -51,9 +51,9 @@ def near(texts: Sequence[str], threshold: float, fixed: int = 0) -> list[tuple[i
     for number, sketch in enumerate(sketches):
         own = grams(texts[number])
         proposed = ((jaccard(own, grams(texts[other])), -other) for other in index.query(sketch))
-        likeness, other = max(proposed, default=(-1.0, 0))
-        goes = likeness >= threshold and number >= fixed
-        found.append((-other, likeness) if goes else None)
+        similarity, other = max(proposed, default=(-1.0, 0))
+        goes = similarity >= threshold and number >= fixed
+        found.append((-other, similarity) if goes else None)
         if not goes:
             index.insert(number, sketch)
     return found

@@ -2,8 +2,8 @@
 
 Models of one StaticEmbedding need no torch: their vectors are means of table rows, computed here with NumPy from
 the same files, which saves the seconds that importing sentence-transformers takes in every stage. Everything else
-is a `SentenceTransformer`. Either normalises queries first if the folder has a normaliser (`stages.shared.romanised`),
-which whoever loads the folder with sentence-transformers alone does not.
+is a `SentenceTransformer`. Either normalises queries first if the folder has a normaliser (`query_normalizer`), which whoever
+loads the folder with sentence-transformers alone does not.
 """
 
 from __future__ import annotations
@@ -11,19 +11,16 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from stages.shared import romanised
+from stages.shared import models, query_normalizer
 from stages.shared.errors import UserError
+from stages.shared.roles import PROMPT_NAMES, Role
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
-
-Role = Literal["query", "passage"]
-# sentence-transformers looks for a passage's prompt under this name.
-PROMPT_NAMES: dict[Role, str] = {"query": "query", "passage": "document"}
 
 log = logging.getLogger(__name__)
 
@@ -33,9 +30,14 @@ class Encoder(Protocol):
         """Unit vectors of `texts`, float32, shape [len(texts), dimension]; the role chooses the prompt."""
 
 
-def load(folder: str | Path, batch_size: int, trust_remote_code: bool = False, attention: str | None = None) -> Encoder:
-    """The encoder in `folder`; raises `UserError` if there is none. `attention`: as `base.attention` of params."""
+def load(folder: str | Path, batch_size: int, trust_remote_code: bool = False) -> Encoder:
+    """The encoder in `folder`, run as its record says; raises `UserError` if there is none.
+
+    `trust_remote_code`: run code of the model's authors, also from a folder that no stage made.
+    """
     folder = Path(folder)
+    record = models.record(folder)
+    attention = record.get("attention")
     if not (folder / "modules.json").is_file():
         raise UserError(f"{folder} holds no model (modules.json is missing): run `dvc repro`")
     modules = [m["type"].rsplit(".", 1)[-1] for m in json.loads((folder / "modules.json").read_text())]
@@ -46,10 +48,10 @@ def load(folder: str | Path, batch_size: int, trust_remote_code: bool = False, a
     model = SentenceTransformer(
         str(folder),
         local_files_only=True,
-        trust_remote_code=trust_remote_code,
+        trust_remote_code=trust_remote_code or record.get("trust_remote_code", False),
         model_kwargs={"attn_implementation": attention} if attention else None,
     )
-    return TransformerEncoder(model, batch_size, romanised.read(folder))
+    return TransformerEncoder(model, batch_size, query_normalizer.read(folder))
 
 
 def encode_distinct(encoder: Encoder, texts: list[str], role: Role) -> np.ndarray:
@@ -73,7 +75,7 @@ class StaticEncoder:
         config = folder / "config_sentence_transformers.json"
         self.prompts = json.loads(config.read_text()).get("prompts", {}) if config.is_file() else {}
         self.batch_size = batch_size
-        self.normalizer = romanised.read(folder)
+        self.normalizer = query_normalizer.read(folder)
 
     def encode(self, texts: list[str], role: Role) -> np.ndarray:
         if self.normalizer and role == "query":
@@ -97,7 +99,7 @@ class TransformerEncoder:
     """A `SentenceTransformer`, which sorts texts by length before it pads them."""
 
     def __init__(
-        self, model: SentenceTransformer, batch_size: int, normalizer: romanised.Normalizer | None = None
+        self, model: SentenceTransformer, batch_size: int, normalizer: query_normalizer.Normalizer | None = None
     ) -> None:
         self.model = model
         self.batch_size = batch_size

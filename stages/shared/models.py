@@ -1,27 +1,53 @@
-"""Where models are: `base`, what recipes train and what merges compute each have their folder.
+"""Where models are, and how they are run: `base`, what recipes train and what merges compute each have their folder.
 
 Trained and merged models are apart because a DVC stage cannot list as many dependencies as a merge has parts: a merge
-depends on the folder of all that is trained.
+depends on the folder of all that is trained. Each has the record of the base it comes from: what is said of an encoder
+once, when the base is made, holds for all that is made of it.
 """
 
+from __future__ import annotations
+
+import json
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 MODELS = Path("models")
-BASE = MODELS / "base"
+# The name of the base among a study's models.
+BASE_NAME = "base"
+BASE = MODELS / BASE_NAME
 TRAINED = MODELS / "trained"
 MERGED = MODELS / "merged"
 # What answers questions: a model's vectors of labelled entries.
 INDEXES = MODELS / "indexes"
-# In the folder of the base: how it is run (name, revision, pooling, prompts, ...).
+# In a model's folder: name, preset, revision, pooling, prompts, max_length, dtype, attention, padding, dimension and
+# trust_remote_code.
 RECORD = "encoder.json"
 
 
 def source(name: str) -> Path:
     """The folder of `base` or of a recipe's model."""
-    return BASE if name == "base" else TRAINED / name
+    return BASE if name == BASE_NAME else TRAINED / name
 
 
 def names(recipes: Iterable[str], merges: Iterable[str]) -> list[str]:
     """Every model of a study, the base first."""
-    return ["base", *recipes, *merges]
+    return [BASE_NAME, *recipes, *merges]
+
+
+def record(folder: Path) -> dict[str, Any]:
+    """How the model in `folder` is run; empty for one that no stage made.
+
+    `trust_remote_code` holds in the study's own folders alone: a folder from elsewhere cannot ask for its code to run.
+    """
+    if not (folder / RECORD).is_file():
+        return {}
+    found: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    ours = folder.resolve().is_relative_to(MODELS.resolve())
+    return found | {"trust_remote_code": ours and bool(found.get("trust_remote_code"))}
+
+
+def copy_record(folder: Path, target: Path) -> None:
+    """Give what is made of the model in `folder` its record."""
+    shutil.copyfile(folder / RECORD, target / RECORD)

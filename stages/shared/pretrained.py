@@ -20,21 +20,21 @@ from sentence_transformers.util import load_file_path
 from tokenizers.processors import TemplateProcessing
 from transformers import CONFIG_MAPPING
 
-from stages.shared.encoder import PROMPT_NAMES
+from stages.settings.encoders import PretrainedEncoder
 from stages.shared.errors import UserError
-from stages.shared.params import Encoder
 from stages.shared.presets import PRESETS, Preset, named, of_config
+from stages.shared.roles import PROMPT_NAMES
 
 log = logging.getLogger(__name__)
 # The names under which sentence-transformers looks for prompts, the first that a model has.
 NAMES = {"query": ("query",), "passage": ("document", "passage", "corpus")}
 
 
-def load(settings: Encoder, key: str) -> tuple[SentenceTransformer, dict[str, Any]]:
+def load(settings: PretrainedEncoder, key: str) -> tuple[SentenceTransformer, dict[str, Any]]:
     """The model that the group `key` of params describes, and a record of how it is run.
 
     The record holds name, preset, revision (the commit, if known), pooling, prompts, max_length, dtype, attention,
-    padding and dimension. Raises `UserError` if the model cannot be had, or does not encode as it should.
+    padding, dimension and trust_remote_code. Raises `UserError` if the model cannot be had, or does not encode as it should.
     """
     name = settings.name
     if name.startswith((".", "/")) and not Path(name).is_dir():
@@ -81,7 +81,13 @@ def load(settings: Encoder, key: str) -> tuple[SentenceTransformer, dict[str, An
         log.info(f"{name}: in {settings.dtype}, as {key}.dtype says; {preset_name} is published in {preset.dtype}")
     _try_out(model, name, key, preset)
     own = Path(name).resolve().name if local else name  # no path: it is of this machine alone
-    record = {"name": own, "preset": preset_name, "revision": files.commit or revision, **describe(model)}
+    record = {
+        "name": own,
+        "preset": preset_name,
+        "revision": files.commit or revision,
+        **describe(model),
+        "trust_remote_code": settings.trust_remote_code,
+    }
     log.info(", ".join(f"{trait} {value!r}" for trait, value in record.items() if value is not None))
     return model, record
 
@@ -121,7 +127,7 @@ class _Files:
         return json.loads(path.read_text(encoding="utf-8")) if path else {}
 
 
-def _preset(settings: Encoder, key: str) -> tuple[str | None, Preset]:
+def _preset(settings: PretrainedEncoder, key: str) -> tuple[str | None, Preset]:
     """The preset that is set, or that the name is of, and what it knows."""
     if settings.preset and settings.preset not in PRESETS:
         raise UserError(f"{key}.preset is {settings.preset!r}: write null or one of {', '.join(PRESETS)}")
@@ -144,7 +150,7 @@ def _runs_code(config: dict[str, Any], modules: list[Any]) -> bool:
     return foreign or ("auto_map" in config and config.get("model_type") not in CONFIG_MAPPING)
 
 
-def _permit_code(settings: Encoder, key: str, preset: Preset) -> None:
+def _permit_code(settings: PretrainedEncoder, key: str, preset: Preset) -> None:
     if not settings.trust_remote_code:
         note = f" ({preset.note})" if preset.note else ""
         raise UserError(
@@ -184,7 +190,7 @@ def _unloadable(name: str, revision: str | None, key: str, preset: Preset, error
     return UserError(f"{key}.name {name!r}{f' at {revision}' if revision else ''} cannot be loaded: {reason}{note}")
 
 
-def _set_pooling(model: SentenceTransformer, settings: Encoder, preset: Preset, key: str) -> None:
+def _set_pooling(model: SentenceTransformer, settings: PretrainedEncoder, preset: Preset, key: str) -> None:
     places = [name for name, module in model.named_children() if isinstance(module, Pooling)]
     if settings.pooling and not places:
         raise UserError(f"{key}.pooling is {settings.pooling!r}, but {settings.name} does not pool tokens: write null")
@@ -198,7 +204,9 @@ def _set_pooling(model: SentenceTransformer, settings: Encoder, preset: Preset, 
         model._modules[places[0]] = Pooling(own.embedding_dimension, wanted, include_prompt=own.include_prompt)
 
 
-def _set_prompts(model: SentenceTransformer, settings: Encoder, preset: Preset, key: str, known: bool) -> None:
+def _set_prompts(
+    model: SentenceTransformer, settings: PretrainedEncoder, preset: Preset, key: str, known: bool
+) -> None:
     """`known`: the preset is the model's own, so that it is sure to need no prompts where the preset has none."""
     own = {role: next(filter(None, map(model.prompts.get, tried)), "") for role, tried in NAMES.items()}
     wanted = {"query": preset.query, "passage": preset.passage}
@@ -222,7 +230,7 @@ def _set_prompts(model: SentenceTransformer, settings: Encoder, preset: Preset, 
     model.default_prompt_name = None
 
 
-def _set_length(model: SentenceTransformer, settings: Encoder, preset: Preset, key: str) -> None:
+def _set_length(model: SentenceTransformer, settings: PretrainedEncoder, preset: Preset, key: str) -> None:
     module: Any = model[0]
     if not isinstance(module, Transformer):
         if settings.max_length:
@@ -252,7 +260,7 @@ def positions(module: Transformer) -> int | None:
     return limit if limit and limit > 0 else None
 
 
-def _set_tokens(model: SentenceTransformer, settings: Encoder, preset: Preset, key: str) -> None:
+def _set_tokens(model: SentenceTransformer, settings: PretrainedEncoder, preset: Preset, key: str) -> None:
     """The side of the padding, and the end token of models that read a text's meaning from it."""
     module: Any = model[0]
     if not isinstance(module, Transformer):

@@ -67,19 +67,19 @@ def by_label(
     return drawn
 
 
-def most_alike(
+def most_similar(
     queries: list[str],
     query_labels: np.ndarray,
     entry_labels: np.ndarray,
-    likeness: np.ndarray,
+    similarity: np.ndarray,
     k: int,
     seed: object,
 ) -> np.ndarray:
-    """As `by_label`, but greater likeness comes first, and equals are drawn uniformly; -inf: never drawn."""
+    """As `by_label`, but greater similarity comes first, and equals are drawn uniformly; -inf: never drawn."""
     uniforms = _uniforms(queries, k, seed)
     drawn = np.empty((len(queries), k), np.int64)
     for label, rows in _groups(query_labels):
-        own = np.where(entry_labels >= 0, likeness[label, entry_labels], -np.inf)
+        own = np.where(entry_labels >= 0, similarity[label, entry_labels], -np.inf)
         line = np.argsort(-own, kind="stable")[: np.count_nonzero(own > -np.inf)]
         if len(line) < k:
             raise Short(int(rows[0]), len(line))
@@ -138,23 +138,25 @@ def outside(
     return drawn
 
 
-def own_label(
-    queries: list[str], query_labels: np.ndarray, entry_labels: np.ndarray, k: int, seed: object
+def own_group(
+    queries: list[str], query_groups: np.ndarray, entry_groups: np.ndarray, k: int, seed: object
 ) -> tuple[np.ndarray, np.ndarray]:
-    """For each query k entries of its own label, drawn uniformly, or all if there are no more.
+    """For each query k entries of its own group, drawn uniformly, or all if there are no more.
 
-    Returns rows of `queries`, ascending, and beside them numbers of entries, ascending within a query. A label below 0
-    is none: such a query has no row.
+    Returns rows of `queries`, ascending, and beside them numbers of entries, ascending within a query.
     """
-    k = min(k, int(np.bincount(entry_labels[entry_labels >= 0], minlength=1).max()))
+    line = np.argsort(entry_groups, kind="stable")
+    sizes = np.bincount(entry_groups, minlength=int(query_groups.max(initial=-1)) + 1)
+    starts = np.cumsum(sizes) - sizes
+    k = min(k, int(sizes.max(initial=0)))
     uniforms = _uniforms(queries, k, seed)
     drawn = np.full((len(queries), k), -1, np.int64)
-    for label, rows in _groups(query_labels):
-        line = np.flatnonzero(entry_labels == label)
-        if len(line) <= k:
-            drawn[rows, : len(line)] = line
-        else:
-            drawn[rows] = np.sort(line[_draw(np.arange(len(line) + 1.0), uniforms[rows])], axis=1)
+    # A draw depends on its group's size alone, and there are few sizes, however many groups.
+    for size in np.unique(sizes[query_groups]):
+        rows = np.flatnonzero(sizes[query_groups] == size)
+        begin = starts[query_groups[rows], None]
+        places = np.arange(size)[None, :] if size <= k else _draw(np.arange(size + 1.0), uniforms[rows])
+        drawn[rows, : min(size, k)] = np.sort(line[begin + places], axis=1)
     rows, places = np.nonzero(drawn >= 0)
     return rows, drawn[rows, places]
 

@@ -46,7 +46,7 @@ def grams(texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
 
 
 def keys(texts: pl.Series, threshold: float) -> np.ndarray:
-    """What `plain` texts as alike as `threshold` have one of in common, save a share `duplicates.MISSED`: uint64, shape
+    """What `plain` texts as similar as `threshold` have one of in common, save a share `duplicates.MISSED`: uint64, shape
     [texts, bands]."""
     bands, size = duplicates.bands(threshold)
     numbers, starts = grams(texts)

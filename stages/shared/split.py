@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from stages.schemas.texts import SPLITS
+from stages.settings.corpus import Split
 from stages.shared import seeds
-from stages.shared.params import SPLITS, Split
 
 
 def assign(passages: pl.DataFrame, shares: Split, seed: int) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""Contrastive training of a sentence-transformers model: the loss, LoRA, and a trainer that a kill cannot set back.
+"""Contrastive training of a sentence-transformers model: the loss, and a trainer that a kill cannot set back.
 
 The loss is InfoNCE (van den Oord et al. 2018) over a batch's positives and negatives, with one addition: a text of the
 query's own parallel group, its translation included, is never its negative. Batches need no sampling against
@@ -28,19 +28,17 @@ from sentence_transformers import (
 from sentence_transformers.base.losses.gradcache import CachedLossMixin, has_static_embedding_input
 from sentence_transformers.base.losses.merged_forward import embed_columns
 from sentence_transformers.base.sampler import BatchSamplers, DefaultBatchSampler
-from sentence_transformers.sentence_transformer.modules import Transformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers.trainer_callback import ProgressCallback
 
 from stages.shared import files, seeds
-from stages.shared.encoder import PROMPT_NAMES
 from stages.shared.errors import UserError
-from stages.shared.params import Lora
+from stages.shared.roles import PROMPT_NAMES
 from stages.shared.state import STATE
 
 if TYPE_CHECKING:
-    from peft import PeftModel
+    pass
 
 log = logging.getLogger(__name__)
 # What the libraries tell each other of their next versions.
@@ -266,47 +264,6 @@ def fit(
     return points
 
 
-def adapt(model: SentenceTransformer, lora: Lora, seed: int) -> PeftModel:
-    """Freeze `model` and set LoRA adapters (Hu et al. 2021, arXiv 2106.09685) beside its linear layers, in place.
-
-    The adapters are float32, whatever the model is in, and begin without effect. Raises `UserError` if the model has no
-    such layers. PEFT's own model rather than sentence-transformers' `add_adapter`, which cannot be folded.
-    """
-    from peft import LoraConfig, get_peft_model
-
-    if not isinstance(model[0], Transformer):
-        raise UserError(
-            "train.lora sets adapters beside a transformer's layers, and a static base has none: write null"
-        )
-    inner = model[0].auto_model
-    linear = [f".{name}" for name, module in inner.named_modules() if isinstance(module, nn.Linear)]
-    for target in [] if lora.targets == "all-linear" else lora.targets:
-        if not any(name.endswith(f".{target}") for name in linear):
-            known = ", ".join(sorted({name.rsplit(".", 1)[1] for name in linear}))
-            raise UserError(
-                f"train.lora.targets names {target!r}, which the base does not have: choose from {known}, "
-                "or write all-linear"
-            )
-    torch.manual_seed(seed)
-    model.requires_grad_(False)
-    config = LoraConfig(
-        r=lora.rank,
-        lora_alpha=lora.alpha,  # type: ignore[arg-type]
-        target_modules=lora.targets,
-        lora_dropout=lora.dropout,
-    )
-    return get_peft_model(inner, config)
-
-
-def fold(adapted: PeftModel) -> None:
-    """Add the adapters to the weights and remove them: the model that `adapt` was given is a plain one again.
-
-    W + alpha / rank x BA is summed in float32 and then rounded to the weights' own type: in bfloat16 an update below
-    about a 256th of a weight is lost in part, or whole.
-    """
-    adapted.merge_and_unload()
-
-
 def forget(fingerprint: str) -> None:
     """Remove a finished training's checkpoints; call it once the model is safe in its place."""
     shutil.rmtree(STATE / "training" / fingerprint, ignore_errors=True)
@@ -321,17 +278,6 @@ def fingerprint(*parts: Any) -> str:
         else:
             digest.update(repr(part).encode() + b"\0")
     return digest.hexdigest()
-
-
-def save(model: SentenceTransformer, folder: Path) -> None:
-    """Save as safetensors, without the model card sentence-transformers writes (it holds dates)."""
-    tokenizer = model.tokenizer
-    if hasattr(tokenizer, "backend_tokenizer"):
-        # tokenizer.json would hold how the last batch was cut and padded, and no file the side that was set.
-        tokenizer.backend_tokenizer.no_truncation()
-        tokenizer.backend_tokenizer.no_padding()
-        tokenizer.init_kwargs["padding_side"] = tokenizer.padding_side
-    model.save_pretrained(str(folder), create_model_card=False, safe_serialization=True)
 
 
 def _column_prompts(model: SentenceTransformer, columns: list[str]) -> dict[str, str]:

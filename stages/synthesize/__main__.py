@@ -15,20 +15,24 @@ from pathlib import Path
 
 import polars as pl
 
-from stages.shared import errors, params, tables
-from stages.shared.collection import CORPUS
+from stages.settings.corpus import read_split
+from stages.settings.languages import read_languages
+from stages.settings.llm import read_llm
+from stages.settings.seed import read_seed
+from stages.settings.synthesize import Synthesize, read_synthesize
+from stages.shared import errors, tables
 from stages.shared.errors import UserError
-from stages.shared.llm.cache import recorded_row
-from stages.shared.llm.session import Estimate, Session
-from stages.shared.params import Synthesize
-from stages.synthesize import jobs, sift, taxonomy
+from stages.synthesize import filtering, jobs, known, output, taxonomy
+from stages.synthesize.known import KnownTexts
+from stages.synthesize.llm.cache import recorded_row
+from stages.synthesize.llm.session import Estimate, Session
 from stages.synthesize.prompts import Prompts
-from stages.synthesize.sift import Corpus
+from stages.synthesize.rejected import FAILURES
 
 log = logging.getLogger("synthesize")
 REPORT = Path("metrics/synthesis.json")
 # Where the table of failures is while the stage fails, and so has no outputs.
-FAILURES = Path(".state/synthesize-failures.csv")
+FAILED = Path(".state/synthesize-failures.csv")
 
 
 def main() -> None:
@@ -38,12 +42,13 @@ def main() -> None:
     choice.add_argument("--forget-batches", action="store_true", help="give up batches that are not collected")
     choice.add_argument("--record", type=Path, metavar="FILE", help="also write the replies to FILE, for llm.recorded")
     arguments = parser.parse_args()
-    settings, llm, languages, seed, shares = params.read("synthesize", "llm", "languages", "seed", "corpus.split")
+    settings, llm = read_synthesize(), read_llm()
+    languages, seed, shares = read_languages(), read_seed(), read_split()
     if arguments.forget_batches:
         with Session(llm) as session:
             print("\n".join(f"gave up {batch}" for batch in session.cache.forget_batches()) or "no batch is open")
         return
-    corpus = Corpus(*(tables.read(CORPUS / f"{name}.parquet", schema) for name, schema in Corpus.schemas().items()))
+    corpus = KnownTexts.read()
     with Session(llm, arguments.dry_run) as session:
         writer = jobs.Writer(llm, Prompts(settings.varieties), settings.translate_prompt, seed)
         written = write(session, writer, settings, corpus, languages)
@@ -51,11 +56,11 @@ def main() -> None:
             print(estimate(session))
             return
         allow(session, llm.max_failed)
-        FAILURES.unlink(missing_ok=True)  # of a run before this one
+        FAILED.unlink(missing_ok=True)  # of a run before this one
         if arguments.record:
             record(session, arguments.record)
-        kept, dropped, filtered = sift.sift(written, settings, corpus, languages)
-        sift.save(kept, dropped, pl.DataFrame(session.failures, tables.FAILURES, orient="row"), corpus, shares, seed)
+        kept, dropped, filtered = filtering.keep(written, settings, corpus, languages)
+        output.save(kept, dropped, pl.DataFrame(session.failures, FAILURES, orient="row"), corpus, shares, seed)
         tables.write_json(
             {
                 "requests": {
@@ -81,7 +86,7 @@ def main() -> None:
 
 
 def write(
-    session: Session, writer: jobs.Writer, settings: Synthesize, corpus: Corpus, languages: list[str]
+    session: Session, writer: jobs.Writer, settings: Synthesize, corpus: KnownTexts, languages: list[str]
 ) -> dict[str, list[jobs.Row]]:
     """Every job's rows, in the order in which one builds on the other."""
     written: dict[str, list[jobs.Row]] = {}
@@ -91,7 +96,7 @@ def write(
             written[job] = [row for rows in made for row in rows or []]
 
     def queries() -> list[jobs.Task]:
-        return jobs.queries(writer, settings.queries, sift.passages(corpus, written), languages)
+        return jobs.queries(writer, settings.queries, known.passages(corpus, written), languages)
 
     topics = taxonomy.read(settings.topics.taxonomy) if settings.topics.per_topic else []
     labels = corpus.examples(settings.labelled.examples_language) if settings.labelled.per_label else []
@@ -103,11 +108,11 @@ def write(
         queries=[] if of_passages else queries(),
     )
     for name, into in of_passages.items():
-        run(**{name: jobs.passage_translations(writer, into, sift.passages(corpus, written))})
+        run(**{name: jobs.passage_translations(writer, into, known.passages(corpus, written))})
     if of_passages:
         run(queries=queries())
     for name, into in of_queries.items():
-        run(**{name: jobs.query_translations(writer, into, sift.queries(corpus, written))})
+        run(**{name: jobs.query_translations(writer, into, known.queries(corpus, written))})
     return written
 
 
@@ -115,12 +120,12 @@ def allow(session: Session, most: float) -> None:
     """Raise `UserError` if more than the share `most` of the items failed."""
     failed, items = len(session.failures), sum(session.items.values())
     if failed > most * items:
-        FAILURES.parent.mkdir(parents=True, exist_ok=True)
-        pl.DataFrame(session.failures, tables.FAILURES, orient="row").write_csv(FAILURES)
+        FAILED.parent.mkdir(parents=True, exist_ok=True)
+        pl.DataFrame(session.failures, FAILURES, orient="row").write_csv(FAILED)
         first = session.failures[0]
         raise UserError(
             f"{failed:,} of {items:,} items failed, more than llm.max_failed allows ({most:g}); the first is "
-            f"{first.job}, {first.task}: {first.reason}; all are in {FAILURES}, and replies are kept: "
+            f"{first.job}, {first.task}: {first.reason}; all are in {FAILED}, and replies are kept: "
             "mend the cause and run again, or raise llm.max_failed"
         )
 

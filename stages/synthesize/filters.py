@@ -19,10 +19,11 @@ from langcodes import Language
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 from rapidfuzz import fuzz
 
+from stages.settings.synthesize import Filters
 from stages.shared import duplicates, tables
 from stages.shared.errors import UserError
+from stages.shared.label_names import LABEL_SEPARATOR
 from stages.shared.languages import language_name, scripts
-from stages.shared.params import Filters
 
 # `item` names a parallel group: the same text in several languages. `passage` is the text of the passage that a query
 # is for, in the query's language; `label` what it belongs to and `description` what that means; "" where there is none.
@@ -199,7 +200,7 @@ def _label_leak(texts: pl.DataFrame, filters: Filters) -> Details:
 
 
 def _leak(text: str, label: str, description: str) -> str | None:
-    leaf = label.rpartition(tables.PARTS)[2]
+    leaf = label.rpartition(LABEL_SEPARATOR)[2]
     for name in (label, leaf):
         # A label of one word, such as refund, is a word that honest queries have.
         if len(_label_words(name)) > 1 and name.casefold() in text.casefold():
@@ -224,12 +225,12 @@ def _untranslated(texts: pl.DataFrame, filters: Filters) -> Details:
     before: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
     columns = ("item", "kind", "lang", "text", "plain", "given")
     for item, kind, lang, text, plain, given in texts.select(columns).iter_rows():
-        likeness, like = max(
+        similarity, like = max(
             ((fuzz.ratio(plain, other) / 100, other_lang) for other_lang, other in before[item, kind]),
             default=(0.0, ""),
         )
-        fails = likeness >= filters.untranslated and (len(text.split()) >= 3 or len(plain) >= 12)
-        details.append(f"like the text in {language_name(like)} ({likeness:.2f})" if fails else None)
+        fails = similarity >= filters.untranslated and (len(text.split()) >= 3 or len(plain) >= 12)
+        details.append(f"like the text in {language_name(like)} ({similarity:.2f})" if fails else None)
         if given or not fails:
             before[item, kind].append((lang, plain))
     return details

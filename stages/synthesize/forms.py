@@ -9,7 +9,7 @@ import regex
 from pydantic import AfterValidator
 
 from stages.shared.languages import scripts
-from stages.shared.llm.converse import Filled, Form, Text
+from stages.synthesize.llm.converse import Filled, Form, Text
 
 # A reply is asked for again if so small a share of its letters is of the script it should be written in; what is
 # in between is for the filter `script` to judge.

@@ -12,12 +12,13 @@ from typing import NamedTuple
 
 import polars as pl
 
+from stages.settings.llm import Llm
+from stages.settings.synthesize import LabelledQueries, PassageQueries, Topics, Translation
 from stages.shared import seeds
-from stages.shared.llm.converse import ask
-from stages.shared.llm.request import Failed, Reply, Request
-from stages.shared.llm.session import Task
-from stages.shared.params import LabelledQueries, Llm, PassageQueries, Topics, Translation
 from stages.synthesize.forms import Queries, Texts, Triple, check_queries, check_texts, stand_in, wrong_language
+from stages.synthesize.llm.converse import ask
+from stages.synthesize.llm.request import Failed, Reply, Request
+from stages.synthesize.llm.session import Task
 from stages.synthesize.prompts import Prompts
 from stages.synthesize.taxonomy import Topic
 
@@ -70,7 +71,7 @@ class Writer(NamedTuple):
 
 
 def queries(writer: Writer, settings: PassageQueries, passages: pl.DataFrame, languages: list[str]) -> list[Task]:
-    """Queries for `passages` (tables.PASSAGES); a query's number is its place in the reply, in every language."""
+    """Queries for `passages` (PASSAGES); a query's number is its place in the reply, in every language."""
     if not settings.per_passage:
         return []
     write = languages if settings.written == "each" else languages[:1]
@@ -161,7 +162,7 @@ def _triple(writer: Writer, settings: Topics, topic: Topic, number: int, name: s
 
 
 def passage_translations(writer: Writer, into: Translation, passages: pl.DataFrame) -> list[Task]:
-    """The passages (tables.PASSAGES) that are in the source language and not yet in the target language."""
+    """The passages (PASSAGES) that are in the source language and not yet in the target language."""
     have = passages.filter(lang=into.target).select("passage")
     todo = passages.filter(lang=into.source).join(have, on="passage", how="anti", maintain_order="left")
     return [
@@ -181,7 +182,7 @@ def _passage(writer: Writer, into: Translation, passage: str, title: str, text: 
 
 
 def query_translations(writer: Writer, into: Translation, asked: pl.DataFrame) -> list[Task]:
-    """The queries (tables.QUERIES and `passage`) that are in the source language and not yet in the target language,
+    """The queries (QUERIES and `passage`) that are in the source language and not yet in the target language,
     those of a passage together."""
     have = asked.filter(lang=into.target).select("query")
     todo = asked.filter(lang=into.source).join(have, on="query", how="anti").sort("passage", "query")

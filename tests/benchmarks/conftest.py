@@ -9,6 +9,7 @@ from typing import NamedTuple
 import polars as pl
 import pytest
 
+from stages.schemas.benchmarks import BENCHMARK_LABELS, BENCHMARK_PASSAGES, BENCHMARK_QRELS, BENCHMARK_QUERIES, RERANK
 from stages.shared import tables
 
 
@@ -21,10 +22,10 @@ class Made(NamedTuple):
 
 def read(name):
     kinds = {
-        "passages": tables.BENCHMARK_PASSAGES,
-        "queries": tables.QUERIES,
-        "qrels": tables.QRELS,
-        "rerank": tables.RERANK,
+        "passages": BENCHMARK_PASSAGES,
+        "queries": BENCHMARK_QUERIES,
+        "qrels": BENCHMARK_QRELS,
+        "rerank": RERANK,
     }
     return Made(*(tables.read(f"data/benchmarks/{name}/{k}.parquet", schema).rows() for k, schema in kinds.items()))
 
@@ -32,7 +33,7 @@ def read(name):
 def labels(name):
     """The labels of a benchmark's passages and queries; checked against what it says of itself."""
     folder = Path("data/benchmarks") / name
-    rows = tables.read(folder / "labels.parquet", tables.BENCHMARK_LABELS).rows()
+    rows = tables.read(folder / "labels.parquet", BENCHMARK_LABELS).rows()
     assert json.loads((folder / "about.json").read_text()) == {"by_label": bool(rows)}
     return rows
 

@@ -3,7 +3,7 @@
 import pytest
 
 from stages.shared.errors import UserError
-from stages.shared.languages import task_groups
+from stages.shared.tasks import task_groups
 
 CODES = {"en": "eng_Latn", "ko": "kor_Hang"}
 

@@ -1,6 +1,7 @@
-"""A split of the collection as a benchmark: what is asked and searched, and by which judgements or labels."""
+"""A split of the collection as a benchmark: what is asked and searched, and by which qrels or labels."""
 
 from stages.benchmarks import held_out
+from stages.schemas.benchmarks import BENCHMARK_LABELS, BENCHMARK_QRELS
 from stages.shared import tables
 
 ENTRIES = {"a1": "a", "a2": "a", "b1": "b"}
@@ -39,12 +40,12 @@ def test_a_benchmark_of_a_knowledge_base_says_that_it_is_by_label(workspace):
     workspace.run("benchmarks", "test")
     folder = workspace.path / "data/benchmarks/test"
     assert (folder / "about.json").read_text() == '{"by_label": true}\n'
-    assert tables.read(folder / "labels.parquet", tables.BENCHMARK_LABELS).height == 5
-    # Entries are in one language, and so are their judgements.
-    assert tables.read(folder / "qrels.parquet", tables.QRELS)["lang"].unique().to_list() == ["en"]
+    assert tables.read(folder / "labels.parquet", BENCHMARK_LABELS).height == 5
+    # Entries are in one language, and so are their qrels.
+    assert tables.read(folder / "qrels.parquet", BENCHMARK_QRELS)["lang"].unique().to_list() == ["en"]
 
 
-def test_without_labels_a_split_has_its_judgements(workspace):
+def test_without_labels_a_split_has_its_qrels(workspace):
     workspace.corpus([("p1", "test"), ("p2", "train"), ("p3", "test")], [("q1", "p1"), ("q2", ["p2", "p3"])])
     parts = held_out.read("test", ["en", "ko"])
     # A query is as held out as the most held-out of its passages.

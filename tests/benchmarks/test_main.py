@@ -3,6 +3,8 @@
 import polars as pl
 import pytest
 
+from stages.schemas.benchmarks import BENCHMARK_QUERIES
+from stages.schemas.texts import QRELS
 from stages.shared import tables
 from stages.shared.errors import UserError
 from tests.benchmarks.conftest import labels, read
@@ -65,7 +67,7 @@ def test_synthesized_queries_follow_their_passage(workspace):
     held_out(workspace)
     asked = [("b#q1", "en", "how"), ("a#q1", "en", "why")]
     judged = [("b#q1", "b", 1), ("a#q1", "a", 1)]
-    for kind, rows, schema in (("queries", asked, tables.QUERIES), ("judgements", judged, tables.JUDGEMENTS)):
+    for kind, rows, schema in (("queries", asked, BENCHMARK_QUERIES), ("qrels", judged, QRELS)):
         table = pl.DataFrame(rows, schema=schema, orient="row")
         tables.write(table, f"data/synthetic/{kind}.parquet", schema)
     workspace.run("benchmarks", "dev")
@@ -180,8 +182,8 @@ def test_candidates_and_answers_are_all_that_is_kept(publish, made, caplog, name
     assert {passage for passage, *_ in found.passages} == {"0", "1", "2", "4", "5"}
     assert "candidates of 1 queries are missing" in caplog.text
     assert "1 candidates are passages that it lacks" in caplog.text
-    assert "2 of 8 judgements" not in caplog.text
-    assert "1 of 4 judgements are of passages that it lacks" in caplog.text
+    assert "2 of 8 qrels" not in caplog.text
+    assert "1 of 4 qrels are of passages that it lacks" in caplog.text
 
 
 def test_candidates_of_each_language_are_put_together(publish, made):

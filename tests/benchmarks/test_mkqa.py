@@ -30,7 +30,7 @@ CORPUS = [
 ]
 
 
-def test_answers_in_passages_are_judgements(publish, made, caplog):
+def test_answers_in_passages_are_qrels(publish, made, caplog):
     caplog.set_level("INFO")
     publish({"mkqa.jsonl.gz": QUESTIONS, "nq/corpus.jsonl": CORPUS})
     found = made("mkqa", ["en", "ko", "zh"])

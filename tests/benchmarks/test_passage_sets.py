@@ -1,4 +1,4 @@
-"""MIRACL and mMARCO: questions, judgements and collections in files of their own."""
+"""MIRACL and mMARCO: questions, qrels and collections in files of their own."""
 
 import pytest
 
@@ -83,7 +83,7 @@ def test_mmarcos_ids_are_parallel(publish, made, caplog):
         ("11", "es", "¿cuál?"),
     ]
     assert found.qrels == [(q, p, lang, 1) for q, p in (("10", "0"), ("11", "1")) for lang in ("en", "es")]
-    assert "1 of 3 judgements are of passages that it lacks" in caplog.text
+    assert "1 of 3 qrels are of passages that it lacks" in caplog.text
 
 
 def test_a_compressed_collection(publish, made):

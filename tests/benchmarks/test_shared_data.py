@@ -5,9 +5,11 @@ import json
 import polars as pl
 import pytest
 
+from stages.schemas.benchmarks import BENCHMARK_PASSAGES, BENCHMARK_QRELS, BENCHMARK_QUERIES
+from stages.schemas.runs import RUN
 from stages.shared import tables
-from tests.checkpoints import static_model
 from tests.conftest import ROOT
+from tests.fakes.checkpoints import static_model
 
 DATA = ROOT.parent / "shared" / "data"
 SIX = ["ar", "de", "en", "es", "ru", "zh"]
@@ -50,9 +52,9 @@ def test_the_real_sets_run_through(workspace):
     words: set[str] = set()
     for name, settings in SETS.items():
         folder = f"data/benchmarks/{name}"
-        passages = tables.read(f"{folder}/passages.parquet", tables.BENCHMARK_PASSAGES)
-        queries = tables.read(f"{folder}/queries.parquet", tables.QUERIES)
-        qrels = tables.read(f"{folder}/qrels.parquet", tables.QRELS)
+        passages = tables.read(f"{folder}/passages.parquet", BENCHMARK_PASSAGES)
+        queries = tables.read(f"{folder}/queries.parquet", BENCHMARK_QUERIES)
+        qrels = tables.read(f"{folder}/qrels.parquet", BENCHMARK_QRELS)
         assert queries["query"].n_unique() == settings["queries"]
         assert qrels.join(passages, on=["passage", "lang"], how="anti").is_empty()
         assert set(passages["lang"]) == set(settings.get("languages", ["en", "ko"]))
@@ -73,5 +75,5 @@ def test_the_real_sets_run_through(workspace):
     assert found["hinglish"]["mono"]["accuracy@1"] > 0.3
     assert "language_bias" not in found["hinglish"]
     assert found["xquad-r"]["language_bias"] > 0
-    run = tables.read("data/runs/base/hinglish.run.parquet", tables.RUN)
+    run = tables.read("data/runs/base/hinglish.run.parquet", RUN)
     assert "hi-Latn-en" in set(run["task"])

@@ -4,7 +4,7 @@ from collections import Counter
 
 from stages.corpus.batches import schema
 from stages.corpus.readers.sources import batches
-from stages.shared.params import Source
+from stages.settings.corpus import Source
 
 
 def read(*columns, languages=("en", "ko"), dropped=None, **settings):

@@ -3,9 +3,9 @@
 import polars as pl
 import pytest
 
+from stages.check import params
 from stages.corpus.batches import schema
 from stages.corpus.clean import clean
-from stages.shared import params
 from tests.conftest import ROOT
 
 CORPUS = params.load(ROOT / "params.yaml").corpus

@@ -13,12 +13,13 @@ import pytest
 
 from stages.corpus import output, spool
 from stages.corpus.readers import rows as reading
+from stages.schemas.texts import PASSAGES, QRELS, QUERIES
 from stages.shared import tables
 from stages.shared.errors import UserError
 from tests.conftest import ROOT
 
 COLUMNS = {"id": "id", "title": "title_{lang}", "text": "text_{lang}", "stratum": None}
-KINDS = {"passages": tables.PASSAGES, "queries": tables.QUERIES, "judgements": tables.JUDGEMENTS}
+KINDS = {"passages": PASSAGES, "queries": QUERIES, "qrels": QRELS}
 ALL = {"exact": False, "near": None}
 
 
@@ -51,7 +52,7 @@ def test_rows_become_a_row_a_language_in_the_order_of_the_source(workspace):
         ("a", "ko", "제목 a", "하나가 a이다. 둘이 있다.", ""),
     ]
     assert found["queries"].is_empty()
-    assert found["judgements"].is_empty()
+    assert found["qrels"].is_empty()
 
 
 def written():
@@ -115,7 +116,7 @@ def test_the_order_of_rows_without_duplicates_changes_no_split(workspace):
 
 def test_the_shipped_collection_has_the_split_it_always_had(workspace):
     workspace.edit(corpus__path=str(ROOT / "data/collection/passages.jsonl")).run("corpus")
-    passages = tables.read("data/corpus/passages.parquet", tables.PASSAGES)
+    passages = tables.read("data/corpus/passages.parquet", PASSAGES)
     assert report()["passages"]["ko"] == {"train": 360, "dev": 90, "test": 150}
     assert passages.filter(lang="en", split="dev")["passage"].head(3).to_list() == [
         "kdc-010-09",
@@ -148,7 +149,7 @@ def test_held_out_leads_stand_in_no_passage(workspace, caplog):
         ("a#lead", "en", "T a First things first!"),
         ("a#lead", "ko", "제목 a 첫째는 이것이다."),
     ]
-    assert found["judgements"].rows() == [("a#lead", "a", 1)]
+    assert found["qrels"].rows() == [("a#lead", "a", 1)]
     texts = {(p, lang): (title, text) for p, lang, title, text, *_ in found["passages"].iter_rows()}
     assert texts == {
         ("a", "en"): ("", "Then others. And more."),
@@ -194,7 +195,7 @@ def test_a_beir_folder_brings_its_queries(workspace):
     found = run(workspace, [], **BEIR)
     assert names(found) == ["a", "b"]
     assert found["queries"]["query"].to_list() == ["qa", "qb"]
-    assert found["judgements"].rows() == [("qa", "a", 1), ("qb", "b", 2)]
+    assert found["qrels"].rows() == [("qa", "a", 1), ("qb", "b", 2)]
     assert run(workspace, [], **BEIR, corpus__limit=1)["queries"]["query"].to_list() == ["qa"]
     with pytest.raises(UserError, match=r"has no text in de"):
         run(
@@ -304,9 +305,9 @@ def test_judgements_of_a_duplicate_hold_of_the_passage_that_stays(workspace):
     (workspace.path / "beir/qrels.tsv").write_text("qa\ta\t1\nqb\tb\t1\nqb\ta\t2\nqc\tb\t1\nqc\tc\t1\n")
     found = run(workspace, [], **BEIR)
     assert names(found) == ["a", "c"]
-    assert found["judgements"].rows() == [("qa", "a", 1), ("qb", "a", 2), ("qc", "a", 1), ("qc", "c", 1)]
+    assert found["qrels"].rows() == [("qa", "a", 1), ("qb", "a", 2), ("qc", "a", 1), ("qc", "c", 1)]
     assert found["queries"].height == 6
-    assert report()["noted"] == {"whose judgements went to the one they repeat": 1}
+    assert report()["noted"] == {"whose qrels went to the one they repeat": 1}
     assert report()["queries"] == {"en": 3, "ko": 3}
 
 
@@ -321,7 +322,7 @@ def mixed(workspace, weights, sizes=(30, 60), **changes):
     }
     changes = {"corpus__source": "mixed", "corpus__path": "parts", "corpus__parts": parts, **changes}
     workspace.edit(**changes, corpus__columns=None).run("corpus")
-    return tables.read("data/corpus/passages.parquet", tables.PASSAGES)
+    return tables.read("data/corpus/passages.parquet", PASSAGES)
 
 
 def test_parts_are_told_apart_by_id_and_stratum(workspace):
@@ -360,7 +361,7 @@ def test_weights_count_what_duplicates_left(workspace):
     workspace.edit(corpus__source="mixed", corpus__path="parts", corpus__parts=parts, corpus__columns=None).run(
         "corpus"
     )
-    assert tables.read("data/corpus/passages.parquet", tables.PASSAGES).height == 2 * (10 + 10)
+    assert tables.read("data/corpus/passages.parquet", PASSAGES).height == 2 * (10 + 10)
 
 
 @pytest.mark.parametrize(

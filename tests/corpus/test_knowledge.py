@@ -11,18 +11,21 @@ from typing import NamedTuple
 import polars as pl
 import pytest
 
-from stages import study
-from stages.shared import tables, yaml12
+from stages.schemas.similarity import SIMILARITY
+from stages.schemas.texts import LABELLED, LABELS, PASSAGES, QRELS, QUERIES
+from stages.settings import yaml12
+from stages.shared import tables
 from stages.shared.errors import UserError
 from tests.conftest import ROOT
+from tools import study
 
 KINDS = {
-    "passages": tables.PASSAGES,
-    "queries": tables.QUERIES,
-    "judgements": tables.JUDGEMENTS,
-    "labelled": tables.LABELLED,
-    "labels": tables.LABELS,
-    "similarity": tables.SIMILARITY,
+    "passages": PASSAGES,
+    "queries": QUERIES,
+    "qrels": QRELS,
+    "labelled": LABELLED,
+    "labels": LABELS,
+    "similarity": SIMILARITY,
 }
 COLUMNS = {"id": "id", "text": "text_{lang}", "label": "label"}
 KB = {"role": "entries", "file": "kb.jsonl", "columns": COLUMNS}
@@ -32,7 +35,7 @@ NO_SPLIT = {"train": 1.0, "dev": 0.0, "test": 0.0}
 class Found(NamedTuple):
     passages: pl.DataFrame
     queries: pl.DataFrame
-    judgements: pl.DataFrame
+    qrels: pl.DataFrame
     labelled: pl.DataFrame
     labels: pl.DataFrame
     similarity: pl.DataFrame
@@ -119,7 +122,7 @@ def test_passages_are_in_one_language_and_queries_in_all(workspace):
     )
     assert not {*queries} & {*found.ids(kind="passage")}
     assert len(queries) == 5
-    assert found.judgements.is_empty() and found.similarity.is_empty()
+    assert found.qrels.is_empty() and found.similarity.is_empty()
     assert found.labels.rows() == [("a", ""), ("b", "")]
     assert report()["labels"] == {
         "labels": 2,
@@ -435,10 +438,10 @@ def test_languages_are_those_that_the_source_has(workspace):
     assert {lang for _, lang in found.texts()} == {"en"}
 
 
-# A matrix of likeness
+# A matrix of similarity
 
 
-def test_likeness_may_be_given(workspace):
+def test_similarity_may_be_given(workspace):
     Path("alike.csv").write_text("label,b,extra,a,A C,,\nA C,.5,9,0,1,,\nb,1,9,.25,3\na,.25,9,1,0\nextra,1,1,1,1\n")
     found = run(workspace, several({"a": 2, "A C": 2, "b": 2}), similarity="alike.csv")
     assert found.labels["label"].to_list() == ["A C", "a", "b"]
@@ -458,10 +461,10 @@ def test_likeness_may_be_given(workspace):
         ("label,a\na,1\nb,1\n", r"^alike\.csv:1 lacks the label 'b': add its column$"),
         ("", r"^alike\.csv:1 lacks the label 'a': add its column$"),
         ("label,a,b\na,1,0\n", r"^alike\.csv lacks the label 'b': add its row$"),
-        ("label,a,b\na,1,0\nb,-1,1\n", r"^alike\.csv:3 has a likeness below 0"),
-        ("label,a,b\na,1,nan\nb,1,1\n", r"^alike\.csv:2 has a likeness below 0, or none: write numbers"),
-        ("label,a,b\na,1,much\n", r"^alike\.csv:2 is no row of likenesses: write a label and 2 numbers$"),
-        ("label,a,b\na,1\n", r"^alike\.csv:2 is no row of likenesses"),
+        ("label,a,b\na,1,0\nb,-1,1\n", r"^alike\.csv:3 has a similarity below 0"),
+        ("label,a,b\na,1,nan\nb,1,1\n", r"^alike\.csv:2 has a similarity below 0, or none: write numbers"),
+        ("label,a,b\na,1,much\n", r"^alike\.csv:2 is no row of similarities: write a label and 2 numbers$"),
+        ("label,a,b\na,1\n", r"^alike\.csv:2 is no row of similarities"),
         ("label,a,b,a\na,1,0,1\nb,1,1,1\n", r"^alike\.csv:1 has the label 'a' twice"),
         ("label,a,b\na,1,0\nb,1,1\na,1,1\n", r"^alike\.csv:4 has the label 'a' again"),
         (None, r"^alike\.csv is no file: corpus\.labelled\.similarity names a file beneath corpus\.path$"),

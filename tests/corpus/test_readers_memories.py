@@ -6,9 +6,9 @@ import itertools
 import pytest
 
 from stages.corpus.readers import markup, rows, sources
+from stages.settings.corpus import Source
 from stages.shared import files
 from stages.shared.errors import UserError
-from stages.shared.params import Source
 from tests.corpus.reading import read
 
 TEXTS = ("line", "text_en", "text_ko")

@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 
 from stages.corpus.readers import beir, markdown
+from stages.settings.corpus import Source
 from stages.shared.errors import UserError
-from stages.shared.params import Source
 from tests.corpus.reading import read
 
 PAGES = {"source": "markdown", "path": "docs", "files": "{lang}/**/*.md*"}
@@ -271,13 +271,13 @@ def retrieval_set(here):
     return {"source": "beir", "path": "beir"}
 
 
-def test_a_retrieval_set_gives_rows_queries_and_judgements(here):
+def test_a_retrieval_set_gives_rows_queries_and_qrels(here):
     settings = retrieval_set(here)
     assert read("line", "id", "title_en", "text_en", "text_ko", **settings) == [
         (1, "a", "T", "one", "하나"),
         (2, "b", "", "two", "둘"),
         (3, "c", "", "x", None),
     ]
-    queries, judgements = beir.judged(Source(**settings), ["en", "ko"])
+    queries, qrels = beir.judged(Source(**settings), ["en", "ko"])
     assert queries.rows() == [("q", "en", "ask")]
-    assert judgements.rows() == [("q", "a", 1), ("q", "c", 2)]
+    assert qrels.rows() == [("q", "a", 1), ("q", "c", 2)]

@@ -10,11 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from stages.corpus.readers import rows, sources, tabular
+from stages.settings.corpus import Source
 from stages.shared.errors import UserError
-from stages.shared.params import Source
 from tests.conftest import ROOT
 from tests.corpus.reading import read
-from tests.hub import SHA, serving
+from tests.fakes.hub import SHA, serving
 
 COLUMNS = {"id": "id", "text": "{lang}"}
 TEXTS = ("line", "id", "text_en", "text_ko")

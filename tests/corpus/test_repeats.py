@@ -11,11 +11,12 @@ import pytest
 from stages.corpus import near as index
 from stages.corpus import repeats
 from stages.corpus.near import Near
-from stages.shared import duplicates, params, sketches, split
+from stages.settings.corpus import Split
+from stages.shared import duplicates, sketches, split
 from tests.conftest import ROOT
 
 DATA = ROOT.parent / "shared/data/parallel_ko_en/paragraphs.train.jsonl.gz"
-SHARES = params.Split(train=0.5, dev=0.25, test=0.25)
+SHARES = Split(train=0.5, dev=0.25, test=0.25)
 
 
 def find(rows, folder, threshold=None):
@@ -33,7 +34,7 @@ def find(rows, folder, threshold=None):
     return repeats.find(first.reshape(len(rows), -1), near)
 
 
-def likeness(left, right):
+def similarity(left, right):
     left, right = duplicates.grams(left), duplicates.grams(right)
     return len(left & right) / len(left | right)
 
@@ -79,7 +80,7 @@ def near_rows(dice, count):
 def test_nearly_equal_texts_in_random_chains(tmp_path, seed):
     rows = near_rows(random.Random(seed), 90)
     found = find(rows, tmp_path, 0.8)
-    twins, families = by_hand(rows, lambda one, two: one == two or likeness(one, two) >= 0.8)
+    twins, families = by_hand(rows, lambda one, two: one == two or similarity(one, two) >= 0.8)
     assert (found.twins >= 0).tolist() == [twin >= 0 for twin in twins]
     assert found.families.tolist() == families
     assert sum(found.near) > 5 and sum(found.exact) > 5

@@ -90,7 +90,7 @@ def checkout(folder: Path) -> Workspace:
 
 def build(workspace: Workspace, study: str) -> Workspace:
     """The same with a study applied and built."""
-    workspace.run(sys.executable, "-m", "stages.study", study)
+    workspace.run(sys.executable, "-m", "tools.study", study)
     workspace.commit(f"{study} study")
     workspace.repro()
     workspace.commit("built")

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from stages.shared import yaml12
+from stages.settings import yaml12
 from tests.graph import closure
 
 STAGES = yaml12.load(closure.ROOT / "dvc.yaml")["stages"]

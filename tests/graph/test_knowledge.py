@@ -6,6 +6,8 @@ import sys
 import pytest
 from ruamel.yaml import YAML
 
+from stages.schemas.negatives import NEGATIVES
+from stages.schemas.texts import PASSAGES
 from stages.shared import tables
 from tests.graph.conftest import build, checkout
 
@@ -138,15 +140,15 @@ def graph(built_knowledge, tmp_path):
 
 
 def ask(graph, *arguments):
-    return graph.run(sys.executable, "-m", "stages.answer", "--model", "models/trained/mixed", *arguments)
+    return graph.run(sys.executable, "-m", "tools.answer", "--model", "models/trained/mixed", *arguments)
 
 
 def test_an_english_knowledge_base_answers_korean(graph):
     read = graph.folder / "data"
-    passages = tables.read(read / "corpus/passages.parquet", tables.PASSAGES)
+    passages = tables.read(read / "corpus/passages.parquet", PASSAGES)
     assert passages["lang"].unique().to_list() == ["en"] and passages.height == 18
     for strategy in STUDY["negatives"]:
-        mined = tables.read(read / f"negatives/{strategy}.parquet", tables.NEGATIVES)
+        mined = tables.read(read / f"negatives/{strategy}.parquet", NEGATIVES)
         assert {*mined.select("query_lang", "corpus_lang").rows()} == {("en", "en"), ("ko", "en")}
         if strategy != "window":
             assert mined.height == 2 * 24
@@ -162,7 +164,7 @@ def test_an_english_knowledge_base_answers_korean(graph):
     assert labels["models"]["mixed"]["tasks"]["ko-en"]["accuracy@1"] == scores["mixed"]["ko-en"]["accuracy@1"]
 
 
-def test_noise_in_the_likeness_of_labels_encodes_nothing_before_training(graph):
+def test_noise_in_the_similarity_of_labels_encodes_nothing_before_training(graph):
     assert graph.repro() == set()
     graph.edit("negatives.mixed.labels.noise", 0.9)
     ran = graph.repro()

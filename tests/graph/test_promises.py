@@ -6,7 +6,7 @@ import shutil
 import sys
 import time
 
-from stages.shared import yaml12
+from stages.settings import yaml12
 
 MERGE = "avg-koenen-kokoko"
 AFTER_RUNS = {"score", "labels", "compare", "report"}
@@ -95,7 +95,7 @@ def test_diffs_between_commits_show_what_changed(graph):
 
 def test_experiments_run_here_and_from_the_queue_and_stand_side_by_side(graph):
     key = f"merges.{MERGE}.weights.koenen"
-    said = graph.run(sys.executable, "-m", "stages.study", "smoke", "--queue", f"{key}=0.6,0.9")
+    said = graph.run(sys.executable, "-m", "tools.study", "smoke", "--queue", f"{key}=0.6,0.9")
     queued = re.findall(r"Queued experiment '(\S+)'", said)
     assert len(queued) == 2
     # What cannot be built fails alone.
@@ -128,7 +128,7 @@ def test_a_removed_recipe_leaves_the_tables_and_tidy_removes_it(graph):
     assert graph.repro() == {"trainsets", "contamination", *AFTER_RUNS}
     assert "enenen" not in json.loads(graph.read("metrics/summary.json"))["test"]
     assert not (graph.folder / "metrics/models/enenen.json").exists()
-    graph.run(sys.executable, "-m", "stages.tidy")
+    graph.run(sys.executable, "-m", "tools.tidy")
     assert not (graph.folder / "data/runs/enenen").exists()
     assert not (graph.folder / "models/trained/enenen").exists()
     assert not any("enenen" in stage for stage in yaml12.load(graph.folder / "dvc.lock")["stages"])

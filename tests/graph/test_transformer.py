@@ -5,7 +5,7 @@ import json
 from sentence_transformers import SentenceTransformer
 
 from stages.shared import encoder
-from tests.checkpoints import save_transformer
+from tests.fakes.checkpoints import save_transformer
 
 PROMPTS = {"query": "query: ", "passage": "passage: "}
 

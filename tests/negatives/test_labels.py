@@ -7,7 +7,9 @@ from scipy import stats
 
 from stages.negatives import labels
 from stages.negatives.answers import Answers
-from stages.shared import params, tables
+from stages.schemas.similarity import SIMILARITY
+from stages.schemas.texts import PASSAGES, QRELS, QUERIES
+from stages.settings.negatives import LabelWeights, Negatives
 from stages.shared.collection import Collection
 from stages.shared.errors import UserError
 
@@ -24,21 +26,21 @@ LIKENESS = np.array(
 
 
 def stored(**measures):
-    """tables.SIMILARITY of the labels NAMES."""
+    """SIMILARITY of the labels NAMES."""
     rows = [
         (kind, name, row)
         for kind, matrix in sorted(measures.items())
         for name, row in zip(NAMES, np.asarray(matrix).tolist(), strict=True)
     ]
-    return pl.DataFrame(rows, schema=tables.SIMILARITY, orient="row")
+    return pl.DataFrame(rows, schema=SIMILARITY, orient="row")
 
 
 def matrix(table=None, names=NAMES, seed=1, **settings):
-    return labels.matrix(names, params.LabelWeights(**settings), stored() if table is None else table, seed)
+    return labels.matrix(names, LabelWeights(**settings), stored() if table is None else table, seed)
 
 
 def strategy(**settings):
-    return params.Negatives(**{"k": 2, "pick": "weighted", "labels": {"similarity": {"path": 1.0}}} | settings)
+    return Negatives(**{"k": 2, "pick": "weighted", "labels": {"similarity": {"path": 1.0}}} | settings)
 
 
 def off_diagonal(values):
@@ -111,20 +113,20 @@ def test_noise_shuffles_the_values_and_mixes_them_in():
     part = matrix(table, similarity={"given": 1.0}, noise=0.25)
     assert np.allclose(part, 0.75 * given + 0.25 * whole)
     assert not np.array_equal(matrix(table, similarity={"given": 1.0}, noise=1.0, seed=2), whole)
-    # Of a likeness that is not symmetric too, every value stays, and pairs stay pairs.
+    # Of a similarity that is not symmetric too, every value stays, and pairs stay pairs.
     lopsided = np.arange(25.0).reshape(5, 5)
     shuffled = labels.noised(lopsided, NAMES, 1.0, 1)
     pairs = {tuple(sorted((lopsided[i, j], lopsided[j, i]))) for i in range(5) for j in range(i)}
     assert {tuple(sorted((shuffled[i, j], shuffled[j, i]))) for i in range(5) for j in range(i)} == pairs
 
 
-def test_noise_says_nothing_of_the_likeness():
+def test_noise_says_nothing_of_the_similarity():
     names = [f"l{i:03}" for i in range(200)]
     random = np.random.default_rng(1).random((200, 200))
-    likeness = random + random.T
-    shuffled = labels.noised(likeness, names, 1.0, 1)
+    similarity = random + random.T
+    shuffled = labels.noised(similarity, names, 1.0, 1)
     upper = np.triu_indices(200, 1)
-    assert abs(stats.spearmanr(likeness[upper], shuffled[upper]).statistic) < 0.03
+    assert abs(stats.spearmanr(similarity[upper], shuffled[upper]).statistic) < 0.03
 
 
 def test_weights_are_raised_and_floored_and_no_label_is_its_own():
@@ -148,7 +150,7 @@ PASSAGES = [(f"p{i:02}", NAMES[i % 5]) for i in range(12)] + [("x", "")]
 def answers(queries):
     rows = [("passage", *row) for row in PASSAGES if row[1]] + [("query", *row) for row in queries]
     labelled = pl.DataFrame(rows, schema={"kind": pl.String, "id": pl.String, "label": pl.String}, orient="row")
-    nothing = [pl.DataFrame(schema=schema) for schema in (tables.PASSAGES, tables.QUERIES, tables.JUDGEMENTS)]
+    nothing = [pl.DataFrame(schema=schema) for schema in (PASSAGES, QUERIES, QRELS)]
     unjudged = pl.DataFrame(schema={"query": pl.String, "passage": pl.String})
     return Answers(Collection(*nothing, unjudged, labelled), pl.Series("passage", [name for name, _ in PASSAGES]))
 
@@ -190,7 +192,7 @@ def test_no_pick_has_the_query_s_label_or_a_label_that_is_not_like_it():
     assert set(found.ravel()) == {*NAMES} - {"loan/home/late"}
 
 
-def test_top_takes_the_most_alike():
+def test_top_takes_the_most_similar():
     queries = [(f"q{i}", "loan/home/new") for i in range(50)]
     names, found = pick(queries, strategy(k=3, pick="top"))
     assert (found == ["loan/home/late", "loan/home/late", "cash"]).all()
@@ -207,7 +209,7 @@ def test_more_than_there_are_is_told():
         with pytest.raises(UserError) as told:
             pick(queries, strategy(k=5, pick=way), name="hard")
         assert str(told.value) == (
-            "negatives.hard wants 5 passages of labels like 'loan/home/late', but only 4 have a likeness above 0: "
+            "negatives.hard wants 5 passages of labels like 'loan/home/late', but only 4 have a similarity above 0: "
             "lower k or raise floor"
         )
     assert pick(queries, strategy(k=5, floor=0.1))[0].shape == (2, 5)

@@ -8,6 +8,10 @@ import polars as pl
 import pytest
 from scipy import stats
 
+from stages.schemas.candidates import CANDIDATE_POOL, CANDIDATES
+from stages.schemas.negatives import NEGATIVES
+from stages.schemas.similarity import SIMILARITY
+from stages.schemas.texts import QRELS, QUERIES
 from stages.shared import tables
 from stages.shared.errors import UserError
 
@@ -50,18 +54,18 @@ def knowledge_base(workspace, strategies, languages=("hi-Latn",), ranked=()):
         labels=[(name, "") for name in NAMES],
     )
     workspace.tables("synthetic")
-    tables.write(pl.DataFrame({"passage": POOL}), "data/candidates/pool.parquet", tables.POOL)
+    tables.write(pl.DataFrame({"passage": POOL}), "data/candidates/pool.parquet", CANDIDATE_POOL)
     similarity = pl.DataFrame(
-        [("centroids", name, np.eye(5)[i].tolist()) for i, name in enumerate(NAMES)], tables.SIMILARITY, orient="row"
+        [("centroids", name, np.eye(5)[i].tolist()) for i, name in enumerate(NAMES)], SIMILARITY, orient="row"
     )
-    tables.write(similarity, "data/candidates/similarity.parquet", tables.SIMILARITY)
-    table = pl.DataFrame(list(ranked), schema=tables.CANDIDATES, orient="row")
-    tables.write(table, "data/candidates/ranked.parquet", tables.CANDIDATES)
+    tables.write(similarity, "data/candidates/similarity.parquet", SIMILARITY)
+    table = pl.DataFrame(list(ranked), schema=CANDIDATES, orient="row")
+    tables.write(table, "data/candidates/ranked.parquet", CANDIDATES)
     return workspace
 
 
 def kept(name):
-    table = tables.read(f"data/negatives/{name}.parquet", tables.NEGATIVES)
+    table = tables.read(f"data/negatives/{name}.parquet", NEGATIVES)
     return {(q, f"{ql}-{cl}"): found for q, ql, cl, found in table.iter_rows()}
 
 
@@ -87,7 +91,7 @@ def test_choices_are_shared_by_the_query_s_languages(workspace):
     assert report("random") == {"en-en": {"queries": 2}, "hi-Latn-en": {"queries": 20}}
 
 
-def test_likeness_is_reported_beside_that_at_random(workspace):
+def test_similarity_is_reported_beside_that_at_random(workspace):
     top = {"k": 6, "pick": "top", "labels": PATH}
     knowledge_base(workspace, {"hardest": top, "hard": {**top, "pick": "weighted"}}).run("negatives")
     for query, label in QUERIES.items():
@@ -96,12 +100,12 @@ def test_likeness_is_reported_beside_that_at_random(workspace):
             assert set(kept("hardest")[query, "hi-Latn-en"]) == siblings
     # Of labels a/x, a/y, b/w, b/z the sibling is 1/3 alike; c is 1/4 alike to all; else 1/5. Each has 6 passages.
     counts = report("hardest")["hi-Latn-en"]
-    assert counts["likeness"] == pytest.approx((4 * (1 / 3) + 1 / 4) / 5, abs=1e-5)
+    assert counts["similarity"] == pytest.approx((4 * (1 / 3) + 1 / 4) / 5, abs=1e-5)
     mean = (4 * (1 / 3 + 1 / 5 + 1 / 5 + 1 / 4) / 4 + 1 / 4) / 5
-    assert counts["likeness_at_random"] == pytest.approx(mean, abs=1e-5)
+    assert counts["similarity_at_random"] == pytest.approx(mean, abs=1e-5)
     assert counts["queries"] == 20
     assert counts["unlabelled"] == 0
-    assert mean < report("hard")["hi-Latn-en"]["likeness"] < counts["likeness"]
+    assert mean < report("hard")["hi-Latn-en"]["similarity"] < counts["similarity"]
 
 
 def test_a_direction_takes_the_queries_that_ask_in_it(workspace):
@@ -118,19 +122,19 @@ def test_a_choice_depends_on_no_other_query(workspace):
     knowledge_base(workspace, {"mixed": MIXED}).run("negatives")
     before = kept("mixed")
     corpus = workspace.path / "data/corpus"
-    queries = tables.read(corpus / "queries.parquet", tables.QUERIES).filter(pl.col("query").is_in(["q07", "q13"]))
-    tables.write(queries.reverse(), corpus / "queries.parquet", tables.QUERIES)
+    queries = tables.read(corpus / "queries.parquet", QUERIES).filter(pl.col("query").is_in(["q07", "q13"]))
+    tables.write(queries.reverse(), corpus / "queries.parquet", QUERIES)
     workspace.run("negatives")
     assert kept("mixed") == {key: found for key, found in before.items() if key[0] in ("q07", "q13")}
 
 
 def test_queries_without_a_label_are_left_out_where_labels_choose(workspace):
     knowledge_base(workspace, {"mixed": MIXED, "random": RANDOM})
-    own = tables.read("data/corpus/queries.parquet", tables.QUERIES)
-    free = pl.DataFrame([("free", "en", "free|en")], tables.QUERIES, orient="row")
-    tables.write(pl.concat([own, free]).sort("query", "lang"), "data/corpus/queries.parquet", tables.QUERIES)
-    judged = pl.DataFrame([("free", "p03", 1), ("q00", "p01", 1)], tables.JUDGEMENTS, orient="row")
-    tables.write(judged, "data/corpus/judgements.parquet", tables.JUDGEMENTS)
+    own = tables.read("data/corpus/queries.parquet", QUERIES)
+    free = pl.DataFrame([("free", "en", "free|en")], QUERIES, orient="row")
+    tables.write(pl.concat([own, free]).sort("query", "lang"), "data/corpus/queries.parquet", QUERIES)
+    judged = pl.DataFrame([("free", "p03", 1), ("q00", "p01", 1)], QRELS, orient="row")
+    tables.write(judged, "data/corpus/qrels.parquet", QRELS)
     workspace.run("negatives")
     assert ("free", "en-en") not in kept("mixed")
     assert report("mixed")["en-en"]["unlabelled"] == 1
@@ -138,8 +142,8 @@ def test_queries_without_a_label_are_left_out_where_labels_choose(workspace):
     assert len(kept("random")["free", "en-en"]) == 3
     # What is judged is no random negative.
     workspace.edit(negatives={"all": {"k": 29, "random": 29}}, recipes__only__negatives="all")
-    own = tables.read("data/corpus/queries.parquet", tables.QUERIES).filter(query="free")
-    tables.write(own, "data/corpus/queries.parquet", tables.QUERIES)
+    own = tables.read("data/corpus/queries.parquet", QUERIES).filter(query="free")
+    tables.write(own, "data/corpus/queries.parquet", QUERIES)
     workspace.run("negatives")
     assert set(kept("all")["free", "en-en"]) == {*POOL} - {"p03"}
 
@@ -192,9 +196,9 @@ def unlabelled(workspace, strategies, count=3_000):
         for q in ("en", "ko")
         for c in ("en", "ko")
     ]
-    tables.write(pl.DataFrame({"passage": POOL}), "data/candidates/pool.parquet", tables.POOL)
-    table = pl.DataFrame(rows, tables.CANDIDATES, orient="row")
-    tables.write(table, "data/candidates/ranked.parquet", tables.CANDIDATES)
+    tables.write(pl.DataFrame({"passage": POOL}), "data/candidates/pool.parquet", CANDIDATE_POOL)
+    table = pl.DataFrame(rows, CANDIDATES, orient="row")
+    tables.write(table, "data/candidates/ranked.parquet", CANDIDATES)
     workspace.edit(
         negatives=strategies,
         recipes={"only": {"compositions": ["enenen"], "negatives": next(iter(strategies))}},

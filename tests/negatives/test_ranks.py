@@ -8,7 +8,11 @@ import pytest
 
 from stages.negatives import ranks
 from stages.negatives.answers import Answers
-from stages.shared import params, tables
+from stages.schemas.candidates import CANDIDATE_POOL, CANDIDATES
+from stages.schemas.negatives import NEGATIVES
+from stages.schemas.texts import PASSAGES, QRELS, QUERIES
+from stages.settings.negatives import Negatives
+from stages.shared import tables
 from stages.shared.collection import Collection
 from stages.shared.errors import UserError
 
@@ -27,8 +31,8 @@ def made(seed, queries=25, depth=20):
         rows.append((f"q{i:02}", "ko", "en", rng.randint(-8, 8) / 8, candidates, scores))
         relevant += [(f"q{i:02}", f"p{n:02}", 1) for n in rng.sample(range(40), rng.randint(1, 3))]
     return (
-        pl.DataFrame(rows, schema=tables.CANDIDATES, orient="row"),
-        pl.DataFrame(relevant, schema=tables.JUDGEMENTS, orient="row"),
+        pl.DataFrame(rows, schema=CANDIDATES, orient="row"),
+        pl.DataFrame(relevant, schema=QRELS, orient="row"),
     )
 
 
@@ -41,7 +45,7 @@ def drawn(seed):
     def maybe(values):
         return rng.choice([None, rng.choice(values)])
 
-    return params.Negatives(
+    return Negatives(
         k=k,
         direction="each",
         rank_min=low,
@@ -60,7 +64,7 @@ NO_LABELS = pl.DataFrame(schema={"kind": pl.String, "id": pl.String, "label": pl
 
 
 def pick(ranked, pool, relevant, judged, strategy, seed, labels=NO_LABELS):
-    passages, queries = pl.DataFrame(schema=tables.PASSAGES), pl.DataFrame(schema=tables.QUERIES)
+    passages, queries = pl.DataFrame(schema=PASSAGES), pl.DataFrame(schema=QUERIES)
     answers = Answers(Collection(passages, queries, relevant, judged, labels), pool)
     return ranks.pick(ranked, answers, judged, strategy, seed)
 
@@ -132,7 +136,7 @@ def test_the_mean_scores_reported_are_those_of_what_is_kept():
     assert counts["positive_score"] == pytest.approx(sum(positives) / len(positives), abs=1e-5)
 
 
-OPEN = params.Negatives(
+OPEN = Negatives(
     k=3,
     direction="each",
     rank_min=1,
@@ -217,7 +221,7 @@ def test_a_written_negative_is_taken_at_any_rank_and_from_outside_the_list():
     outside = next(name for name in POOL if name not in names)
     off = OPEN.model_copy(update={"rank_min": 2, "rank_max": 4})
     strategy = off.model_copy(update={"written": True, "pick": "top"})
-    relevant = pl.DataFrame([("q00", names[0], 1)], schema=tables.JUDGEMENTS, orient="row")
+    relevant = pl.DataFrame([("q00", names[0], 1)], schema=QRELS, orient="row")
     for written, wanted in (
         ([outside], [outside, names[1], names[2]]),  # not in the list at all
         ([names[15]], [names[15], names[1], names[2]]),  # in the list, beyond the window
@@ -255,8 +259,8 @@ def test_a_pool_smaller_than_k_leaves_what_is_written(size):
     pool = POOL[:size]
     strategy = OPEN.model_copy(update={"written": True})
     rows = [(f"q{i}", "ko", "en", 0.5, list(range(size)), [0.5] * size) for i in range(2)]
-    ranked = pl.DataFrame(rows, schema=tables.CANDIDATES, orient="row")
-    relevant = pl.DataFrame([("q0", "p00", 1), ("q1", "p00", 1)], schema=tables.JUDGEMENTS, orient="row")
+    ranked = pl.DataFrame(rows, schema=CANDIDATES, orient="row")
+    relevant = pl.DataFrame([("q0", "p00", 1), ("q1", "p00", 1)], schema=QRELS, orient="row")
     enough = pl.DataFrame([("q1", name) for name in "xyz"], schema=NOTHING.schema, orient="row")
     table, counts = pick(ranked, pool, relevant, enough, strategy, seed=1)
     assert table.select("query", "negatives").rows() == [("q1", ["x", "y", "z"])]
@@ -318,7 +322,7 @@ DIRECTIONS = [(q, c) for q in ("en", "ko") for c in ("en", "ko")]
 
 def kept():
     """What the stage kept, by direction."""
-    table = tables.read("data/negatives/window.parquet", tables.NEGATIVES)
+    table = tables.read("data/negatives/window.parquet", NEGATIVES)
     return [
         dict(table.filter(query_lang=q, corpus_lang=c).select("query", "negatives").iter_rows()) for q, c in DIRECTIONS
     ]
@@ -330,11 +334,11 @@ def run(workspace, direction):
     parts = []
     for seed, (query_lang, corpus_lang) in enumerate(DIRECTIONS):
         parts.append(made(seed)[0].with_columns(query_lang=pl.lit(query_lang), corpus_lang=pl.lit(corpus_lang)))
-    tables.write(POOL.to_frame(), "data/candidates/pool.parquet", tables.POOL)
-    tables.write(pl.concat(parts), "data/candidates/ranked.parquet", tables.CANDIDATES)
+    tables.write(POOL.to_frame(), "data/candidates/pool.parquet", CANDIDATE_POOL)
+    tables.write(pl.concat(parts), "data/candidates/ranked.parquet", CANDIDATES)
     workspace.edit(negatives__window={**OPEN.model_dump(), "direction": direction}).run("negatives")
     report = json.loads((workspace.path / "metrics/negatives.json").read_text())
-    relevant = pl.DataFrame([(f"q{i:02}", f"p{i:02}", 1) for i in range(25)], schema=tables.JUDGEMENTS, orient="row")
+    relevant = pl.DataFrame([(f"q{i:02}", f"p{i:02}", 1) for i in range(25)], schema=QRELS, orient="row")
     return kept(), [choice(part, relevant) for part in parts], report
 
 
@@ -354,7 +358,7 @@ def test_a_fixed_direction_gives_its_passages_to_all(workspace):
 def test_the_stage_reads_written_negatives_and_makes_a_round_trip_in_each_direction(workspace):
     plain, _, report = run(workspace, "each")
     assert not {"written", "round_trip"} & set(report["window"]["ko-en"])
-    workspace.tables("synthetic", judgements=[("q03", "p09", 0), ("q03", "p03", 0), ("q04", "p05", 0)])
+    workspace.tables("synthetic", qrels=[("q03", "p09", 0), ("q03", "p03", 0), ("q04", "p05", 0)])
     workspace.run("negatives")
     assert kept() == plain  # both off: what is judged changes nothing
     workspace.edit(negatives__window__written=True).run("negatives")
@@ -364,7 +368,7 @@ def test_the_stage_reads_written_negatives_and_makes_a_round_trip_in_each_direct
             q: n for q, n in before.items() if q not in ("q03", "q04")
         }
     workspace.edit(negatives__window__written=False, negatives__window__round_trip=5).run("negatives")
-    ranked = tables.read("data/candidates/ranked.parquet", tables.CANDIDATES)
+    ranked = tables.read("data/candidates/ranked.parquet", CANDIDATES)
     report = json.loads((workspace.path / "metrics/negatives.json").read_text())["window"]
     dropped = {}
     for (q, c), found, before in zip(DIRECTIONS, kept(), plain, strict=True):

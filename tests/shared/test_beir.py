@@ -102,7 +102,7 @@ def test_a_bad_file_is_named_with_its_line(tmp_path, name, content, message):
         beir.read(at, ["en", "ko"])
 
 
-def test_a_folder_without_the_languages_or_the_judgements(tmp_path):
+def test_a_folder_without_the_languages_or_the_qrels(tmp_path):
     at = folder(tmp_path, TEXTS)
     with pytest.raises(UserError, match=r"none of corpus\.de\.jsonl"):
         beir.read(at, ["de"])

@@ -2,6 +2,10 @@
 
 import polars as pl
 
+from stages.schemas.benchmarks import BENCHMARK_QRELS
+from stages.schemas.negatives import NEGATIVES
+from stages.schemas.trainsets import TRAINING_ROWS, TRAINING_TEXTS
+from stages.schemas.triples import TRIPLES
 from stages.shared import collection, tables
 
 
@@ -25,7 +29,7 @@ def test_passages_and_queries_that_were_written_join_the_corpus(workspace):
     assert found.queries.select("query", "lang", "split").rows() == [
         (name, lang, split) for name, split in [("qa", "train"), ("qb", "test"), ("qc", "dev")] for lang in ("en", "ko")
     ]
-    assert found.judgements.rows() == [("qa", "a", 1), ("qb", "b", 1), ("qc", "c", 2)]
+    assert found.qrels.rows() == [("qa", "a", 1), ("qb", "b", 1), ("qc", "c", 2)]
     assert found.negatives.is_empty()
 
 
@@ -37,18 +41,18 @@ def test_translations_that_were_written_complete_the_corpus(workspace):
     ]
 
 
-def test_a_passage_that_lacks_a_language_is_left_out_with_its_queries_and_judgements(workspace):
+def test_a_passage_that_lacks_a_language_is_left_out_with_its_queries_and_qrels(workspace):
     workspace.tables(
         "corpus",
         [row for name in ("a", "b") for row in passages(name, langs=["en"])],
         asked("qa", ["en"]) + asked("qb", ["en"]) + asked("qab", ["en"]),
         [("qa", "a", 1), ("qb", "b", 1), ("qab", "a", 1), ("qab", "b", 1)],
     )
-    workspace.tables("synthetic", passages("a", langs=["ko"]), judgements=[("qa", "b", 0)])
+    workspace.tables("synthetic", passages("a", langs=["ko"]), qrels=[("qa", "b", 0)])
     found = collection.read(["en", "ko"])
     assert found.passages["passage"].unique().to_list() == ["a"]
     assert found.queries["query"].to_list() == ["qa", "qab"]
-    assert found.judgements.rows() == [("qa", "a", 1), ("qab", "a", 1)]
+    assert found.qrels.rows() == [("qa", "a", 1), ("qab", "a", 1)]
     assert found.negatives.is_empty()
 
 
@@ -61,7 +65,7 @@ def test_relevance_0_is_no_answer_but_a_negative(workspace):
     )
     workspace.tables("synthetic")
     found = collection.read(["en", "ko"])
-    assert found.judgements.rows() == [("qa", "a", 1)]
+    assert found.qrels.rows() == [("qa", "a", 1)]
     assert found.negatives.rows() == [("nobody", "c"), ("qa", "b"), ("qa", "c")]
     # Nothing answers the one; and the other's split is that of its answer alone.
     assert found.queries.select("query", "split").unique().rows() == [("qa", "train")]
@@ -77,7 +81,7 @@ def test_a_query_in_a_language_that_is_not_asked_for_is_left_out(workspace):
 
 def test_what_is_synthetic_was_thought_of_by_a_model_and_not_translated_by_one(workspace):
     workspace.corpus([("a", "train")], [("qa", "a")])
-    workspace.tables("synthetic", queries=asked("qa", ["hi-Latn"]) + asked("a#q1"), judgements=[("a#q1", "a", 1)])
+    workspace.tables("synthetic", queries=asked("qa", ["hi-Latn"]) + asked("a#q1"), qrels=[("a#q1", "a", 1)])
     found = collection.read(["en", "ko", "hi-Latn"]).queries
     assert found.filter(synthetic=False).select("query", "lang").rows() == [
         ("qa", "en"),
@@ -125,7 +129,7 @@ def test_queries_of_a_knowledge_base_have_splits_of_their_own(workspace):
         ("q6", "hi-Latn", "dev", True),
     ]
     # All passages of a label answer its queries, which no judgement says.
-    assert found.judgements.is_empty()
+    assert found.qrels.is_empty()
     assert found.negatives.is_empty()
     assert set(collection.read(["ko"]).queries["query"]) == {"q3"}
 
@@ -170,14 +174,14 @@ def test_later_stages_take_no_passage_judged_0_for_an_answer(workspace):
     )
     workspace.tables("synthetic")
     mined = [("q", q, c, ["b", "d"]) for q in ("en", "ko") for c in ("en", "ko")]
-    table = pl.DataFrame(mined, schema=tables.NEGATIVES, orient="row")
-    tables.write(table, "data/negatives/window.parquet", tables.NEGATIVES)
+    table = pl.DataFrame(mined, schema=NEGATIVES, orient="row")
+    tables.write(table, "data/negatives/window.parquet", NEGATIVES)
     for stage in (["triples"], ["trainsets"], ["benchmarks", "test"]):
         workspace.run(*stage)
     for file in (workspace.path / "data/triples/window").iterdir():
-        assert tables.read(file, tables.TRIPLES).rows() == [("q", "a", ["b", "d"])], file
-    texts = tables.read("data/trainsets/koenen/texts.parquet", tables.TEXTS)["text"]
-    rows = tables.read("data/trainsets/koenen/rows.parquet", tables.TRAINING_ROWS)
+        assert tables.read(file, TRIPLES).rows() == [("q", "a", ["b", "d"])], file
+    texts = tables.read("data/trainsets/koenen/texts.parquet", TRAINING_TEXTS)["text"]
+    rows = tables.read("data/trainsets/koenen/rows.parquet", TRAINING_ROWS)
     assert [texts[n] for n in rows["positive"]] == ["a|en"]
-    qrels = tables.read("data/benchmarks/test/qrels.parquet", tables.QRELS)
+    qrels = tables.read("data/benchmarks/test/qrels.parquet", BENCHMARK_QRELS)
     assert qrels.rows() == [("qc", "c", "en", 1), ("qc", "c", "ko", 1)]

@@ -2,17 +2,10 @@
 
 import pytest
 
+from stages.shared.compositions import Composition, composition, compositions
 from stages.shared.errors import UserError
-from stages.shared.languages import (
-    Composition,
-    Task,
-    composition,
-    compositions,
-    is_language,
-    language_name,
-    task_groups,
-    tasks,
-)
+from stages.shared.languages import is_language, language_name
+from stages.shared.tasks import Task, task_groups, tasks
 
 
 def test_two_languages_form_eight_compositions_in_order():

@@ -6,7 +6,7 @@ import pytest
 
 from stages.shared import presets
 from stages.shared.presets import PRESETS, WEB_SEARCH
-from tests.checkpoints import PUBLISHED
+from tests.fakes.checkpoints import PUBLISHED
 
 E5 = [f"intfloat/multilingual-e5-{size}" for size in ("small", "base", "large")]
 QWEN3 = [f"Qwen/Qwen3-Embedding-{size}" for size in ("0.6B", "4B", "8B")]

@@ -10,10 +10,11 @@ import torch
 from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
 
-from stages.shared import params, pretrained
+from stages.settings.encoders import PretrainedEncoder
+from stages.shared import pretrained
 from stages.shared.errors import UserError
 from stages.shared.presets import PRESETS
-from tests.checkpoints import (
+from tests.fakes.checkpoints import (
     POSITIONS,
     PUBLISHED,
     WEB_SEARCH,
@@ -40,7 +41,7 @@ def published(tmp_path_factory):
 def settings(name, **changes):
     nothing = dict.fromkeys(("revision", "preset", "pooling", "prompts", "max_length", "padding", "attention"))
     given = {"dtype": "float32", "trust_remote_code": False, **nothing, **changes}
-    return params.Encoder.model_validate({"name": str(name), **given})
+    return PretrainedEncoder.model_validate({"name": str(name), **given})
 
 
 def load(name, key="base", **changes):

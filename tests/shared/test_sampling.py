@@ -125,15 +125,15 @@ def test_rounding_draws_nothing_twice():
         assert {len(set(row)) for row in drawn.tolist()} == {6}
 
 
-def test_the_most_alike_come_first_and_equals_are_drawn():
-    likeness = np.array([[9.0, 0.2, -0.5, 0.2], [0.0, 0.0, 0.0, -np.inf], [0.0] * 4, [0.0] * 4])
+def test_the_most_similar_come_first_and_equals_are_drawn():
+    similarity = np.array([[9.0, 0.2, -0.5, 0.2], [0.0, 0.0, 0.0, -np.inf], [0.0] * 4, [0.0] * 4])
     entries = np.array([1, 3, 2, 1, 2, -1, 0])
-    likeness[0, 0] = -np.inf
-    drawn = sampling.most_alike(names(12_000), np.zeros(12_000, int), entries, likeness, 4, 1)
+    similarity[0, 0] = -np.inf
+    drawn = sampling.most_similar(names(12_000), np.zeros(12_000, int), entries, similarity, 4, 1)
     chances = {(*first, last): 1 / 12 for first in itertools.permutations([0, 1, 3]) for last in (2, 4)}
     assert fits(drawn, chances) > 0.001
     with pytest.raises(sampling.Short) as short:
-        sampling.most_alike(["q"], np.array([0]), entries, likeness, 6, 1)
+        sampling.most_similar(["q"], np.array([0]), entries, similarity, 6, 1)
     assert (short.value.row, short.value.left) == (0, 5)
 
 
@@ -208,7 +208,7 @@ def ways(queries, labels, seed):
     return np.column_stack(
         [
             sampling.by_label(queries, labels, ENTRIES, WEIGHTS, 3, seed),
-            sampling.most_alike(queries, labels, ENTRIES, WEIGHTS, 3, seed),
+            sampling.most_similar(queries, labels, ENTRIES, WEIGHTS, 3, seed),
             sampling.outside(queries, labels, ENTRIES, excluded, 3, seed),
             own,
         ]

@@ -5,9 +5,11 @@ from collections import Counter
 import numpy as np
 import polars as pl
 
-from stages.shared import params, split
+from stages.schemas.texts import SPLITS
+from stages.settings.corpus import Split
+from stages.shared import split
 
-SHARES = params.Split(train=0.6, dev=0.15, test=0.25)
+SHARES = Split(train=0.6, dev=0.15, test=0.25)
 
 
 def strata(count, size, languages=("en", "ko")):
@@ -48,7 +50,7 @@ def test_a_passage_has_one_split_in_all_languages():
 
 
 def test_a_split_may_be_empty():
-    assert sizes(split.assign(strata(3, 5), params.Split(train=1, dev=0, test=0), 1)) == {"train": 15}
+    assert sizes(split.assign(strata(3, 5), Split(train=1, dev=0, test=0), 1)) == {"train": 15}
 
 
 def test_a_stratum_that_comes_last_changes_none_before_it():
@@ -72,7 +74,7 @@ def draw(sizes, shares, strata=None, seed=1):
 
 def drawn(sizes, shares, **more):
     splits = split.named(draw(sizes, shares, **more)).to_list()
-    return {name: sum(size for size, part in zip(sizes, splits, strict=True) if part == name) for name in params.SPLITS}
+    return {name: sum(size for size, part in zip(sizes, splits, strict=True) if part == name) for name in SPLITS}
 
 
 def test_families_are_counted_by_their_passages():
@@ -91,5 +93,5 @@ def test_a_family_too_large_for_a_split_is_passed_over():
 
 def test_families_stand_in_the_order_of_their_numbers():
     orders = np.array([4, 2, 9, 1], np.uint64)
-    splits = split.draw(np.zeros(4, int), orders, np.ones(4, int), params.Split(train=0.5, dev=0.25, test=0.25))
+    splits = split.draw(np.zeros(4, int), orders, np.ones(4, int), Split(train=0.5, dev=0.25, test=0.25))
     assert split.named(splits).to_list() == ["train", "dev", "train", "test"]

@@ -7,16 +7,18 @@ import sys
 import polars as pl
 import pytest
 
+from stages.schemas.texts import QUERIES
 from stages.shared import tables
 from stages.shared.errors import UserError
+from stages.shared.passages import passage_text
 from tests.conftest import ROOT
 
-ROWS = pl.DataFrame([("q1", "en", "who"), ("q1", "ko", "누가")], schema=tables.QUERIES, orient="row")
+ROWS = pl.DataFrame([("q1", "en", "who"), ("q1", "ko", "누가")], schema=QUERIES, orient="row")
 
 
 def test_what_was_written_is_read(tmp_path):
-    tables.write(ROWS, tmp_path / "new" / "q.parquet", tables.QUERIES)
-    assert tables.read(tmp_path / "new" / "q.parquet", tables.QUERIES).equals(ROWS)
+    tables.write(ROWS, tmp_path / "new" / "q.parquet", QUERIES)
+    assert tables.read(tmp_path / "new" / "q.parquet", QUERIES).equals(ROWS)
 
 
 @pytest.mark.parametrize(
@@ -30,30 +32,30 @@ def test_what_was_written_is_read(tmp_path):
 )
 def test_another_schema_is_refused_on_both_ways(tmp_path, table):
     with pytest.raises(UserError, match="are wanted"):
-        tables.write(table, tmp_path / "q.parquet", tables.QUERIES)
+        tables.write(table, tmp_path / "q.parquet", QUERIES)
     assert not list(tmp_path.iterdir())
     table.write_parquet(tmp_path / "q.parquet")
     with pytest.raises(UserError, match="are wanted"):
-        tables.read(tmp_path / "q.parquet", tables.QUERIES)
+        tables.read(tmp_path / "q.parquet", QUERIES)
 
 
 def test_nulls_are_refused_by_column(tmp_path):
     with_hole = ROWS.with_columns(text=pl.Series([None, "x"]))
     with pytest.raises(UserError, match="column 'text'"):
-        tables.write(with_hole, tmp_path / "q.parquet", tables.QUERIES)
+        tables.write(with_hole, tmp_path / "q.parquet", QUERIES)
     with_hole.write_parquet(tmp_path / "q.parquet")
     with pytest.raises(UserError, match="column 'text'"):
-        tables.read(tmp_path / "q.parquet", tables.QUERIES)
+        tables.read(tmp_path / "q.parquet", QUERIES)
 
 
 def test_a_missing_table_says_how_to_make_it(tmp_path):
     with pytest.raises(UserError, match="is missing: run `dvc repro`"):
-        tables.read(tmp_path / "q.parquet", tables.QUERIES)
+        tables.read(tmp_path / "q.parquet", QUERIES)
 
 
 def test_a_failed_write_leaves_the_old_file_alone(tmp_path):
     file = tmp_path / "q.parquet"
-    tables.write(ROWS, file, tables.QUERIES)
+    tables.write(ROWS, file, QUERIES)
     before = file.read_bytes()
     with pytest.raises(RuntimeError), tables.replacing(file) as draft:
         draft.write_bytes(b"half")
@@ -65,11 +67,11 @@ def test_a_failed_write_leaves_the_old_file_alone(tmp_path):
 def test_a_failed_folder_leaves_the_old_folder_alone(tmp_path):
     folder = tmp_path / "out"
     with tables.replacing(folder) as draft:
-        tables.write(ROWS, draft / "a.parquet", tables.QUERIES)
-        tables.write(ROWS, draft / "b.parquet", tables.QUERIES)
+        tables.write(ROWS, draft / "a.parquet", QUERIES)
+        tables.write(ROWS, draft / "b.parquet", QUERIES)
     with pytest.raises(UserError), tables.replacing(folder) as draft:
-        tables.write(ROWS, draft / "a.parquet", tables.QUERIES)
-        tables.write(ROWS.drop("lang"), draft / "b.parquet", tables.QUERIES)
+        tables.write(ROWS, draft / "a.parquet", QUERIES)
+        tables.write(ROWS.drop("lang"), draft / "b.parquet", QUERIES)
     assert [f.name for f in tmp_path.iterdir()] == ["out"]
     assert sorted(f.name for f in folder.iterdir()) == ["a.parquet", "b.parquet"]
 
@@ -78,15 +80,15 @@ def test_a_folder_is_replaced_whole(tmp_path):
     folder = tmp_path / "out"
     for name in ("old", "new"):
         with tables.replacing(folder) as draft:
-            tables.write(ROWS, draft / f"{name}.parquet", tables.QUERIES)
+            tables.write(ROWS, draft / f"{name}.parquet", QUERIES)
     assert [f.name for f in folder.iterdir()] == ["new.parquet"]
 
 
 def test_equal_content_is_equal_bytes_in_any_process(tmp_path):
-    tables.write(ROWS, tmp_path / "here.parquet", tables.QUERIES)
+    tables.write(ROWS, tmp_path / "here.parquet", QUERIES)
     code = (
         "import sys, polars as pl; from stages.shared import tables;"
-        "tables.write(tables.read(sys.argv[1], tables.QUERIES), sys.argv[2], tables.QUERIES)"
+        "tables.write(tables.read(sys.argv[1], QUERIES), sys.argv[2], QUERIES)"
     )
     files = [str(tmp_path / name) for name in ("here.parquet", "there.parquet")]
     subprocess.run([sys.executable, "-c", code, *files], cwd=ROOT, check=True)
@@ -111,4 +113,4 @@ def test_json_refuses_what_is_no_number(tmp_path):
 
 def test_a_passage_is_read_with_its_title():
     rows = pl.DataFrame({"title": ["T", ""], "text": ["x", "y"]})
-    assert rows.select(tables.passage_text())["text"].to_list() == ["T x", "y"]
+    assert rows.select(passage_text())["text"].to_list() == ["T x", "y"]

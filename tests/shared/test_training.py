@@ -13,9 +13,9 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 from torch.nn import functional as F
 
+from stages.settings.train import Lora
 from stages.shared.errors import UserError
-from stages.shared.params import Lora
-from tests.checkpoints import WORDS, save_sentence_transformer, static_model
+from tests.fakes.checkpoints import WORDS, save_sentence_transformer, static_model
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from stages.shared import encoder, vectors
-from tests.checkpoints import WORDS, save_sentence_transformer, static_model
+from tests.fakes.checkpoints import WORDS, save_sentence_transformer, static_model
 
 TEXTS = [f"text {i}" for i in range(250)]
 

@@ -8,8 +8,8 @@ import polars as pl
 
 from stages.corpus.batches import Batch, schema
 from stages.corpus.readers.rows import ROWS
+from stages.settings.corpus import Source
 from stages.shared import beir
-from stages.shared.params import Source
 
 
 def read_beir(source: Source, languages: list[str]) -> Iterator[Batch]:
@@ -26,8 +26,8 @@ def read_beir(source: Source, languages: list[str]) -> Iterator[Batch]:
 
 
 def judged(source: Source, languages: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Queries (tables.QUERIES) and judgements (tables.JUDGEMENTS) of the folder: what is relevant in one language is
+    """Queries (QUERIES) and qrels (QRELS) of the folder: what is relevant in one language is
     so in all of them."""
     _, asked, qrels = beir.read(source.path, languages)
-    judgements = qrels.group_by("query", "passage").agg(pl.col("relevance").max())
-    return asked.sort("query", "lang"), judgements.sort("query", "passage")
+    qrels = qrels.group_by("query", "passage").agg(pl.col("relevance").max())
+    return asked.sort("query", "lang"), qrels.sort("query", "passage")

@@ -17,9 +17,9 @@ from translate.storage import poparser, pypo
 from stages.corpus.batches import Batch
 from stages.corpus.readers import markup, paths
 from stages.corpus.readers.rows import batched
+from stages.settings.corpus import Source
 from stages.shared import codes, files
 from stages.shared.errors import UserError
-from stages.shared.params import Source
 
 UNTRANSLATED = "fuzzy or untranslated units"
 OBSOLETE = "obsolete units"

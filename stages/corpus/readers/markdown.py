@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markdown_it.tree import SyntaxTreeNode
 
-from stages.shared import yaml12
+from stages.settings import yaml12
 
 
 class Block(NamedTuple):

@@ -12,9 +12,9 @@ from lxml import etree
 from stages.corpus.batches import Batch
 from stages.corpus.readers import markup, paths
 from stages.corpus.readers.rows import batched
+from stages.settings.corpus import Source
 from stages.shared import codes, files
 from stages.shared.errors import UserError
-from stages.shared.params import Source
 
 
 def read_tmx(source: Source, languages: list[str]) -> Iterator[Batch]:

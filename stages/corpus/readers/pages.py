@@ -14,9 +14,9 @@ from stages.corpus.batches import Batch
 from stages.corpus.readers import markdown, paths
 from stages.corpus.readers.markdown import Section
 from stages.corpus.readers.rows import batched
+from stages.settings.corpus import Source
 from stages.shared import files
 from stages.shared.duplicates import UNSPACED
-from stages.shared.params import Source
 
 log = logging.getLogger("corpus")
 

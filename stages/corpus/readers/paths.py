@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from stages.settings.corpus import Source
 from stages.shared import codes, files
 from stages.shared.errors import UserError
-from stages.shared.params import Source
 
 
 class Found(NamedTuple):

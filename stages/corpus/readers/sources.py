@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from stages.corpus.batches import Batch
 from stages.corpus.readers import beir, localised, memories, pages, tabular
-from stages.shared.params import Source
+from stages.settings.corpus import Source
 
 
 def batches(source: Source, languages: list[str], dropped: Counter[str]) -> Iterator[Batch]:

@@ -15,9 +15,9 @@ import polars as pl
 from stages.corpus.batches import Batch, schema
 from stages.corpus.readers import paths
 from stages.corpus.readers.rows import CHARS, ROWS, batched
+from stages.settings.corpus import HubSet, Source
 from stages.shared import codes, files, jsonl
 from stages.shared.errors import UserError
-from stages.shared.params import HubSet, Source
 
 # The way to a value: (translation, en) for the column translation.en.
 Way = tuple[str, ...]
@@ -190,7 +190,7 @@ def _schema_ways(fields: Any, before: Way = ()) -> Iterator[Way]:
 def _chosen(source: Source, languages: list[str], present: Iterable[Way], place: str) -> dict[str, Way]:
     """Where each column of a batch that `source.columns` names is found; raises `UserError` if it is not."""
     columns = source.columns
-    assert columns is not None  # params.Source has checked it
+    assert columns is not None  # Source has checked it
     if len(languages) > 1 and "{lang}" not in columns.text:
         raise UserError(
             f"corpus.columns.text is {columns.text!r} in each of {', '.join(languages)}: write {{lang}} where the "

@@ -1,0 +1,14 @@
+"""What no single key of `params.yaml` shows: names that nothing makes, and settings that do not go together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stages.check import collection, knowledge_base, measuring, models, negatives
+from stages.check.groups import Params
+
+
+def contradictions(params: Params) -> Iterator[str]:
+    """One sentence each, with its mend."""
+    for part in (collection, knowledge_base, negatives, models, measuring):
+        yield from part.contradictions(params)

@@ -1,0 +1,54 @@
+"""All groups of `params.yaml`."""
+
+from __future__ import annotations
+
+from stages.settings.base import Base
+from stages.settings.benchmarks import Benchmarks
+from stages.settings.candidates import Candidates
+from stages.settings.compare import Compare
+from stages.settings.contamination import Contamination
+from stages.settings.corpus import Corpus
+from stages.settings.fetch import Fetch
+from stages.settings.indexes import Index
+from stages.settings.labels import Labels
+from stages.settings.languages import Languages
+from stages.settings.llm import Llm
+from stages.settings.merges import Merge
+from stages.settings.negatives import Strategies
+from stages.settings.recipes import Recipes
+from stages.settings.report import Report
+from stages.settings.retrieve import Retrieve
+from stages.settings.score import Score
+from stages.settings.seed import Seed
+from stages.settings.synthesize import Synthesize
+from stages.settings.teacher import Teacher
+from stages.settings.train import Train
+from stages.settings.triples import Triples
+from stages.settings.types import Group, Name
+
+
+class Params(Group):
+    """In the order of the file."""
+
+    seed: Seed
+    languages: Languages
+    fetch: dict[Name, Fetch]
+    corpus: Corpus
+    llm: Llm
+    synthesize: Synthesize
+    base: Base
+    teacher: Teacher
+    candidates: Candidates
+    negatives: Strategies
+    triples: Triples
+    recipes: Recipes
+    train: Train
+    merges: dict[Name, Merge]
+    benchmarks: Benchmarks
+    contamination: Contamination
+    retrieve: Retrieve
+    score: Score
+    labels: Labels
+    compare: Compare
+    report: Report
+    indexes: dict[Name, Index]

@@ -1,0 +1,31 @@
+"""Contradictions of benchmarks, metrics and what models are chosen by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stages.check.groups import Params
+
+# What metrics/summary.json has beside the benchmarks.
+SUMMARY = ("metric", "selected_on", "best_recipe", "chosen_model", "contamination")
+
+
+def contradictions(params: Params) -> Iterator[str]:
+    chosen = params.compare.select_on
+    if chosen not in params.benchmarks:
+        yield f"compare.select_on is {chosen!r}: name one of the benchmarks ({', '.join(params.benchmarks)})"
+    elif params.benchmarks[chosen].split == "test":
+        yield f"compare.select_on is {chosen!r}, a test split: choose models on a dev split"
+    for name, benchmark in params.benchmarks.items():
+        if name in SUMMARY:
+            yield f"benchmarks.{name} has the name of a key of metrics/summary.json: rename it"
+        if benchmark.metric and benchmark.metric not in params.score.metrics:
+            yield f"benchmarks.{name}.metric is {benchmark.metric!r}: name one of score.metrics, or add it there"
+    if params.compare.metric not in params.score.metrics:
+        yield f"compare.metric is {params.compare.metric!r}: name one of score.metrics, or add it there"
+    deepest = max(int(m.split("@")[1]) for m in params.score.metrics)
+    if deepest > params.retrieve.depth:
+        yield (
+            f"score.metrics looks at rank {deepest}, but retrieve.depth is {params.retrieve.depth}: "
+            f"raise retrieve.depth to {deepest}"
+        )

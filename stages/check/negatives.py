@@ -1,0 +1,32 @@
+"""Contradictions of strategies of negatives, and of the encoder that ranks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stages.check.groups import Params
+
+
+def contradictions(params: Params) -> Iterator[str]:
+    languages = params.languages
+    for name, strategy in params.negatives.items():
+        pairs = [f"{q}-{c}" for q in languages for c in languages]
+        if strategy.direction not in ("each", *pairs):
+            yield (
+                f"negatives.{name}.direction is {strategy.direction!r}: "
+                f"write each, or a query and a corpus language ({', '.join(pairs)})"
+            )
+        if strategy.labels and not params.corpus.labelled:
+            yield f"negatives.{name}.labels needs labels, which only corpus.source labelled has: write null"
+        if (strategy.rank_max or 0) > params.candidates.depth:
+            yield (
+                f"negatives.{name}.rank_max is {strategy.rank_max}, but candidates.depth ranks only "
+                f"{params.candidates.depth}: raise candidates.depth or lower rank_max"
+            )
+        if (strategy.round_trip or 0) > params.candidates.depth:
+            yield (
+                f"negatives.{name}.round_trip is {strategy.round_trip}, but candidates.depth ranks only "
+                f"{params.candidates.depth}: raise candidates.depth or lower round_trip"
+            )
+    if params.teacher.name == "static":
+        yield "teacher.name is 'static', which only base.name may be: write base for the study's own base"

@@ -1,0 +1,36 @@
+"""Keys and values of `params.yaml` that have new names: an old one gets a sentence that says the new."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from stages.shared.errors import UserError
+
+KEYS = {"base.normalize": "base.query_normalizer"}
+VALUES = {("corpus.queries", "held-out-lead"): "inverse-cloze"}
+
+
+def refuse_old(found: Any, path: Path) -> None:
+    """Raise `UserError`, a sentence for each old name in `found`, which is what `path` holds."""
+    if sentences := list(_renamed(found)):
+        raise UserError("\n".join(f"{path}: {sentence}" for sentence in sentences))
+
+
+def _renamed(found: Any) -> Iterator[str]:
+    for old, new in KEYS.items():
+        group, key = _group(found, old)
+        if key in group:
+            yield f"{old} is now {new}: rename it"
+    for (name, old), new in VALUES.items():
+        group, key = _group(found, name)
+        if group.get(key) == old:
+            yield f"{name} {old} is now {new}: write that"
+
+
+def _group(found: Any, name: str) -> tuple[dict[str, Any], str]:
+    *groups, key = name.split(".")
+    for group in groups:
+        found = found.get(group) if isinstance(found, dict) else None
+    return (found if isinstance(found, dict) else {}), key

@@ -1,0 +1,47 @@
+"""The base and the teacher: how each was run, and with which prompts."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from stages.settings.encoders import PretrainedEncoder
+
+TRAITS = ("revision", "pooling", "max_length", "dtype", "attention", "padding", "dimension")
+
+
+class ShownEncoder(NamedTuple):
+    """An encoder as it was run."""
+
+    role: str  # base or teacher
+    name: str
+    traits: list[tuple[str, str]]
+    prompts: list[tuple[str, str]]  # those that are not empty
+    note: str  # why there are no prompts
+    doubtful: bool  # that none are used may be a mistake
+
+
+def encoder(role: str, settings: PretrainedEncoder, record: dict[str, Any]) -> ShownEncoder:
+    """`record` says how the encoder that `settings` name was run; the teacher's may say that it is the base."""
+    if role == "teacher" and record.get("name") == "base":
+        return ShownEncoder(role, "the base", [], [], "", False)
+    prompts = [(name, text) for name, text in (record.get("prompts") or {}).items() if text]
+    traits = [(trait.replace("_", " "), str(record[trait])) for trait in TRAITS if record.get(trait) is not None]
+    if settings.trust_remote_code:
+        traits.append(("code", "of the model's authors"))
+    note, doubtful = ("", False) if prompts else _silence(role, settings, record)
+    return ShownEncoder(role, str(record.get("name", settings.name)), traits, prompts, note, doubtful)
+
+
+def _silence(role: str, settings: PretrainedEncoder, record: dict[str, Any]) -> tuple[str, bool]:
+    """Why an encoder is run without prompts, and whether that may be a mistake."""
+    if settings.name == "static":
+        return "it was trained without", False
+    if settings.prompts is not None:
+        return f"{role}.prompts says so", True
+    if record.get("preset"):
+        return f"{record['preset']} needs none", False
+    return (
+        f"the model states none, and is not known to need none; if it was trained with some, its scores are too low: "
+        f"set {role}.prompts",
+        True,
+    )

@@ -1,0 +1,56 @@
+"""What the templates are given: ordered, rounded, marked and worded, with nothing left to decide there."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from stages.report.cells import Table
+from stages.report.charts import Curves
+from stages.report.encoders import ShownEncoder
+from stages.report.labels import ByLabel
+from stages.report.measurement import Measurement
+from stages.report.provenance import CorpusFacts
+from stages.report.recipes import Chosen, Ingredient
+
+
+class Page(NamedTuple):
+    """Text, tables and charts: what the templates call `page`."""
+
+    title: str
+    languages: list[tuple[str, str]]
+    chosen_by: str
+    select_on: str
+    correction: str
+    confidence: str
+    alpha: str
+    resamples: str
+    counts: dict[str, int]
+    best_recipe: str
+    chosen: Chosen
+    reported: list[Measurement]  # the benchmarks that had no part in the choice
+    selecting: Measurement
+    by_label: list[ByLabel]  # in the order of `measurements`
+    precision: str
+    curves: Curves | None
+    synthesis: Table
+    negatives: Table
+    corpus: CorpusFacts
+    contamination: Table
+    encoders: list[ShownEncoder]
+    base: str
+    base_is_static: bool
+    base_hub_id: str | None
+    settings: list[tuple[str, list[tuple[str, str]]]]
+    recipes: list[Ingredient]
+    merges: list[tuple[str, str, str]]
+    seed: int
+
+    @property
+    def measurements(self) -> list[Measurement]:
+        return [*self.reported, self.selecting]
+
+    @property
+    def headline_metric(self) -> str:
+        """The metric of the benchmarks that show what was chosen, if it is one."""
+        metrics = {m.metric for m in self.reported or [self.selecting]}
+        return metrics.pop() if len(metrics) == 1 else "Scores"

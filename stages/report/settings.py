@@ -1,0 +1,26 @@
+"""The study's settings as the page lists them."""
+
+from __future__ import annotations
+
+import json
+
+from stages.report.study import Study
+from stages.settings.types import Group
+
+
+def settings(study: Study) -> list[tuple[str, list[tuple[str, str]]]]:
+    """The settings to know when reading the numbers; those left to the model are not listed."""
+    groups = {"Study": [("languages", ", ".join(study.languages)), ("seed", str(study.seed))]}
+    if study.base.name == "static":
+        groups["Bootstrap of the base"] = _listed(study.base.static)
+    groups |= {"Training of each recipe": _listed(study.train), "Comparison": _listed(study.compare)}
+    return list(groups.items())
+
+
+def _listed(group: Group) -> list[tuple[str, str]]:
+    values = group.model_dump()
+    return [
+        (key.replace("_", " "), value if isinstance(value, str) else json.dumps(value))
+        for key, value in values.items()
+        if value is not None
+    ]

@@ -1,0 +1,99 @@
+"""Which differences between models are sure: the tests of one benchmark, and what they say of the chosen model."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from stages.report.cells import DASH, points
+from stages.report.inputs import Results
+from stages.report.wording import GROUP_TITLES
+from stages.shared.models import BASE_NAME
+from stages.shared.tasks import GROUPS
+
+
+class Comparison(NamedTuple):
+    difference: str
+    interval: str
+    p: str
+    verdict: str  # better, worse or no
+
+
+class Compared(NamedTuple):
+    model: str
+    marks: list[str]
+    comparisons: list[Comparison | None]  # one a reference; none with itself
+
+
+class ComparedGroup(NamedTuple):
+    name: str
+    queries: int
+    rows: list[Compared]
+
+
+class Significance(NamedTuple):
+    references: list[str]
+    tests: int
+    groups: list[ComparedGroup]
+
+
+class Headline(NamedTuple):
+    """A task group's numbers of the chosen model."""
+
+    group: str
+    chosen: str
+    base: str
+    against_base: Comparison | None
+    against_best: Comparison | None
+
+
+def significance(table: pl.DataFrame, names: list[str], marks: dict[str, list[str]]) -> Significance:
+    """The tests by group, then model, with a column for each reference."""
+    references = sorted(table["reference"].unique(maintain_order=True), key=lambda name: name != BASE_NAME)
+    by_pair = {(row["group"], row["model"], row["reference"]): row for row in table.iter_rows(named=True)}
+    groups = []
+    for group in table["group"].unique(maintain_order=True):
+        own = {pair[1:]: row for pair, row in by_pair.items() if pair[0] == group}
+        rows = [
+            Compared(name, marks[name], [_comparison(own.get((name, reference))) for reference in references])
+            for name in names
+            if any((name, reference) in own for reference in references)
+        ]
+        groups.append(ComparedGroup(GROUP_TITLES[group], max(row["queries"] for row in own.values()), rows))
+    return Significance(references, table.height, groups)
+
+
+def _comparison(row: dict[str, Any] | None) -> Comparison | None:
+    if row is None:
+        return None
+    verdict = "no" if not row["significant"] else "better" if row["difference"] > 0 else "worse"
+    p = row["p_corrected"]
+    return Comparison(
+        points(row["difference"], signed=True),
+        f"{points(row['low'], signed=True)} to {points(row['high'], signed=True)}",
+        "< 0.001" if p < 0.001 else f"{p:.3f}",
+        verdict,
+    )
+
+
+def headlines(compared: Significance, values: dict[str, dict[str, float]], results: Results) -> list[Headline]:
+    """The chosen model beside the base, and against it and the best recipe."""
+    found = {
+        (group.name, row.model, reference): comparison
+        for group in compared.groups
+        for row in group.rows
+        for reference, comparison in zip(compared.references, row.comparisons, strict=True)
+    }
+    own, base = values[results.chosen], values[BASE_NAME]
+    return [
+        Headline(
+            GROUP_TITLES[group],
+            points(own[group]),
+            points(base[group]) if group in base else DASH,
+            found.get((GROUP_TITLES[group], results.chosen, BASE_NAME)),
+            found.get((GROUP_TITLES[group], results.chosen, results.best_recipe)),
+        )
+        for group in GROUPS
+        if group in own
+    ]

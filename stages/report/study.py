@@ -1,0 +1,46 @@
+"""The params that the report reads, and the models and tasks that follow from them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from stages.settings.base import Base
+from stages.settings.benchmarks import Benchmark
+from stages.settings.compare import Compare
+from stages.settings.encoders import PretrainedEncoder
+from stages.settings.merges import Merge
+from stages.settings.recipes import Recipe
+from stages.settings.report import Report
+from stages.settings.train import Train
+from stages.shared.models import BASE_NAME
+from stages.shared.tasks import Task, measured, tasks
+
+
+class Study(NamedTuple):
+    """The params."""
+
+    report: Report
+    languages: list[str]
+    recipes: dict[str, Recipe]
+    merges: dict[str, Merge]
+    benchmarks: dict[str, Benchmark]
+    compare: Compare
+    base: Base
+    teacher: PretrainedEncoder
+    train: Train
+    seed: int
+    precision: float  # that a threshold of rejection reaches
+
+    @property
+    def models(self) -> list[str]:
+        return [BASE_NAME, *self.recipes, *self.merges]
+
+    @property
+    def tasks(self) -> list[Task]:
+        """Every task that the study's benchmarks may have."""
+        spoken = measured(self.languages, self.benchmarks)
+        return tasks(spoken, spoken)
+
+    def kind(self, model: str) -> str:
+        """`recipe`, `merge` or `base`."""
+        return "recipe" if model in self.recipes else "merge" if model in self.merges else BASE_NAME

@@ -1,0 +1,20 @@
+"""A benchmark in the layout all share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from stages.shared.tables import Schema
+
+BENCHMARKS_FOLDER = Path("data/benchmarks")
+
+BENCHMARK_PASSAGES: Schema = {"passage": pl.String, "lang": pl.String, "title": pl.String, "text": pl.String}
+BENCHMARK_QUERIES: Schema = {"query": pl.String, "lang": pl.String, "text": pl.String}
+# Per language: not every benchmark judges all translations of a passage alike.
+BENCHMARK_QRELS: Schema = {"query": pl.String, "passage": pl.String, "lang": pl.String, "relevance": pl.Int32}
+# Of a benchmark by label: the labels of its passages and queries (`kind`); else without rows.
+BENCHMARK_LABELS: Schema = {"kind": pl.String, "id": pl.String, "label": pl.String}
+# The passages that a query is re-ranked over, where a benchmark gives them; without rows all are searched.
+RERANK: Schema = {"query": pl.String, "passage": pl.String}

@@ -1,0 +1,32 @@
+"""The tables of `compare`, CSV files for people and for the report: one of each for a benchmark."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from stages.shared.tables import Schema
+
+BIAS_TABLE: Schema = {"model": pl.String, "language_bias": pl.Float64}
+TRADEOFF_TABLE: Schema = {
+    "model": pl.String,
+    "mono": pl.Float64,
+    "cross": pl.Float64,
+    "multi": pl.Float64,
+    "language_bias": pl.Float64,
+    "kind": pl.String,
+    "query_negatives_match": pl.Boolean,
+    "pareto": pl.Boolean,
+}
+TASKS_TABLE: Schema = {"model": pl.String, "task": pl.String, "value": pl.Float64}
+SIGNIFICANCE_TABLE: Schema = {
+    "group": pl.String,
+    "model": pl.String,
+    "reference": pl.String,
+    "queries": pl.Int64,
+    "difference": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "p": pl.Float64,
+    "p_corrected": pl.Float64,
+    "significant": pl.Boolean,
+}

@@ -1,0 +1,19 @@
+"""Each query's value of each metric."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from stages.shared.tables import Schema
+
+SCORES_FOLDER = Path("data/scores")
+
+QUERY_SCORES: Schema = {
+    "benchmark": pl.String,
+    "task": pl.String,
+    "query": pl.String,
+    "metric": pl.String,
+    "value": pl.Float64,
+}

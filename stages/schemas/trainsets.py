@@ -1,0 +1,25 @@
+"""A recipe's training set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from stages.shared.tables import Schema
+
+TRAINSETS_FOLDER = Path("data/trainsets")
+
+TRAINING_TEXTS: Schema = {"text": pl.String}
+# Row numbers of TRAINING_TEXTS, so that each text is stored once. `groups` are the groups of positive and negatives, as
+# numbers: two texts of one group are never each other's negatives.
+TRAINING_ROWS: Schema = {
+    "composition": pl.String,
+    "query": pl.UInt32,
+    "positive": pl.UInt32,
+    "negatives": pl.List(pl.UInt32),
+    "groups": pl.List(pl.UInt32),
+}
+# What a recipe's batches are drawn from: `share` of them hold rows of these compositions alone; without rows, all of
+# them are of all rows at random.
+BATCHES: Schema = {"share": pl.Float64, "compositions": pl.List(pl.String)}

@@ -1,0 +1,13 @@
+"""Triples of a composition, as ids."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from stages.shared.tables import Schema
+
+TRIPLES_FOLDER = Path("data/triples")
+
+TRIPLES: Schema = {"query": pl.String, "positive": pl.String, "negatives": pl.List(pl.String)}

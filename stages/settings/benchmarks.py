@@ -1,0 +1,65 @@
+"""`benchmarks`: what models are measured on."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from stages.settings.languages import Language
+from stages.settings.metrics import Metric
+from stages.settings.reading import value
+from stages.settings.types import Count, Group, Name, Share
+
+
+class IntentColumns(Group):
+    text: str
+    label: str
+    id: str | None = None
+
+
+class Benchmark(Group):
+    source: Literal[
+        "held-out",
+        "beir",
+        "belebele",
+        "strategyqa",
+        "xquad-r",
+        "mlqa-r",
+        "miracl",
+        "mmarco",
+        "mkqa",
+        "feverous",
+        "intents",
+        "massive",
+        "mtop",
+        "hinglish-top",
+    ]
+    path: str
+    split: str | None = None
+    languages: Annotated[list[Language], Field(min_length=1)] | None = None
+    columns: IntentColumns | None = None
+    rerank: str | None = None
+    queries: Count | None = None
+    passages: Count | None = None
+    metric: Metric | None = None
+    max_contamination: Share | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Benchmark:
+        if self.source == "held-out" and self.split not in ("dev", "test"):
+            raise ValueError("the source held-out needs a split, dev or test")
+        if (self.source == "intents") != (self.columns is not None):
+            raise ValueError("columns belong to the source intents, and only to it")
+        return self
+
+
+Benchmarks = Annotated[dict[Name, Benchmark], Field(min_length=1)]
+
+
+def read_benchmark(name: str) -> Benchmark:
+    return value(f"benchmarks.{name}", Benchmark)
+
+
+def read_benchmarks() -> dict[str, Benchmark]:
+    return value("benchmarks", Benchmarks)

@@ -1,0 +1,194 @@
+"""`corpus`: where passages come from, and how they are cleaned and split."""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from stages.settings.labelled_columns import LabelledColumns
+from stages.settings.languages import Language
+from stages.settings.reading import value
+from stages.settings.types import Count, Group, Name, Positive, Range, Share
+
+FILED = ("tmx", "po", "xliff", "moses", "markdown")
+
+TABULAR = ("jsonl", "parquet", "csv", "datasets")
+
+
+class Columns(Group):
+    id: str | None = None
+    text: str
+    title: str | None = None
+    stratum: str | None = None
+
+
+class Split(Group):
+    train: Share
+    dev: Share
+    test: Share
+
+    @model_validator(mode="after")
+    def _whole(self) -> Split:
+        if abs(self.train + self.dev + self.test - 1) > 1e-9:
+            raise ValueError("train, dev and test must add up to 1")
+        return self
+
+
+class HubSet(Group):
+    """A data set that `datasets` reads, from the hub or a folder."""
+
+    name: str | None = None
+    config: str | None = None
+    split: str = "train"
+    revision: str | None = None
+
+
+class Source(Group):
+    """Where passages come from."""
+
+    source: Literal["jsonl", "parquet", "csv", "datasets", "tmx", "po", "xliff", "moses", "markdown", "beir"]
+    path: str
+    columns: Columns | None = None
+    dataset: HubSet | None = None
+    files: str | None = None
+    codes: dict[Language, str] = Field(default_factory=dict)
+    original: Language | None = None
+    encoding: str = "utf-8"
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Source:
+        self.check()
+        return self
+
+    def check(self) -> None:
+        """Raise `ValueError` if keys are set that the kind of source does not read, or missing that it needs."""
+        kind = self.source
+        if (kind in TABULAR) != (self.columns is not None):
+            raise ValueError(f"columns belong to the sources {', '.join(TABULAR)}, and only to them (else write null)")
+        if self.dataset is not None and kind != "datasets":
+            raise ValueError("dataset belongs to the source datasets, and only to it: write null")
+        if self.dataset and self.dataset.name and not Path(self.dataset.name).exists() and not self.dataset.revision:
+            raise ValueError(f"dataset.name {self.dataset.name!r} is on the hub: pin its revision (a commit) as well")
+        if self.files is not None and kind not in FILED:
+            raise ValueError(f"files belong to the sources {', '.join(FILED)}: write null")
+        if kind in ("moses", "markdown") and "{lang}" not in (self.files or ""):
+            raise ValueError(f"files must say where {kind} has a language, with {{lang}} in its place")
+        if (kind == "po") != (self.original is not None):
+            raise ValueError("original is the language of a po file's msgids: the source po needs it, and only it")
+        try:
+            codecs.lookup(self.encoding)
+        except LookupError:
+            raise ValueError(f"encoding is {self.encoding!r}, which Python does not know: write e.g. cp949") from None
+
+
+class Part(Source):
+    weight: Positive | None = None
+
+
+def _beneath(path: str) -> str:
+    if Path(path).is_absolute() or ".." in Path(path).parts:
+        raise ValueError(
+            f"{path!r} is not beneath corpus.path, which is all that DVC watches: set corpus.path above it"
+        )
+    return path
+
+
+class LabelledTable(Group):
+    role: Literal["entries", "synthetic", "dev", "test", "labels"]
+    file: Annotated[str, AfterValidator(_beneath)] | None = None
+    dataset: HubSet | None = None
+    rows: dict[str, list[str]] = Field(default_factory=dict)
+    columns: LabelledColumns
+    language: Language | None = None
+
+    @model_validator(mode="after")
+    def _told(self) -> LabelledTable:
+        if self.role == "labels" and self.columns.description is None:
+            raise ValueError("the role labels needs columns.description: name the column")
+        if self.role != "labels" and self.columns.text is None:
+            raise ValueError(f"the role {self.role} needs columns.text: name the column")
+        if self.dataset is not None and self.file is not None:
+            raise ValueError("a table is read from file or from dataset: write one of them")
+        if self.language is not None and "{lang}" in (self.columns.text or ""):
+            raise ValueError("language is that of a columns.text without {lang}: remove one of the two")
+        if self.dataset and self.dataset.name and not Path(self.dataset.name).exists() and not self.dataset.revision:
+            raise ValueError(f"dataset.name {self.dataset.name!r} is on the hub: pin its revision (a commit) as well")
+        return self
+
+
+class Labelled(Group):
+    """A knowledge base: entries with a label, of which a share is searched and the rest trained on."""
+
+    language: Language
+    index: Annotated[float, Field(gt=0, lt=1)]
+    tables: dict[Name, LabelledTable]
+    similarity: Annotated[str, AfterValidator(_beneath)] | None = None
+
+    @model_validator(mode="after")
+    def _searched(self) -> Labelled:
+        if not any(table.role == "entries" for table in self.tables.values()):
+            raise ValueError("tables has no table of the role entries, and so nothing to search: add one")
+        return self
+
+
+class Duplicates(Group):
+    exact: bool
+    near: Annotated[float, Field(ge=0.5, lt=1)] | None
+
+    @model_validator(mode="after")
+    def _both(self) -> Duplicates:
+        if self.near is not None and not self.exact:
+            raise ValueError("near finds exact duplicates too: set exact to true, or near to null")
+        return self
+
+
+class Corpus(Source):
+    source: Literal[  # type: ignore[assignment]
+        "jsonl",
+        "parquet",
+        "csv",
+        "datasets",
+        "tmx",
+        "po",
+        "xliff",
+        "moses",
+        "markdown",
+        "beir",
+        "mixed",
+        "labelled",
+        "none",
+    ]
+    parts: dict[Name, Part]
+    labelled: Labelled | None
+    languages: Annotated[list[Language], Field(min_length=1)] | None
+    normalize: Literal["NFC", "NFKC"] | None
+    chars: Range
+    duplicates: Duplicates
+    queries: Literal["none", "inverse-cloze", "source"]
+    limit: Count | None
+    split: Split
+
+    def check(self) -> None:
+        if self.source not in ("none", "mixed"):
+            super().check()
+        if (self.source == "labelled") != (self.labelled is not None):
+            raise ValueError("labelled belongs to the source labelled, and only to it (else write null)")
+        if self.source == "labelled" and self.queries != "none":
+            raise ValueError("queries: a labelled source has its own, so write none")
+        if (self.source == "mixed") != bool(self.parts):
+            raise ValueError("parts belong to the source mixed, and only to it: it needs one at least, others {}")
+        if len({part.weight is None for part in self.parts.values()}) > 1:
+            raise ValueError("parts: give each of them a weight, or none of them")
+        if self.queries == "source" and self.source != "beir":
+            raise ValueError("queries: source needs a source that has queries (beir)")
+
+
+def read_corpus() -> Corpus:
+    return value("corpus", Corpus)
+
+
+def read_split() -> Split:
+    return value("corpus.split", Split)

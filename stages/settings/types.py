@@ -1,0 +1,43 @@
+"""What the values of several groups are made of."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
+
+
+def _model_name(name: str) -> str:
+    # Names become file, stage and override names (DVC's `-S`), so only what all three take.
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
+        raise ValueError(f"{name!r} is no name: use letters, digits, - and _, beginning with a letter")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_model_name)]
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Group(BaseModel):
+    """A group of keys: unknown keys are refused."""
+
+    # Strict: "2e-5" in quotes or `true` is no number.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
+
+
+def _range(bounds: list[int]) -> list[int]:
+    if bounds[0] > bounds[1]:
+        raise ValueError(f"{bounds} begins above its end: write the least, then the most")
+    return bounds
+
+
+Range = Annotated[list[int], Field(min_length=2, max_length=2), AfterValidator(_range)]
+
+
+def word_or(word: str, other: Any) -> Any:
+    """The type of `word` itself or of `other`; a mistake is then one sentence, about the one that was meant."""
+    kind = Discriminator(lambda value: "word" if isinstance(value, str) else "[key]")
+    return Annotated[Annotated[Literal[word], Tag("word")] | Annotated[other, Tag("[key]")], kind]

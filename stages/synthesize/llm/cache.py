@@ -1,0 +1,303 @@
+"""Every reply ever paid for, in one SQLite file that all experiments, worktrees and processes share.
+
+A reply is committed before its request counts as done, so a kill loses the requests in flight and nothing else. Who
+sends a request first claims it; a claim ends with the process that made it, since it holds as long as a lock file
+that the operating system lets go of. `recorded` is the same cache, read from a file and read-only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from filelock import FileLock, Timeout
+
+from stages.shared import jsonl
+from stages.shared.errors import UserError
+from stages.synthesize.llm.request import Reply, Request
+
+VERSION = 1
+TABLES = """
+CREATE TABLE replies (
+    key TEXT PRIMARY KEY,
+    model TEXT, form TEXT, size INTEGER, expected INTEGER, request TEXT,
+    content TEXT, finish TEXT NOT NULL, refusal TEXT, prompt_tokens INTEGER, completion_tokens INTEGER
+) WITHOUT ROWID;
+CREATE TABLE claims (key TEXT PRIMARY KEY, run TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE batches (
+    tag TEXT PRIMARY KEY,
+    endpoint TEXT NOT NULL, run TEXT NOT NULL, batch TEXT
+) WITHOUT ROWID;
+CREATE TABLE batched (
+    key TEXT,
+    model TEXT, form TEXT, size INTEGER, expected INTEGER, request TEXT,
+    tag TEXT,
+    PRIMARY KEY (key, tag)
+) WITHOUT ROWID;
+CREATE TABLE lost (key TEXT PRIMARY KEY, attempts INTEGER NOT NULL) WITHOUT ROWID;
+"""
+REPLY = "content, finish, refusal, prompt_tokens, completion_tokens"
+# Committed replies outlive the process at once, and a power cut after at most so many seconds.
+SYNC_SECONDS = 1.0
+
+
+class Cache:
+    def __init__(self, path: Path) -> None:
+        """Open the file, or make it. Raises `UserError` if it is no cache of this version."""
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, timeout=60, isolation_level=None)
+            self._write_ahead()
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.execute("PRAGMA wal_autocheckpoint=0")  # `_sync` does it
+            self._db.execute("BEGIN IMMEDIATE")
+            found = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if found == 0:
+                for statement in TABLES.split(";"):
+                    self._db.execute(statement)
+                self._db.execute(f"PRAGMA user_version={VERSION}")
+            self._db.execute("COMMIT")
+        except (sqlite3.Error, OSError) as error:
+            raise UserError(f"llm.cache: {path} cannot be used ({error}): name another file or move it away") from None
+        if found not in (0, VERSION):
+            raise UserError(f"llm.cache: {path} has version {found}, this code {VERSION}: name another file")
+        self.run = uuid.uuid4().hex
+        self._locks = path.with_name(path.name + ".runs")
+        self._locks.mkdir(exist_ok=True)
+        self._lock = FileLock(self._locks / self.run)
+        self._lock.acquire()
+        self._syncing: threading.Thread | None = None
+        self._closing = threading.Event()
+
+    def _write_ahead(self) -> None:
+        """Set the journal's mode. Processes that open a new file at once lock each other out, and for that SQLite does
+        not wait by itself."""
+        until = time.monotonic() + 60
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    raise
+                time.sleep(0.01)
+
+    def close(self) -> None:
+        self._closing.set()
+        if self._syncing is not None:
+            self._syncing.join()
+        with contextlib.suppress(sqlite3.Error):  # a full disk: the claims end with the lock
+            self._db.execute("DELETE FROM claims WHERE run = ?", (self.run,))
+        self._db.close()
+        self._lock.release()
+        (self._locks / self.run).unlink(missing_ok=True)
+
+    # ── replies ──
+
+    def get(self, key: str) -> Reply | None:
+        row = self._db.execute(f"SELECT {REPLY} FROM replies WHERE key = ?", (key,)).fetchone()
+        return Reply(*row) if row else None
+
+    def put(self, request: Request, reply: Reply) -> None:
+        """Keep a reply and end its request's claim, both or neither."""
+        row = (*_head(request), *reply)
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute(f"INSERT OR IGNORE INTO replies VALUES ({', '.join('?' * len(row))})", row)
+            self._db.execute("DELETE FROM claims WHERE key = ?", (request.key,))
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise UserError(f"llm.cache: {self.path} cannot be written ({error}): make room and run again") from None
+        if self._syncing is None:
+            self._syncing = threading.Thread(target=self._sync, daemon=True)
+            self._syncing.start()
+
+    def _sync(self) -> None:
+        """Bring commits to the disk every so often, on a thread of its own: no reply waits for it."""
+        db = sqlite3.connect(self.path, timeout=60, isolation_level=None)
+        while not self._closing.wait(SYNC_SECONDS):
+            with contextlib.suppress(sqlite3.OperationalError):  # busy: next time
+                db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        db.close()
+
+    def rates(self, model: str) -> dict[str, tuple[float, float]]:
+        """By form, over the model's replies: tokens sent per byte, and tokens replied per byte expected."""
+        rows = self._db.execute(
+            "SELECT form, SUM(prompt_tokens) * 1.0 / SUM(size), SUM(completion_tokens) * 1.0 / SUM(expected) "
+            "FROM replies WHERE model = ? AND prompt_tokens > 0 AND completion_tokens IS NOT NULL GROUP BY form",
+            (model,),
+        )
+        return {form: (sent, replied) for form, sent, replied in rows}
+
+    def lose(self, key: str) -> None:
+        """Remember an attempt whose reply was lost, and which may have been billed."""
+        self._db.execute(
+            "INSERT INTO lost VALUES (?, 1) ON CONFLICT (key) DO UPDATE SET attempts = attempts + 1", (key,)
+        )
+
+    def lost(self, key: str) -> int:
+        row = self._db.execute("SELECT attempts FROM lost WHERE key = ?", (key,)).fetchone()
+        return row[0] if row else 0
+
+    # ── claims ──
+
+    def claim(self, key: str) -> bool:
+        """Whether this process may send the request; if not, another that is alive is about to, or just has."""
+        free = "INSERT OR IGNORE INTO claims SELECT ?, ? WHERE NOT EXISTS (SELECT 1 FROM replies WHERE key = ?)"
+        if self._db.execute(free, (key, self.run, key)).rowcount:
+            return True
+        row = self._db.execute("SELECT run FROM claims WHERE key = ?", (key,)).fetchone()
+        if row is None or self._alive(row[0]):
+            return False
+        # Of several that find the claim orphaned, one takes it over.
+        taken = "UPDATE claims SET run = ? WHERE key = ? AND run = ?"
+        return self._db.execute(taken, (self.run, key, row[0])).rowcount == 1
+
+    def release(self, key: str) -> None:
+        self._db.execute("DELETE FROM claims WHERE key = ? AND run = ?", (key, self.run))
+
+    def _alive(self, run: str) -> bool:
+        if run == self.run:
+            return True
+        file = self._locks / run
+        if not file.exists():
+            return False
+        try:
+            with FileLock(file, timeout=0):
+                file.unlink(missing_ok=True)
+                return False
+        except Timeout:
+            return True
+
+    # ── batches ──
+
+    def open_batch(self, tag: str, endpoint: str, requests: list[Request]) -> list[Request]:
+        """Remember that a batch is about to be submitted; return its requests, without those that are in another open
+        batch of the endpoint, that a live process is just sending, or that have a reply by now."""
+        self._db.execute("BEGIN IMMEDIATE")
+        known = self.batched(endpoint)
+        claims = self._db.execute("SELECT key, run FROM claims WHERE run != ?", (self.run,)).fetchall()
+        alive = {run for run in {run for _, run in claims} if self._alive(run)}
+        known |= {key for key, run in claims if run in alive}
+        mine = [r for r in requests if r.key not in known and self.get(r.key) is None]
+        self._db.execute("INSERT INTO batches (tag, endpoint, run) VALUES (?, ?, ?)", (tag, endpoint, self.run))
+        self._db.executemany("INSERT INTO batched VALUES (?, ?, ?, ?, ?, ?, ?)", [(*_head(r), tag) for r in mine])
+        self._db.execute("COMMIT")
+        return mine
+
+    def name_batch(self, tag: str, batch: str) -> None:
+        self._db.execute("UPDATE batches SET batch = ?, run = ? WHERE tag = ?", (batch, self.run, tag))
+
+    def close_batch(self, tag: str, replies: dict[str, Reply]) -> None:
+        """Keep a batch's replies and forget the batch, both or neither."""
+        self._db.execute("BEGIN IMMEDIATE")
+        marks = ", ".join("?" * len(Reply._fields))
+        self._db.executemany(
+            "INSERT OR IGNORE INTO replies "
+            f"SELECT key, model, form, size, expected, request, {marks} FROM batched WHERE key = ? AND tag = ?",
+            [(*reply, key, tag) for key, reply in replies.items()],
+        )
+        self._db.execute("DELETE FROM batched WHERE tag = ?", (tag,))
+        self._db.execute("DELETE FROM batches WHERE tag = ?", (tag,))
+        self._db.execute("COMMIT")
+
+    def batched(self, endpoint: str) -> set[str]:
+        """The keys of all requests in batches of the endpoint that are not collected."""
+        here = "SELECT key FROM batched WHERE tag IN (SELECT tag FROM batches WHERE endpoint = ?)"
+        return {row[0] for row in self._db.execute(here, (endpoint,))}
+
+    def forget_batches(self) -> list[str]:
+        """Give up all batches that are not collected; return what is known of each."""
+        found = self._db.execute("SELECT tag, batch, endpoint FROM batches ORDER BY tag").fetchall()
+        for tag, _, _ in found:
+            self.close_batch(tag, {})
+        return [f"{batch or 'a batch without an id'} at {endpoint}" for _, batch, endpoint in found]
+
+    def open_batches(self, endpoint: str) -> list[OpenBatch]:
+        rows = self._db.execute("SELECT tag, batch, run FROM batches WHERE endpoint = ? ORDER BY tag", (endpoint,))
+        return [
+            OpenBatch(
+                tag,
+                batch,
+                {row[0] for row in self._db.execute("SELECT key FROM batched WHERE tag = ?", (tag,))},
+                run != self.run and self._alive(run),
+            )
+            for tag, batch, run in rows.fetchall()
+        ]
+
+
+class OpenBatch(NamedTuple):
+    """A batch that is not collected. `name` is None until the endpoint has named it; `taken`: by a live process."""
+
+    tag: str
+    name: str | None
+    keys: set[str]
+    taken: bool
+
+
+def _head(request: Request) -> tuple[Any, ...]:
+    """The columns that a reply shares with the request it answers."""
+    asked = json.dumps(request.body("schema"), ensure_ascii=False, sort_keys=True)
+    expected = len(request.stand_in.encode())
+    return request.key, request.llm.model, request.form.__name__, request.size, expected, asked
+
+
+class Recorded(Cache):
+    """Replies from a file of JSON lines {key, content, ...}: the same lookups, and nothing is written."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._db = sqlite3.connect(":memory:", isolation_level=None)
+        for statement in TABLES.split(";"):
+            self._db.execute(statement)
+        self._db.execute("BEGIN")
+        self._db.executemany(
+            f"INSERT OR IGNORE INTO replies (key, {REPLY}) VALUES (?, ?, ?, ?, ?, ?)", _recorded_rows(path)
+        )
+        self._db.execute("COMMIT")
+
+    def put(self, request: Request, reply: Reply) -> None:
+        raise NotImplementedError("recorded replies are read-only")
+
+    def close(self) -> None:
+        self._db.close()
+
+
+# What else a recorded row may hold.
+OPTIONAL: dict[str, Any] = {
+    "finish": str,
+    "refusal": str | None,
+    "prompt_tokens": int | None,
+    "completion_tokens": int | None,
+}
+
+
+def _recorded_rows(path: Path) -> Iterator[tuple[Any, ...]]:
+    for place, row in jsonl.rows(path):
+        if not isinstance(row.get("key"), str) or not isinstance(row.get("content", ...), str | None):
+            raise UserError(f"{place} is no recorded reply: it needs a text 'key', and 'content', a text or null")
+        others = [row.get(name, Reply._field_defaults[name]) for name in OPTIONAL]
+        for value, (name, kind) in zip(others, OPTIONAL.items(), strict=True):
+            if not isinstance(value, kind):
+                raise UserError(f"{place} is no recorded reply: its {name!r} is {value!r}")
+        yield row["key"], row["content"], *others
+
+
+def recorded_row(key: str, task: str, reply: Reply) -> dict[str, Any]:
+    """The row that `Recorded` reads a reply from; what is as by default is left out."""
+    row: dict[str, Any] = {"key": key, "task": task, "content": reply.content}
+    defaults = Reply._field_defaults
+    return row | {n: v for n, v in reply._asdict().items() if n != "content" and v != defaults[n]}
+
+
+def path_of(cache: str | None, root: Path) -> Path:
+    """`llm.cache` as a path: relative ones count from the main checkout, which all experiments share."""
+    return root / ".state" / "llm.sqlite" if cache is None else root / Path(cache).expanduser()

@@ -1,0 +1,106 @@
+"""What is sent, what it costs, and what it may cost.
+
+Dollars are counted over the replies that a study uses, those of earlier runs included: a run that is killed and
+started again does not begin at zero. A request is sent only if its bound fits below `llm.max_cost_usd`: its bytes for
+its tokens, and the longest reply it may get. Attempts whose reply was lost count at their bound too, since they may
+be billed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from stages.settings.llm import Llm
+from stages.synthesize.llm.cache import Cache
+from stages.synthesize.llm.request import Reply, Request
+
+# Tokens that the chat format adds to a message, at most.
+FRAME = 16
+# Bytes a token, where the cache knows no replies of the model.
+BYTES_PER_TOKEN = 3.5
+# Seconds between two looks at whether the budget has room again.
+WAIT = 0.05
+
+
+def most_tokens(request: Request) -> int:
+    """Tokens that are sent, at most: no tokenizer makes more of a text than its bytes."""
+    return request.size + FRAME * len(request.messages)
+
+
+def expected_tokens(request: Request) -> float:
+    """Tokens of a request and its reply, by their bytes."""
+    return (request.size + len(request.stand_in.encode())) / BYTES_PER_TOKEN
+
+
+class Meter:
+    def __init__(self, llm: Llm) -> None:
+        self.llm = llm
+        self.cost = 0.0
+        # As the endpoint counts them.
+        self.prompt_tokens = 0
+        self.completion_tokens = 0
+        self.sent = 0
+        self.cached = 0
+        self._reserved = 0.0
+        self._seen: set[str] = set()
+        self._lost: set[str] = set()
+
+    def price(self, prompt_tokens: float, completion_tokens: float) -> float:
+        prices = self.llm.prices
+        return (prompt_tokens * prices.input + completion_tokens * prices.output) / 1e6 if prices else 0.0
+
+    def bound(self, request: Request) -> float:
+        """Dollars that the request costs at most."""
+        return self.price(most_tokens(request), self.llm.longest_reply or 0)
+
+    def count(self, request: Request, reply: Reply, cached: bool) -> None:
+        """Count a reply, once however often the study uses it."""
+        if request.key in self._seen:
+            return
+        self._seen.add(request.key)
+        sent, replied = reply.prompt_tokens, reply.completion_tokens
+        self.prompt_tokens += sent or 0
+        self.completion_tokens += replied or 0
+        # Where the endpoint does not say, bytes: too many rather than too few.
+        self.cost += self.price(
+            most_tokens(request) if sent is None else sent,
+            len((reply.content or "").encode()) if replied is None else replied,
+        )
+        if cached:
+            self.cached += 1
+        else:
+            self.sent += 1
+
+    def count_lost(self, request: Request, cache: Cache) -> None:
+        """Count the attempts whose replies were lost before this run, once."""
+        if request.key not in self._lost:
+            self._lost.add(request.key)
+            self.cost += cache.lost(request.key) * self.bound(request)
+
+    def fits(self, dollars: float) -> bool:
+        limit = self.llm.max_cost_usd
+        return limit is None or self.cost + self._reserved + dollars <= limit
+
+    def exhausted(self) -> str:
+        return (
+            f"stopped at ${self.cost:.4f}: another request could take the cost beyond llm.max_cost_usd "
+            f"(${self.llm.max_cost_usd:g}); replies so far are kept: raise it and run again to go on"
+        )
+
+    def set_aside(self, dollars: float) -> None:
+        """Count `dollars` as spent until `settle` says what became of them."""
+        self._reserved += dollars
+
+    async def reserve(self, dollars: float) -> bool:
+        """Set `dollars` aside, waiting for requests in flight to turn out cheaper; False if there is no room."""
+        while not self.fits(dollars):
+            if self._reserved <= 1e-9:  # sums of dollars are not exact
+                return False
+            await asyncio.sleep(WAIT)
+        self.set_aside(dollars)
+        return True
+
+    def settle(self, dollars: float, lost: float = 0.0) -> None:
+        """End a reservation; `lost` dollars of it may have been billed for replies that never came."""
+        self._reserved -= dollars
+        self.cost += lost

@@ -1,0 +1,52 @@
+"""A recipe's training set as the trainer reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from stages.schemas.trainsets import BATCHES, TRAINING_ROWS, TRAINING_TEXTS, TRAINSETS_FOLDER
+from stages.shared import query_normalizer, tables
+from stages.shared.errors import UserError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from stages.shared.training import Pool
+
+
+def pools(name: str, batch_size: int) -> list[Pool] | None:
+    """The rows that hybrid batches are drawn from, with the share of each pool; None: all rows alike."""
+    rows = tables.read(TRAINSETS_FOLDER / name / "rows.parquet", TRAINING_ROWS)["composition"]
+    found = []
+    for share, compositions in tables.read(TRAINSETS_FOLDER / name / "batches.parquet", BATCHES).iter_rows():
+        held = rows.is_in(compositions).arg_true().to_numpy()
+        if len(held) < batch_size:
+            raise UserError(
+                f"recipes.{name}.hybrid draws batches of {', '.join(compositions)} alone, but there are {len(held):,} "
+                f"such rows, fewer than train.batch_size ({batch_size:,}): lower it, or change the recipe"
+            )
+        found.append((share, held))
+    return found or None
+
+
+def dataset(folder: Path, normalizer: query_normalizer.Normalizer | None = None) -> Dataset:
+    """The training set as the trainer reads it: query, positive, negative_1..k (texts) and label (groups).
+
+    Queries are as `normalizer` makes them: as the trained model's encoder will.
+    """
+    import pyarrow
+    from datasets import Dataset
+
+    texts = tables.read(folder / "texts.parquet", TRAINING_TEXTS)["text"]
+    rows = tables.read(folder / "rows.parquet", TRAINING_ROWS)
+    k = int(rows["negatives"].list.len().max())  # type: ignore[arg-type]
+    columns = {"query": rows["query"], "positive": rows["positive"]}
+    columns |= {f"negative_{i + 1}": rows["negatives"].list.get(i) for i in range(k)}
+    looked_up = {name: texts.gather(numbers).to_arrow() for name, numbers in columns.items()}
+    if normalizer:
+        asked = texts.gather(rows["query"])
+        looked_up["query"] = pl.Series(normalizer(asked.to_list()), dtype=pl.String).to_arrow()
+    return Dataset(pyarrow.table({**looked_up, "label": rows["groups"].cast(pl.List(pl.Int64)).to_arrow()}))

@@ -1,0 +1,454 @@
+"""params.yaml: what is read, and the sentence for each mistake."""
+
+import pytest
+import yaml
+
+from stages.check import params
+from stages.settings import yaml12
+from stages.shared.errors import UserError
+from tests.conftest import ROOT
+
+WINDOW = {
+    "k": 5,
+    "direction": "each",
+    "rank_min": 10,
+    "rank_max": 100,
+    "absolute_margin": None,
+    "relative_margin": None,
+    "min_score": None,
+    "max_score": None,
+    "pick": "random",
+    "written": False,
+    "round_trip": None,
+}
+# A strategy by labels, a table of entries, and a knowledge base of it.
+BY_LABEL = {"k": 5, "labels": {"similarity": {"centroids": 1.0}}}
+ENTRIES = {"role": "entries", "columns": {"text": "text_{lang}", "label": "label"}}
+PLAIN = {"role": "entries", "columns": {"text": "text", "label": "label"}, "language": "fr"}
+LABELLED = {"language": "en", "index": 0.3, "tables": {"kb": ENTRIES}}
+BASE = {
+    "corpus__source": "labelled",
+    "corpus__columns": None,
+    "corpus__labelled": LABELLED,
+    "synthesize__queries__per_passage": 0,
+    "recipes": {"only": {"compositions": ["enenen", "ko-en-en"], "negatives": "window"}},
+    "merges": {},
+}
+# A translation that is right but for its name, and prices.
+QUERIES = {"of": "queries", "source": "en", "target": "ko"}
+PRICES = {"input": 0.15, "output": 0.6}
+
+
+def message(workspace, **changes):
+    """The one sentence that an edit is refused with."""
+    with pytest.raises(UserError) as caught:
+        workspace.edit(**changes) and params.read("seed")
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 1, lines
+    assert "Traceback" not in lines[0]
+    return lines[0]
+
+
+def test_values_are_those_of_the_file(workspace):
+    seed, rate, merge = params.read("seed", "train.learning_rate", "merges.avg-four")
+    assert (seed, rate) == (1, 0.003)
+    assert merge.weights == {"enenen": 0.25, "enkoko": 0.25, "koenen": 0.25, "kokoko": 0.25}
+    assert params.read("languages") == ["en", "ko"]
+    workspace.edit(train__learning_rate=2e-5, seed=7)
+    assert params.read("train").learning_rate == 2e-5
+    assert params.read("seed") == 7
+
+
+def test_what_dvc_writes_for_a_small_rate_is_a_number(workspace):
+    text = workspace.params.read_text(encoding="utf-8")
+    workspace.params.write_text(text.replace("learning_rate: 0.003 ", "learning_rate: 2e-05 "), encoding="utf-8")
+    assert params.read("train.learning_rate") == 2e-5
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        ({"sead": 1}, ["unknown key sead", "did you mean seed?"]),
+        ({"train__step": 1}, ["unknown key train.step", "did you mean steps?"]),
+        ({"negatives__window__rank_mn": 1}, ["unknown key negatives.window.rank_mn", "did you mean rank_min?"]),
+        ({"corpus__columns__txt": "x"}, ["unknown key corpus.columns.txt", "did you mean text?"]),
+        ({"merges__avg-four__metod": 1}, ["unknown key merges.avg-four.metod", "did you mean method?"]),
+        ({"base__static__qqq": 1}, ["unknown key base.static.qqq: rename or remove it"]),
+        ({"train__steps": "many"}, ["train.steps is 'many'", "integer"]),
+        ({"train__steps": 1.5}, ["train.steps is 1.5"]),
+        ({"train__steps": 0}, ["train.steps is 0", "greater than or equal to 1"]),
+        ({"train__steps": True}, ["train.steps is True"]),
+        ({"train__log_every": 61}, ["train: log_every is 61", "only 60 steps"]),
+        ({"train__learning_rate": "0.1"}, ["train.learning_rate is '0.1'"]),
+        ({"train__learning_rate": "fast"}, ["train.learning_rate is 'fast'"]),
+        ({"train__gradient_checkpointing": "no"}, ["train.gradient_checkpointing is 'no'"]),
+        ({"train__precision": "fp64"}, ["train.precision is 'fp64'", "bf16"]),
+        ({"train": None}, ["train must hold a group of keys"]),
+        ({"seed": -1}, ["seed is -1"]),
+        ({"seed": 2**32}, ["seed is 4294967296"]),
+        ({"seed": ...}, ["seed is missing"]),
+        ({"train__temperature": ...}, ["train.temperature is missing"]),
+        ({"languages": ["en", "ko", "korean"]}, ["languages.2", "'korean' is no language tag"]),
+        ({"languages": ["en", "ko", "en"]}, ["languages names one twice"]),
+        ({"merges__avg-four__weights": {"enenn": 1, "kokoko": 1}}, ["merges.avg-four.weights", "did you mean enenen"]),
+        ({"merges__avg-four__weights": {"enenen": 1, "kokoko": -1}}, ["merges.avg-four", "add up to 0"]),
+        ({"merges__avg-four__weights": {"enenen": 1}}, ["merges.avg-four.weights", "at least 2"]),
+        (
+            {"merges__joint": {"method": "linear", "weights": {"enenen": 1, "kokoko": 1}}},
+            ["recipes.joint has the name"],
+        ),
+        ({"recipes__base": {"compositions": ["enenen"], "negatives": "window"}}, ["recipes.base has the name"]),
+        ({"recipes__joint__negatives": "windw"}, ["recipes.joint.negatives is 'windw'", "window"]),
+        ({"recipes__joint__compositions": ["enende"]}, ["recipes.joint.compositions", "'enende' is no composition"]),
+        ({"recipes__joint__compositions": []}, ["recipes.joint.compositions"]),
+        ({"recipes__a+b": {"compositions": ["enenen"], "negatives": "window"}}, ["recipes.a+b", "'a+b' is no name"]),
+        ({"recipes__1st": {"compositions": ["enenen"], "negatives": "window"}}, ["recipes.1st", "'1st' is no name"]),
+        ({"negatives__window__rank_max": 201}, ["negatives.window.rank_max is 201", "candidates.depth"]),
+        ({"negatives__window__rank_max": 13}, ["negatives.window", "at least k = 5"]),
+        ({"negatives__window__direction": "ko-de"}, ["negatives.window.direction is 'ko-de'", "ko-en"]),
+        ({"compare__select_on": "test"}, ["compare.select_on is 'test'", "dev split"]),
+        ({"compare__select_on": "dv"}, ["compare.select_on is 'dv'", "dev, test"]),
+        ({"compare__metric": "ndcg@5"}, ["compare.metric is 'ndcg@5'", "score.metrics"]),
+        ({"compare__metric": "ndgc@10"}, ["compare.metric", "'ndgc@10' is no metric"]),
+        ({"score__metrics": ["ndcg@10", "mrr@0"]}, ["score.metrics.1", "'mrr@0' is no metric"]),
+        ({"score__metrics": ["ndcg@10", "p@5"]}, ["score.metrics.1", "'p@5' is no metric"]),
+        ({"score__metrics": ["ndcg@10", "recall@101"]}, ["rank 101", "raise retrieve.depth to 101"]),
+        ({"corpus__split__train": 0.7}, ["corpus.split", "add up to 1"]),
+        ({"corpus__columns": None}, ["corpus: columns belong to the sources jsonl, parquet, csv, datasets"]),
+        ({"corpus__source": "beir"}, ["corpus: columns belong to the sources jsonl, parquet, csv, datasets"]),
+        ({"corpus__source": "markdown", "corpus__columns": None}, ["corpus: files must say", "{lang}"]),
+        ({"corpus__source": "tmx"}, ["corpus: columns belong"]),
+        ({"corpus__source": "po", "corpus__columns": None}, ["corpus: original", "msgids"]),
+        ({"corpus__files": "*.tmx"}, ["corpus: files belong to the sources tmx"]),
+        ({"corpus__dataset": {"split": "train"}}, ["corpus: dataset belongs to the source datasets"]),
+        (
+            {"corpus__source": "datasets", "corpus__dataset": {"name": "a/b"}},
+            ["'a/b' is on the hub", "pin its revision"],
+        ),
+        ({"corpus__encoding": "utf-9"}, ["corpus: encoding is 'utf-9'", "cp949"]),
+        ({"corpus__source": "mixed"}, ["corpus: parts belong to the source mixed"]),
+        ({"corpus__parts": {"a": {"source": "tmx", "path": "a"}}}, ["corpus: parts belong to the source mixed"]),
+        (
+            {
+                "corpus__source": "mixed",
+                "corpus__parts": {
+                    "a": {"source": "tmx", "path": "a", "weight": 1.0},
+                    "b": {"source": "tmx", "path": "b"},
+                },
+            },
+            ["corpus: parts: give each of them a weight, or none"],
+        ),
+        ({"corpus__chars": [9, 1]}, ["corpus.chars", "begins above its end"]),
+        ({"corpus__duplicates": {"exact": False, "near": 0.9}}, ["corpus.duplicates: near finds exact duplicates too"]),
+        ({"fetch": {"x": {"repo": "belebele", "revision": "1", "files": ["*"]}}}, ["fetch.x.repo", "'belebele'"]),
+        ({"teacher__name": "static"}, ["teacher.name is 'static'", "write base"]),
+        ({"base__prompts": "None"}, ["base.prompts is 'None'", "'none'"]),
+        ({"base__prompts": {"query": "q"}}, ["base.prompts.passage is missing"]),
+        ({"base__prompts": {"query": "q", "passage": "p", "doc": "d"}}, ["unknown key base.prompts.doc"]),
+        ({"train__lora": {"rank": 8, "alpha": 8, "targets": ["q"], "dropout": 0}}, ["train.lora", "base.name static"]),
+        ({"train__lora": {"rank": 8, "alpha": 8, "targets": [], "dropout": 0}}, ["train.lora.targets", "at least 1"]),
+        ({"train__lora": {"rank": 8, "alpha": 8.0, "targets": "all", "dropout": 0.0}}, ["train.lora.targets is 'all'"]),
+        (
+            {"train__lora": {"rank": 8, "alpha": 8, "targets": ["q"], "dropout": 0, "drop": 1}},
+            ["unknown key train.lora.drop", "mean dropout"],
+        ),
+        ({"recipes__koenen__hybrid": 0.5}, ["recipes.koenen.hybrid is 0.5", "some batches are mono-lingual"]),
+        ({"recipes__kokoko__hybrid": 0.0}, ["recipes.kokoko.hybrid is 0", "some batches are cross-lingual"]),
+        (
+            {"benchmarks__contamination": {"source": "beir", "path": "x"}},
+            ["benchmarks.contamination has the name of a key of metrics/summary.json"],
+        ),
+        ({"benchmarks__dev__metric": "accuracy@1"}, ["benchmarks.dev.metric is 'accuracy@1'", "add it there"]),
+        (
+            {"benchmarks__dev__columns": {"text": "t", "label": "l"}},
+            ["benchmarks.dev: columns belong to the source intents"],
+        ),
+        ({"corpus__queries": "source"}, ["corpus: queries: source needs"]),
+        ({"benchmarks__dev__split": None}, ["benchmarks.dev: the source held-out needs a split"]),
+        ({"corpus__languages": ["en", "de", "ko"]}, ["corpus.languages names 'de'", "add it there or remove it here"]),
+        ({"corpus__languages": ["en", "ko", "en"]}, ["corpus.languages names one twice"]),
+        ({"corpus__languages": []}, ["corpus.languages", "at least 1"]),
+        ({"corpus__languages": ["en"]}, ["corpus.languages leaves out 'ko'", "synthesize.translations", "or the lang"]),
+        (
+            {"corpus__languages": ["en"], "synthesize__translations": {"back": QUERIES}},
+            ["corpus.languages leaves out 'ko'"],
+        ),
+        ({"corpus__source": "none"}, ["corpus.source none leaves only", "synthesize.topics", "per_topic above 0"]),
+        (
+            {"synthesize__translations": {"a": {"of": "passages", "source": "de", "target": "ko"}}},
+            ["synthesize.translations.a.source is 'de'", "no passages by then", "name one of corpus.languages"],
+        ),
+        (
+            {"synthesize__translations": {"a": {"of": "queries", "source": "de", "target": "ko"}}},
+            ["synthesize.translations.a.source is 'de'", "no queries by then", "name one of languages"],
+        ),
+        (
+            {"synthesize__translations": {"a": {"of": "passages", "source": "en", "target": "hi-Latn"}}},
+            ["synthesize.translations.a.target is 'hi-Latn', which languages does not name", "translate queries alone"],
+        ),
+        (
+            {"synthesize__translations": {"a": {"of": "passages", "source": "ko", "target": "ko"}}},
+            ["synthesize.translations.a", "both ko", "name two languages"],
+        ),
+        ({"synthesize__translations": {"topics": QUERIES}}, ["translations.topics has the name of another job"]),
+        ({"synthesize__translations": {"queries": QUERIES}}, ["translations.queries has the name of another job"]),
+        ({"synthesize__translations": {"labelled": QUERIES}}, ["translations.labelled has the name of another job"]),
+        ({"synthesize__translations": {"a b": QUERIES}}, ["synthesize.translations.a b", "'a b' is no name"]),
+        (
+            {"synthesize__varieties": {"hinglish": "Hinglish"}},
+            ["synthesize.varieties", "'hinglish' is no language tag"],
+        ),
+        ({"synthesize__topics__lengths": []}, ["synthesize.topics.lengths", "at least 1"]),
+        (
+            {"synthesize__filters__query_chars": [300, 5]},
+            ["synthesize.filters.query_chars", "the least, then the most"],
+        ),
+        ({"synthesize__filters__passage_chars": [40]}, ["synthesize.filters.passage_chars", "at least 2"]),
+        ({"synthesize__filters__script": 1.5}, ["synthesize.filters.script is 1.5"]),
+        ({"synthesize__filters__scripts": 0.5}, ["unknown key synthesize.filters.scripts", "did you mean script?"]),
+        ({"llm__max_cost_usd": 5.0}, ["llm: max_cost_usd needs prices", "max_completion_tokens"]),
+        ({"llm__max_cost_usd": 5.0, "llm__prices": PRICES}, ["llm: max_cost_usd needs", "max_completion_tokens"]),
+        ({"llm__max_cost_usd": 5.0, "llm__parameters": {"max_tokens": 9}}, ["llm: max_cost_usd needs prices"]),
+        ({"llm__parameters": {"model": "m"}}, ["llm: parameters.model is set by the stage itself: remove it"]),
+        ({"llm__parameters": {"max_tokens": "9"}}, ["llm: parameters", "greatest length is '9'", "a whole number"]),
+        ({"llm__parameters": {"max_tokens": True}}, ["llm: parameters", "greatest length is True"]),
+        ({"llm__base_url": "localhost:8000"}, ["llm: base_url is 'localhost:8000'", "http://localhost:8000/v1"]),
+        ({"llm__batch_size": 50_001}, ["llm.batch_size is 50001", "50000"]),
+        ({"llm__provider": "azure"}, ["llm.provider is 'azure'", "'recorded' or 'openai'"]),
+        (
+            {"negatives__window__round_trip": 201},
+            ["negatives.window.round_trip is 201", "raise candidates.depth or low"],
+        ),
+        ({"negatives__window__round_trip": 0}, ["negatives.window.round_trip is 0"]),
+        ({"train__in_batch": ...}, ["train.in_batch is missing: add it"]),
+        # Labelled collections
+        (
+            {"negatives__near": BY_LABEL},
+            ["negatives.near.labels needs labels, which only corpus.source labelled has: write null"],
+        ),
+        ({"negatives__near": {"k": 5, "random": 6}}, ["negatives.near: random is 6, more than k = 5: lower it"]),
+        ({"negatives__near": {"k": 5, "random": 4}}, ["negatives.near: of k = 5 only random = 4", "add rank_min and"]),
+        ({"negatives__near": {"k": 5, "rank_min": 1}}, ["negatives.near: of k = 5 only random = 0"]),
+        (
+            {"negatives__near": {**WINDOW, "random": 2, "rank_max": 11}},
+            ["negatives.near: the window", "at least k = 3 ranks"],
+        ),
+        *(
+            ({"negatives__near": {**strategy, key: value}}, ["negatives.near: ranks, margins", "write null"])
+            for strategy in (BY_LABEL, {"k": 5, "random": 5})
+            for key, value in [
+                ("rank_min", 1),
+                ("rank_max", 100),
+                ("absolute_margin", 0.1),
+                ("relative_margin", 0.05),
+                ("min_score", 0.1),
+                ("max_score", 0.9),
+                ("round_trip", 3),
+                ("written", True),
+            ]
+        ),
+        ({"negatives__near": {"k": 5, "labels": {"similarity": {}}}}, ["negatives.near.labels.similarity", "at least"]),
+        (
+            {"negatives__near": {"k": 5, "labels": {"similarity": {"centroids": 0.0}}}},
+            ["negatives.near.labels.similarity.centroids is 0.0", "greater than 0"],
+        ),
+        ({"negatives__near": {"k": 5, "labels": {"similarity": {"names": 1.0}}}}, ["negatives.near", "'given'"]),
+        (
+            {"negatives__near": {"k": 5, "labels": {**BY_LABEL["labels"], "noise": 1.5}}},
+            ["negatives.near.labels.noise is 1.5"],
+        ),
+        (BASE | {"corpus__labelled": None}, ["corpus: labelled belongs to the source labelled"]),
+        ({"corpus__labelled": LABELLED}, ["corpus: labelled belongs to the source labelled", "else write null"]),
+        (
+            BASE | {"corpus__labelled": {**LABELLED, "tables": {"test": {**ENTRIES, "role": "test"}}}},
+            ["corpus.labelled: tables has no table of the role entries", "add one"],
+        ),
+        (BASE | {"corpus__labelled": {**LABELLED, "index": 1.0}}, ["corpus.labelled.index is 1.0", "less than 1"]),
+        (
+            BASE | {"corpus__labelled": {**LABELLED, "language": "de"}},
+            ["corpus.labelled.language is 'de', which languages does not name: add it"],
+        ),
+        (BASE | {"corpus__queries": "held-out-lead"}, ["corpus: queries: a labelled source has its own"]),
+        (
+            BASE | {"corpus__labelled": {**LABELLED, "tables": {"kb": {"role": "entries", "columns": {"label": "l"}}}}},
+            ["corpus.labelled.tables.kb: the role entries needs columns.text"],
+        ),
+        (
+            BASE
+            | {"corpus__labelled": {**LABELLED, "tables": {"kb": ENTRIES, "names": {**ENTRIES, "role": "labels"}}}},
+            ["corpus.labelled.tables.names: the role labels needs columns.description"],
+        ),
+        (
+            BASE | {"corpus__labelled": {**LABELLED, "tables": {"kb": {**ENTRIES, "file": "a", "dataset": {}}}}},
+            ["corpus.labelled.tables.kb: a table is read from file or from dataset"],
+        ),
+        (
+            BASE | {"corpus__labelled": {**LABELLED, "tables": {"kb": {**ENTRIES, "dataset": {"name": "a/b"}}}}},
+            ["corpus.labelled.tables.kb: dataset.name 'a/b' is on the hub", "pin its revision"],
+        ),
+        (
+            {"synthesize__labelled__per_label": 1},
+            ["synthesize.labelled writes queries for labels, which only corpus.source labelled has", "per_label to 0"],
+        ),
+        (
+            BASE | {"recipes": {"only": {"compositions": ["koenko", "koenen"], "negatives": "window"}}},
+            ["recipes.only.compositions has 'koenko', but what corpus.labelled searches is in en"],
+        ),
+        (
+            BASE | {"negatives__window": {**WINDOW, "direction": "en-ko"}},
+            ["negatives.window.direction is 'en-ko', but en is searched: write each"],
+        ),
+        (
+            BASE | {"negatives__near": {"k": 5, "labels": {"similarity": {"given": 1.0}}}},
+            ["negatives.near.labels.similarity names given: set corpus.labelled.similarity"],
+        ),
+        (
+            BASE | {"negatives__near": {"k": 5, "labels": {"similarity": {"descriptions": 1.0}}}},
+            ["negatives.near.labels.similarity names descriptions: add a table of the role labels"],
+        ),
+        (
+            BASE | {"corpus__labelled": {**LABELLED, "tables": {"kb": PLAIN}}},
+            ["corpus.labelled.tables.kb.language is 'fr', which languages does not name: add it"],
+        ),
+        (
+            BASE | {"corpus__labelled": {**LABELLED, "tables": {"kb": {**ENTRIES, "file": "../kb.jsonl"}}}},
+            ["corpus.labelled.tables.kb.file: '../kb.jsonl' is not beneath corpus.path"],
+        ),
+        (
+            BASE | {"synthesize__labelled__per_label": 1, "synthesize__labelled__language": "fr"},
+            ["synthesize.labelled.language is 'fr', which languages does not name: add it"],
+        ),
+        (
+            {"indexes": {"kb": {"model": "models/mixed", "path": "kb", "columns": {"text": "t", "label": "l"}}}},
+            ["indexes.kb.model is 'models/mixed', which no stage makes: name one of models/base"],
+        ),
+        (
+            BASE | {"synthesize__queries__per_passage": 1},
+            ["synthesize.queries.per_passage is 1, but corpus.source labelled has queries with a label alone"],
+        ),
+        (
+            BASE | {"synthesize__translations": {"ko": {"of": "passages", "source": "en", "target": "ko"}}},
+            ["synthesize.translations.ko.of is 'passages', which corpus.source labelled has in one language"],
+        ),
+        ({"synthesize__labelled__path": "kb.jsonl"}, ["unknown key synthesize.labelled.path"]),
+        ({"recipes__joint__synthetic": 1.5}, ["recipes.joint.synthetic is 1.5"]),
+        ({"triples__positives": 0}, ["triples.positives is 0"]),
+        ({"base__normalize": {"elongation": True, "script": True}}, ["base.normalize.spelling is missing"]),
+        ({"labels__precision": 90}, ["labels.precision is 90"]),
+        (
+            {"indexes__kb": {"model": "m", "path": "kb.jsonl", "columns": {"label": "label"}}},
+            ["indexes.kb: columns.text is missing"],
+        ),
+    ],
+)
+def test_a_mistake_is_one_sentence_that_names_the_key(workspace, changes, parts):
+    text = message(workspace, **changes)
+    for part in parts:
+        assert part in text, text
+
+
+def test_a_knowledge_base_may_have_what_others_may_not(workspace):
+    workspace.edit(**BASE, negatives__near=BY_LABEL, negatives__chance={"k": 5, "random": 5})
+    workspace.edit(synthesize__labelled__per_label=3, synthesize__labelled__language="ko")
+    near, chance = params.read("negatives.near", "negatives.chance")
+    assert (near.chosen, near.by_rank, near.labels.noise, near.labels.level) == (5, False, 0.0, None)
+    assert (chance.chosen, chance.by_rank) == (0, False)
+    # Some by ranks, some at random.
+    workspace.edit(negatives__window={**WINDOW, "random": 2, "rank_max": 12})
+    window = params.read("negatives.window")
+    assert (window.chosen, window.by_rank) == (3, True)
+
+
+ENGLISH = {"languages": ["en"], "recipes": {"a": {"compositions": ["enenen"], "negatives": "window"}}, "merges": {}}
+
+
+def test_what_is_written_once_needs_another_language_to_be_translated_into(workspace):
+    text = message(workspace, **ENGLISH, synthesize__queries__written="once")
+    assert text.endswith("synthesize.queries.written once needs a second language to translate into: write each")
+    workspace.edit(synthesize__queries__written="each")
+    assert params.read("languages") == ["en"]
+
+
+def test_translations_may_build_on_those_before_them(workspace):
+    three = {"languages": ["en", "ko", "de"], "corpus__languages": ["ko"], "recipes": {}, "merges": {}}
+    three["recipes"] = {"a": {"compositions": ["enenen"], "negatives": "window"}}
+    first = {"of": "passages", "source": "ko", "target": "en"}
+    second = {"of": "passages", "source": "en", "target": "de"}
+    third = {"of": "queries", "source": "de", "target": "hi-Latn"}
+    fourth = {"of": "queries", "source": "hi-Latn", "target": "hi"}
+    workspace.edit(**three, synthesize__translations={"a": first, "b": second, "c": third, "d": fourth})
+    assert list(params.read("synthesize.translations")) == ["a", "b", "c", "d"]
+    text = message(workspace, synthesize__translations={"b": second, "a": first})
+    assert "synthesize.translations.b.source is 'en'" in text
+    text = message(workspace, synthesize__translations={"a": first, "b": second, "d": fourth, "c": third})
+    assert "synthesize.translations.d.source is 'hi-Latn'" in text
+
+
+def test_a_collection_may_be_written_alone_and_a_bound_on_its_cost_be_set(workspace):
+    workspace.edit(corpus__source="none", synthesize__topics__per_topic=1)
+    workspace.edit(llm__max_cost_usd=5.0, llm__prices=PRICES, llm__parameters={"max_completion_tokens": 900})
+    corpus, llm = params.read("corpus", "llm")
+    assert corpus.source == "none"
+    assert llm.longest_reply == 900
+
+
+def test_two_mistakes_are_two_sentences(workspace):
+    with pytest.raises(UserError) as caught:
+        workspace.edit(sead=1, train__steps=0) and params.read("seed")
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_recipes_of_unequal_numbers_of_negatives_do_not_compare(workspace):
+    text = message(
+        workspace,
+        negatives__few={**WINDOW, "k": 2},
+        recipes__joint={"compositions": ["enenen"], "negatives": "few"},
+    )
+    assert "differ in k" in text
+
+
+def test_a_strategy_that_no_recipe_uses_may_have_another_k(workspace):
+    workspace.edit(negatives__few={**WINDOW, "k": 2})
+    assert params.read("negatives.few").k == 2
+
+
+def test_a_key_that_is_not_there_is_named(workspace):
+    with pytest.raises(UserError, match=r"params.yaml has no merges.avg-for \(did you mean avg-four\?\)"):
+        params.read("merges.avg-for")
+
+
+def test_hyphens_may_part_a_composition(workspace):
+    workspace.edit(recipes__joint={"compositions": ["en-ko-ko"], "negatives": "window"})
+    assert params.read("recipes.joint").compositions == ["en-ko-ko"]
+
+
+def test_files_that_cannot_be_read(workspace):
+    workspace.params.write_bytes(b"seed: \xff")
+    with pytest.raises(UserError, match="not UTF-8"):
+        params.read("seed")
+    workspace.params.write_text("seed: 1\nseed: 2\n")
+    with pytest.raises(UserError, match="line 2 is not YAML: the key 'seed' stands twice"):
+        params.read("seed")
+    workspace.params.write_text("- 1\n")
+    with pytest.raises(UserError, match="the file must hold a group of keys"):
+        params.read("seed")
+    workspace.params.unlink()
+    with pytest.raises(UserError, match="run from the repository's root"):
+        params.read("seed")
+
+
+@pytest.mark.parametrize("study", sorted(f.stem for f in (ROOT / "studies").glob("*.yaml")))
+def test_shipped_studies_fit_the_default(workspace, study):
+    from ruamel.yaml import YAML
+
+    from tools.study import apply
+
+    tree = YAML().load(workspace.params.read_text(encoding="utf-8"))
+    apply(tree, yaml12.load(ROOT / "studies" / f"{study}.yaml"))
+    YAML().dump(tree, workspace.params)
+    params.load()
+
+
+def test_every_group_is_written_in_the_default():
+    tree = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    assert list(tree) == list(params.Params.model_fields)

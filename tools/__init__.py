@@ -1,0 +1,1 @@
+"""What people run beside the graph: `python -m tools.X`. No stage depends on any of it."""

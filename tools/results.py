@@ -1,0 +1,102 @@
+"""python -m tools.results: print the result table of each benchmark, and where the report is.
+
+Of a benchmark by label it is the table of arXiv 2506.02527 (Recall@1, @3 and @5 by label, MRR), one for each task.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from stages.check import params
+from stages.shared import errors, models
+from stages.shared.errors import UserError
+from stages.shared.tasks import BIAS, GROUPS, measured, tasks
+
+SUMMARY = Path("metrics/summary.json")
+MODELS = Path("metrics/models")
+LABELS = Path("metrics/labels.json")
+REPORT = Path("metrics/report/index.html")
+BY_LABEL = {"R@1": "accuracy@1", "R@3": "accuracy@3", "R@5": "accuracy@5", "MRR": "mrr"}
+
+
+def main() -> None:
+    study = params.load()
+    languages, benchmarks, compare = study.languages, study.benchmarks, study.compare
+    if not SUMMARY.is_file():
+        raise UserError("there are no results yet: run `make repro`")
+    summary = json.loads(SUMMARY.read_text(encoding="utf-8"))
+    names = models.names(study.recipes, study.merges)
+    for name in names:
+        file = MODELS / f"{name}.json"
+        missing = benchmarks.keys() - (json.loads(file.read_text()).keys() if file.is_file() else set())
+        if missing:
+            raise UserError(f"{file} has no results on {', '.join(sorted(missing))} yet: run `make repro`")
+    scores = {name: json.loads((MODELS / f"{name}.json").read_text()) for name in names}
+    every = measured(languages, benchmarks)
+    columns = [*(task.name for task in tasks(every, every)), *GROUPS]
+    by_label = _by_label(names)
+    for benchmark in benchmarks:
+        chosen_on = ", on which models are chosen" if benchmark == compare.select_on else ""
+        if benchmark in by_label:
+            for task, rows in by_label[benchmark].items():
+                print(f"\n{benchmark}{chosen_on}, {task} by label: x 100")
+                print("\n".join(label_table(rows)))
+            continue
+        metric = benchmarks[benchmark].metric or compare.metric
+        print(f"\n{benchmark}{chosen_on}: {metric} x 100")
+        present = [c for c in columns if any(c in row[benchmark] for row in scores.values())]
+        print("\n".join(table({name: row[benchmark] for name, row in scores.items()}, present, metric)))
+    print(f"\nbest single recipe on {compare.select_on}: {summary['best_recipe']}")
+    print(f"chosen model, the best of all on {compare.select_on}: {summary['chosen_model']}")
+    print(f"report: {REPORT.resolve()}")
+
+
+def _by_label(names: list[str]) -> dict[str, dict[str, dict[str, dict]]]:
+    """{benchmark by label: {task: {model: its numbers}}}."""
+    if not LABELS.is_file():
+        raise UserError(f"{LABELS} is missing: run `make repro`")
+    report = json.loads(LABELS.read_text(encoding="utf-8"))
+    for benchmark, told in report.items():
+        if missing := [name for name in names if name not in told["models"]]:
+            raise UserError(f"{LABELS} has no results of {missing[0]} on {benchmark} yet: run `make repro`")
+    return {
+        benchmark: {task: {name: told["models"][name]["tasks"][task] for name in names} for task in told["tasks"]}
+        for benchmark, told in report.items()
+    }
+
+
+def label_table(rows: dict[str, dict]) -> list[str]:
+    """Lines of a table like `table`'s: models by the measures of one task by label."""
+    cells = [[name, *(f"{100 * row[key]:.1f}" for key in BY_LABEL.values())] for name, row in rows.items()]
+    return _padded(["model", *BY_LABEL], cells)
+
+
+def table(rows: dict[str, dict], columns: list[str], metric: str) -> list[str]:
+    """Lines of a Markdown table, padded to read in a terminal: models by tasks, and language bias."""
+    header = ["model", *columns, "bias"]
+    cells = [
+        [
+            name,
+            *(f"{100 * row[c][metric]:.1f}" if c in row else "-" for c in columns),
+            f"{row.get(BIAS, '-')}",
+        ]
+        for name, row in rows.items()
+    ]
+    return _padded(header, cells)
+
+
+def _padded(header: list[str], cells: list[list[str]]) -> list[str]:
+    widths = [max(len(line[i]) for line in (header, *cells)) for i in range(len(header))]
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    lines = [header, rule, *cells]
+    return [
+        "| "
+        + " | ".join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))])
+        + " |"
+        for line in lines
+    ]
+
+
+if __name__ == "__main__":
+    errors.run(main)

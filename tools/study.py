@@ -1,0 +1,58 @@
+"""python -m tools.study NAME [--queue KEY=A,B ...]: apply the overlay studies/NAME.yaml to params.yaml.
+
+What an overlay may say: tools/overlay.py. Comments stay; `git checkout params.yaml` returns.
+
+With --queue, each combination of the values is a DVC experiment, to be run by `dvc queue start`; values are written as
+for `dvc exp run -S`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+from stages.check import params
+from stages.settings import yaml12
+from stages.settings.reading import PARAMS
+from stages.shared import errors, tables
+from stages.shared.errors import UserError
+from tools import overlay, sweep
+from tools.git import git
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tools.study")
+    parser.add_argument("name", nargs="?")
+    parser.add_argument("--queue", nargs="+", default=[], metavar="KEY=A,B", help="queue an experiment for each value")
+    arguments = parser.parse_args()
+    # make hands over all settings as one text; blanks within quotes are a value's own.
+    settings = [s for text in arguments.queue for s in re.findall(r"""(?:'[^']*'|"[^"]*"|\S)+""", text)]
+    file, wanted = overlay.read(arguments.name)
+    committed = _committed()
+    text, changes = overlay.merged(committed, wanted)
+    if PARAMS.read_text(encoding="utf-8") not in (committed, text):
+        raise UserError(
+            "params.yaml has edits that are not committed: commit them, or drop them with `git checkout params.yaml`"
+        )
+    params.validate(yaml12.parse(text), file)
+    runs = sweep.combinations(text, settings) if settings else []
+    tables.write_text(text, PARAMS)
+    for key, (old, new) in changes.items():
+        print(f"{key}: {old} -> {new}")
+    print(f"{len(changes)} keys changed; `git checkout params.yaml` returns to the default study")
+    if runs:
+        sweep.queue(settings)
+        print(f"{len(runs)} experiments queued. To run them, and to set the finished ones side by side:")
+        print("  dvc queue start\n  python -m tools.experiments")
+
+
+def _committed() -> str:
+    """params.yaml as it is committed."""
+    text = git("show", f"HEAD:./{PARAMS}")
+    if text is None:
+        raise UserError("params.yaml is not in Git, so the way back would be lost: run in a clone of the repository")
+    return text
+
+
+if __name__ == "__main__":
+    errors.run(main)

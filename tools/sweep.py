@@ -1,0 +1,137 @@
+"""Sweeps: experiments for each combination of values, checked before any is queued."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from stages.check import params
+from stages.settings import yaml12
+from stages.settings.reading import PARAMS
+from stages.shared import tables
+from stages.shared.errors import UserError
+from tools import tidy
+from tools.git import git
+from tools.graph import GRAPH, stages
+
+
+def combinations(text: str, settings: list[str]) -> list[list[str]]:
+    """The overrides of each experiment that `settings` ask for, upon params.yaml's `text`.
+
+    Raises `UserError` for what is no KEY=A,B, a key that params.yaml lacks, a value that does not fit, or a file that
+    the experiment would not see.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.utils.hydra import apply_overrides, get_hydra_sweeps
+    from hydra.errors import HydraException
+
+    for setting in settings:
+        _check_key(setting, yaml12.parse(text))
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / PARAMS
+        try:
+            runs = [run[str(file)] for run in get_hydra_sweeps({str(file): settings})]
+            for run in runs:
+                file.write_text(text, encoding="utf-8")
+                apply_overrides(file, run)  # what DVC does
+                _check_params(file, run)
+        except (DvcException, HydraException) as error:
+            reason = str(error.__cause__ or error).splitlines()[0]
+            raise UserError(
+                f"{' '.join(settings)!r} is no sweep ({reason}): write KEY=A,B, with quotes around a value that has "
+                "commas, blanks or colons"
+            ) from None
+    return runs
+
+
+def queue(settings: list[str]) -> None:
+    """Have DVC queue the experiments; it keeps params.yaml, and all that Git knows, as they are now.
+
+    Without what dvc.lock says of folders that DVC's cache lacks, as in a fresh clone: an experiment that takes a stage
+    from the run-cache looks for files in such a folder, and fails ("failed to load directory", dvc 3.67).
+    """
+    options = [word for setting in settings for word in ("-S", setting)]
+    with _lock_without(_unknown()):
+        done = subprocess.run([sys.executable, "-m", "dvc", "exp", "run", "--queue", *options], check=False)
+    if done.returncode:
+        raise UserError("DVC did not queue all experiments, and says why above; params.yaml holds the study")
+
+
+def _unknown() -> list[str]:
+    """The stages of dvc.lock with an output that is a folder of which DVC's cache knows nothing."""
+    from dvc.exceptions import NotDvcRepoError
+    from dvc.repo import Repo
+
+    try:
+        cache = Repo().cache.local
+    except NotDvcRepoError:
+        return []
+    locked = yaml12.load(tidy.LOCK)["stages"] if tidy.LOCK.is_file() else {}
+    digests = {name: [str(out.get("md5", "")) for out in stage.get("outs", [])] for name, stage in locked.items()}
+    return [name for name, own in digests.items() if any(d.endswith(".dir") and not cache.exists(d) for d in own)]
+
+
+@contextmanager
+def _lock_without(stages: list[str]) -> Iterator[None]:
+    """dvc.lock without these stages, and as it was afterwards."""
+    if not stages:
+        yield
+        return
+    text = tidy.LOCK.read_text(encoding="utf-8")
+    tidy.drop(stages)
+    try:
+        yield
+    finally:
+        tables.write_text(text, tidy.LOCK)
+
+
+def _check_key(setting: str, tree: Any) -> None:
+    """Raise `UserError` unless `setting` is KEY=... of a key that `tree` has; `+KEY` is new, `~KEY` goes."""
+    found = re.match(r"(\+\+?|~)?([^=\s]+)=", setting) or re.match(r"(~)(\S+)$", setting)
+    if not found:
+        raise UserError(f"{setting!r} is no KEY=A,B: write one, in quotes if a value has blanks")
+    added, key = found.groups()
+    for part in key.split("."):
+        known = list(tree) if isinstance(tree, dict) else []
+        if part not in known and not (added or "").startswith("+"):
+            close = difflib.get_close_matches(part, known, n=1)
+            meant = f" (did you mean {close[0]}?)" if close else ""
+            raise UserError(f"params.yaml has no {key}{meant}: nothing was queued")
+        tree = tree.get(part) if isinstance(tree, dict) else None
+
+
+def _check_params(file: Path, run: list[str]) -> None:
+    """Raise `UserError` if an experiment's params do not fit, or name files that it would not see."""
+    try:
+        found = params.load(file)
+    except UserError as error:
+        raise UserError(f"with {' '.join(run)}, {str(error).replace(str(file), str(PARAMS))}") from None
+    named = {
+        "corpus.path": found.corpus.path,
+        "llm.recorded": found.llm.recorded,
+        "base.name": found.base.name,
+        "teacher.name": found.teacher.name,
+        **{f"benchmarks.{name}.path": benchmark.path for name, benchmark in found.benchmarks.items()},
+        **{f"indexes.{name}.path": index.path for name, index in found.indexes.items()},
+    }
+    for key, path in named.items():
+        if not Path(path).is_absolute() and Path(path).exists() and not _carried(path):
+            raise UserError(
+                f"{key} is {path}, which queued experiments do not see, since each runs in a checkout of what Git and "
+                f"DVC have: write {Path(path).resolve()}, or `git add` it"
+            )
+
+
+def _carried(path: str) -> bool:
+    """Whether a checkout of its own would have `path`: Git knows it, or a stage makes it."""
+    graph = stages(GRAPH.read_text(encoding="utf-8"))
+    made = [out.partition("/${")[0] for stage in graph.values() for out in stage.get("outs", [])]
+    known = git("ls-files", "--error-unmatch", "--", path) is not None
+    return known or any(Path(path).is_relative_to(out) for out in made)

@@ -1,0 +1,71 @@
+"""python -m tools.tidy: remove what is left of data sets, models and benchmarks that params.yaml no longer names.
+
+DVC keeps the outputs of stages that are gone, and they would count in the folders that other stages depend on. Their
+data stays in DVC's cache: naming them again brings them back without building.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from stages.check import params
+from stages.settings import yaml12
+from stages.shared import errors, models, tables
+
+GRAPH, LOCK = Path("dvc.yaml"), Path("dvc.lock")
+
+
+def main() -> None:
+    study = params.load()
+    fetch, recipes, merges = study.fetch, study.recipes, study.merges
+    benchmarks, indexes = study.benchmarks, study.indexes
+    expected = {
+        models.TRAINED: set(recipes),
+        models.MERGED: set(merges),
+        models.INDEXES: set(indexes),
+        Path("data/fetch"): set(fetch),
+        Path("data/runs"): set(models.names(recipes, merges)),
+        Path("data/benchmarks"): set(benchmarks),
+        Path("metrics/training"): {f"{name}.csv" for name in recipes},
+    }
+    for folder, names in expected.items():
+        for stale in sorted(folder.iterdir()) if folder.is_dir() else []:
+            # Drafts of stages that were killed go too.
+            if stale.name not in names and stale.name != ".gitignore":
+                print(f"removing {stale}, which params.yaml does not name")
+                shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
+    prune_lock({"fetch": fetch, "recipes": recipes, "merges": merges, "benchmarks": benchmarks, "indexes": indexes})
+
+
+def prune_lock(members: Mapping[str, Iterable[str]]) -> None:
+    """Remove from dvc.lock the members of stage groups that params.yaml no longer names; DVC keeps them for ever."""
+    if not LOCK.is_file():
+        return
+    named = set()
+    for stage, body in yaml12.load(GRAPH)["stages"].items():
+        group = body.get("foreach", "").removeprefix("${").removesuffix("}")
+        named |= {f"{stage}@{name}" for name in members[group]} if group else {stage}
+    stale = [stage for stage in yaml12.load(LOCK)["stages"] if stage not in named]
+    for stage in stale:
+        print(f"removing {stage} from {LOCK}")
+    if stale:
+        drop(stale)
+
+
+def drop(stages: list[str]) -> None:
+    """Remove these stages from dvc.lock."""
+    yaml = YAML()
+    yaml.default_flow_style = False
+    lock = yaml.load(LOCK.read_text(encoding="utf-8"))
+    for stage in stages:
+        del lock["stages"][stage]
+    with tables.replacing(LOCK) as draft, draft.open("w", encoding="utf-8") as opened:
+        yaml.dump(lock, opened)
+
+
+if __name__ == "__main__":
+    errors.run(main)
