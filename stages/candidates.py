@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from stages.shared import collection, embeddings, encoder, errors, files, models, params, search, tables
+from stages.shared import collection, encoder, errors, files, models, params, search, tables
+from stages.shared.vectors.blocks import KeptBlocks
 
 log = logging.getLogger("candidates")
 OUT = Path("data/candidates")
@@ -99,7 +100,7 @@ def load_teacher(
     # preset may add to those of the model's files.
     backend = getattr(model.tokenizer, "backend_tokenizer", None)
     around = backend.encode("a").ids if backend else None
-    return embeddings.Kept(loaded, [identity, run, batch_size, around], prompts), record
+    return KeptBlocks(lambda: loaded, [identity, run, batch_size, around], prompts), record
 
 
 def positive_scores(

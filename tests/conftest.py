@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from stages.shared import tables, yaml12
+from stages.shared.vectors import keys
 
 ROOT = Path(__file__).parents[1]
 
@@ -183,6 +184,7 @@ def workspace(tmp_path, monkeypatch):
     folder = tmp_path / "workspace"
     folder.mkdir()
     monkeypatch.chdir(folder)
+    monkeypatch.setattr(keys, "STATE", folder / ".state")
     return Workspace(folder, monkeypatch)
 
 

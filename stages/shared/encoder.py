@@ -36,10 +36,7 @@ class Encoder(Protocol):
 def load(folder: str | Path, batch_size: int, trust_remote_code: bool = False, attention: str | None = None) -> Encoder:
     """The encoder in `folder`; raises `UserError` if there is none. `attention`: as `base.attention` of params."""
     folder = Path(folder)
-    if not (folder / "modules.json").is_file():
-        raise UserError(f"{folder} holds no model (modules.json is missing): run `dvc repro`")
-    modules = [m["type"].rsplit(".", 1)[-1] for m in json.loads((folder / "modules.json").read_text())]
-    if modules in (["StaticEmbedding"], ["StaticEmbedding", "Normalize"]):
+    if is_static(folder):
         return StaticEncoder(folder, batch_size)
     from sentence_transformers import SentenceTransformer
 
@@ -50,6 +47,14 @@ def load(folder: str | Path, batch_size: int, trust_remote_code: bool = False, a
         model_kwargs={"attn_implementation": attention} if attention else None,
     )
     return TransformerEncoder(model, batch_size, romanised.read(folder))
+
+
+def is_static(folder: Path) -> bool:
+    """Whether the model in `folder` is one StaticEmbedding; raises `UserError` if there is none."""
+    if not (folder / "modules.json").is_file():
+        raise UserError(f"{folder} holds no model (modules.json is missing): run `dvc repro`")
+    modules = [m["type"].rsplit(".", 1)[-1] for m in json.loads((folder / "modules.json").read_text())]
+    return modules in (["StaticEmbedding"], ["StaticEmbedding", "Normalize"])
 
 
 def encode_distinct(encoder: Encoder, texts: list[str], role: Role) -> np.ndarray:
