@@ -18,8 +18,10 @@ from stages.settings.candidates import read_candidates
 from stages.settings.encoders import PretrainedEncoder
 from stages.settings.languages import read_languages
 from stages.settings.teacher import read_teacher
-from stages.shared import collection, embeddings, encoder, errors, files, models, search, tables
+from stages.shared import collection, encoder, errors, files, models, search, tables
 from stages.shared.passages import passage_text
+from stages.shared.roles import PROMPT_NAMES
+from stages.shared.vectors.blocks import KeptBlocks
 
 log = logging.getLogger("candidates")
 
@@ -94,13 +96,13 @@ def load_teacher(teacher: PretrainedEncoder, batch_size: int) -> tuple[encoder.E
         loaded = encoder.TransformerEncoder(model, batch_size)
         folder = Path(teacher.name)
         identity = files.content(folder) if folder.is_dir() else f"{teacher.name} {record['revision']}"
-    prompts = {role: model.prompts.get(name) or "" for role, name in encoder.PROMPT_NAMES.items()}
+    prompts = {role: model.prompts.get(name) or "" for role, name in PROMPT_NAMES.items()}
     run = {trait: value for trait, value in record.items() if trait not in ("name", "revision", "prompts")}
     # Batches are part of it: a text's last bits depend on what it is padded with. So are the tokens around a text: a
     # preset may add to those of the model's files.
     backend = getattr(model.tokenizer, "backend_tokenizer", None)
     around = backend.encode("a").ids if backend else None
-    return embeddings.Kept(loaded, [identity, run, batch_size, around], prompts), record
+    return KeptBlocks(lambda: loaded, [identity, run, batch_size, around], prompts), record
 
 
 def positive_scores(

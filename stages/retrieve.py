@@ -1,14 +1,22 @@
 """retrieve: rank each benchmark's passages for each of its tasks with one model.
 
-Each text is encoded once and serves every benchmark and task. A run keeps the best `retrieve.depth` ranks, as TREC
-does; beside it stand the exact ranks of the relevant passages in the pooled tasks, however deep, since language bias is
-a difference of ranks. (In benchmarks by label most passages are relevant, and none is parallel: they have no such
-ranks.) Where a benchmark lists candidates, a query is ranked over its own and nothing else.
+Each text is encoded once and serves every benchmark and task. A transformer's vectors are kept (`vectors.blocks`), and
+each benchmark's passages and queries are lists of their own there: another benchmark encodes only itself and moves no
+bit of the others' runs, a changed query encodes its block, a killed run goes on, and if nothing is missing the model is
+not even loaded. Memory holds the vectors of one benchmark, and of the passages of one language a copy while that is
+searched. A static model encodes faster than kept vectors are read: it encodes all texts at once and keeps none.
+
+A run keeps the best `retrieve.depth` ranks, as TREC does; beside it stand the exact ranks of the relevant passages in
+the pooled tasks, however deep, since language bias is a difference of ranks. (In benchmarks by label most passages are
+relevant, and none is parallel: they have no such ranks.) Where a benchmark lists candidates, a query is ranked over its
+own and nothing else.
 """
 
 import json
 import logging
 import sys
+from collections.abc import Iterable
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -16,12 +24,15 @@ import polars as pl
 from stages.schemas.benchmarks import BENCHMARK_PASSAGES, BENCHMARK_QRELS, BENCHMARK_QUERIES, BENCHMARKS_FOLDER, RERANK
 from stages.schemas.runs import RUN, RUNS_FOLDER
 from stages.settings.retrieve import read_retrieve
-from stages.shared import encoder, errors, models, search, tables
+from stages.shared import encoder, errors, files, models, search, tables
 from stages.shared.errors import UserError
 from stages.shared.passages import passage_text
+from stages.shared.roles import PROMPT_NAMES, Role
 from stages.shared.tasks import POOL, tasks
+from stages.shared.vectors.blocks import KeptBlocks
 
 log = logging.getLogger("retrieve")
+Tables = dict[str, pl.DataFrame]
 FOLDERS = {
     "base": lambda name: models.BASE,
     "trained": models.TRAINED.joinpath,
@@ -34,7 +45,9 @@ def main() -> None:
     if kind not in FOLDERS:
         raise UserError(f"{kind!r} is no kind of model: write {', '.join(FOLDERS)}")
     settings = read_retrieve()
-    model = encoder.load(FOLDERS[kind](name), settings.batch_size)
+    folder = FOLDERS[kind](name)
+    static = encoder.is_static(folder)
+    load = partial(encoder.load, folder, settings.batch_size)
     if not BENCHMARKS_FOLDER.is_dir():
         raise UserError(f"{BENCHMARKS_FOLDER} is missing: run `dvc repro`")
     found = {
@@ -52,30 +65,56 @@ def main() -> None:
             folder.name for folder in BENCHMARKS_FOLDER.iterdir() if not folder.name.startswith(".")
         )
     }
-    passage_texts = [t["passages"].select(passage_text())["text"] for t in found.values()]
-    passage_vectors = _encode(model, [p.to_list() for p in passage_texts], "passage")
-    query_vectors = _encode(model, [t["queries"]["text"].to_list() for t in found.values()], "query")
+    kept = None if static else KeptBlocks(load, [files.content(folder), settings.batch_size])
+    model = kept or _Together(load(), found.values())
     with tables.replacing(RUNS_FOLDER / name) as draft:
-        for at, (benchmark, t) in enumerate(found.items()):
-            run, relevant = rank(
-                t["passages"],
-                passage_vectors[at],
-                t["queries"],
-                query_vectors[at],
-                t["qrels"],
-                settings.depth,
-                t["rerank"],
-                biased=not json.loads((BENCHMARKS_FOLDER / benchmark / "about.json").read_text())["by_label"],
-            )
+        for benchmark, t in found.items():
+            biased = not json.loads((BENCHMARKS_FOLDER / benchmark / "about.json").read_text())["by_label"]
+            run, relevant = _encode_and_rank(model, t, settings.depth, biased)
             tables.write(run, draft / f"{benchmark}.run.parquet", RUN)
             tables.write(relevant, draft / f"{benchmark}.relevant.parquet", RUN)
             log.info(f"{name} on {benchmark}: {run['task'].n_unique()} tasks, {run.height:,} ranks")
+    if kept:
+        log.info(f"{name}: {kept.counts['encoded']:,} texts encoded in all, {kept.counts['kept']:,} were kept")
 
 
-def _encode(model: encoder.Encoder, lists: list[list[str]], role: encoder.Role) -> list[np.ndarray]:
-    """Encode the lists as one, equal texts once, and give each list's vectors."""
-    vectors = encoder.encode_distinct(model, [text for texts in lists for text in texts], role)
-    return np.split(vectors, np.cumsum([len(texts) for texts in lists])[:-1])
+def _texts(benchmark: Tables, role: Role) -> list[str]:
+    if role == "passage":
+        return benchmark["passages"].select(passage_text())["text"].to_list()
+    return benchmark["queries"]["text"].to_list()
+
+
+class _Together:
+    """An encoder that has encoded the texts of all benchmarks, equal ones once: it takes no others."""
+
+    def __init__(self, model: encoder.Encoder, benchmarks: Iterable[Tables]) -> None:
+        self.rows: dict[Role, dict[str, int]] = {}
+        self.vectors: dict[Role, np.ndarray] = {}
+        for role in PROMPT_NAMES:
+            distinct = dict.fromkeys(text for benchmark in benchmarks for text in _texts(benchmark, role))
+            self.rows[role] = {text: row for row, text in enumerate(distinct)}
+            self.vectors[role] = model.encode(list(distinct), role)
+
+    def encode(self, texts: list[str], role: Role) -> np.ndarray:
+        rows = self.rows[role]
+        return self.vectors[role][[rows[text] for text in texts]]
+
+
+def _encode_and_rank(
+    model: encoder.Encoder, benchmark: Tables, depth: int, biased: bool
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """As `rank`. A function of its own, so that a benchmark's vectors are gone before those of the next are made."""
+    passages, queries = (model.encode(_texts(benchmark, role), role) for role in ("passage", "query"))
+    return rank(
+        benchmark["passages"],
+        passages,
+        benchmark["queries"],
+        queries,
+        benchmark["qrels"],
+        depth,
+        benchmark["rerank"],
+        biased=biased,
+    )
 
 
 def rank(
@@ -105,7 +144,10 @@ def rank(
         searched = passages if task.corpus == POOL else passages.filter(lang=task.corpus)
         if asked.is_empty():
             continue
-        left, right = query_vectors[asked["row"].to_numpy()], passage_vectors[searched["row"].to_numpy()]
+        left = query_vectors[asked["row"].to_numpy()]
+        # All of them are not copied.
+        whole = searched.height == passages.height
+        right = passage_vectors if whole else passage_vectors[searched["row"].to_numpy()]
         listed = None if rerank is None or rerank.is_empty() else _among(rerank, asked, searched, left, right)
         run = _search(asked, searched, left, right, depth) if listed is None else listed.filter(pl.col("rank") <= depth)
         runs.append(run.select(pl.lit(task.name).alias("task"), pl.all()).select(*RUN))

@@ -18,6 +18,7 @@ from stages.schemas.similarity import SIMILARITY
 from stages.schemas.texts import LABELLED, LABELS, PASSAGES, QRELS, QUERIES
 from stages.settings import yaml12
 from stages.shared import tables
+from stages.shared.vectors import keys
 from stages.synthesize.rejected import DROPPED, FAILURES
 
 ROOT = Path(__file__).parents[1]
@@ -187,6 +188,7 @@ def workspace(tmp_path, monkeypatch):
     folder = tmp_path / "workspace"
     folder.mkdir()
     monkeypatch.chdir(folder)
+    monkeypatch.setattr(keys, "STATE", folder / ".state")
     return Workspace(folder, monkeypatch)
 
 

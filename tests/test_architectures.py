@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from sentence_transformers import SentenceTransformer
 
-from stages.shared import embeddings
 from stages.shared.presets import PRESETS
 from tests.fakes.checkpoints import PUBLISHED, WORDS, save_published
 
@@ -19,9 +18,8 @@ def texts(seed):
 
 
 @pytest.fixture
-def study(workspace, training, monkeypatch, tmp_path):
+def study(workspace, training):
     """A workspace with a collection, for two recipes of two steps and their average."""
-    monkeypatch.setattr(embeddings, "STATE", tmp_path / "state")
     splits = ["train"] * 14 + ["dev"] * 4 + ["test"] * 6
     workspace.corpus(
         [(f"p{i:02}", split, texts(i)) for i, split in enumerate(splits)],

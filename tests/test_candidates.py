@@ -11,7 +11,7 @@ from sentence_transformers import SentenceTransformer
 from stages.schemas.candidates import CANDIDATE_POOL, CANDIDATES
 from stages.schemas.similarity import SIMILARITY
 from stages.schemas.texts import QUERIES
-from stages.shared import embeddings, encoder, tables
+from stages.shared import encoder, tables
 from stages.shared.errors import UserError
 from tests.fakes.checkpoints import save_published, save_sentence_transformer, static_model
 
@@ -89,9 +89,8 @@ def test_without_training_queries_there_is_nothing_to_mine(workspace):
 
 
 @pytest.fixture
-def encoded(workspace, monkeypatch):
-    """The texts that transformers were given, in the order of the calls; vectors are kept in the workspace."""
-    monkeypatch.setattr(embeddings, "STATE", workspace.path / "state")
+def encoded(monkeypatch):
+    """The texts that transformers were given, in the order of the calls."""
     seen, encode = [], encoder.TransformerEncoder.encode
 
     def watched(self, texts, role):

@@ -1,5 +1,11 @@
 """retrieve: runs as trec_eval would order them, each text encoded once, relevant ranks however deep."""
 
+import os
+import re
+import shutil
+import subprocess
+import sys
+import weakref
 from collections import Counter
 
 import numpy as np
@@ -11,7 +17,10 @@ from stages.schemas.benchmarks import BENCHMARK_PASSAGES, BENCHMARK_QRELS, BENCH
 from stages.schemas.runs import RUN
 from stages.shared import encoder, tables
 from stages.shared.errors import UserError
-from tests.fakes.checkpoints import static_model
+from stages.shared.vectors import blocks
+from stages.shared.vectors.blocks import KeptBlocks
+from tests.conftest import ROOT
+from tests.fakes.checkpoints import save_sentence_transformer, static_model
 
 
 def frame(rows, schema):
@@ -232,3 +241,188 @@ def test_a_benchmarks_candidates_are_read(workspace):
     run = tables.read("data/runs/base/test.run.parquet", RUN)
     assert set(run.filter(task="en-en")["passage"]) == {"r1", "p3", "r2"}
     assert set(run.filter(task="en-ko")["passage"]) == set()
+
+
+def asked(prefix, count=30):
+    return [(f"{prefix}{i}", "en", f"w{i % 40} w{i // 3} {prefix}") for i in range(count)]
+
+
+def over_sixty(name, queries, searched="p"):
+    """A benchmark over 60 passages in two languages, in whose texts `searched` is."""
+    passages = [
+        (f"{searched}{i}", lang, "", f"w{i % 40} w{i // 30 + 5 * at} {searched}")
+        for i in range(60)
+        for at, lang in enumerate(("en", "ko"))
+    ]
+    judged = [(query, f"{searched}{i}", lang, 1) for i, (query, *_) in enumerate(queries) for lang in ("en", "ko")]
+    benchmark(name, passages, queries, judged)
+
+
+class Kept:
+    """Two benchmarks over the same passages; a small transformer, whose vectors are kept in blocks of a few texts."""
+
+    def __init__(self, workspace, monkeypatch, caplog):
+        monkeypatch.setattr(blocks, "MEAN", 6)
+        monkeypatch.setattr(blocks, "MOST", 12)
+        caplog.set_level("INFO")
+        self.workspace, self.caplog = workspace, caplog
+        self.folder = workspace.path / ".state/vectors"
+        self.encoded, self.before = [], lambda texts: None
+        self.model()
+        over_sixty("dev", asked("d"))
+        over_sixty("test", asked("t"))
+        encode = encoder.TransformerEncoder.encode
+
+        def watched(own, texts, role):
+            self.before(texts)
+            self.encoded += [(role, text) for text in texts]
+            return encode(own, texts, role)
+
+        monkeypatch.setattr(encoder.TransformerEncoder, "encode", watched)
+
+    def model(self, seed=0):
+        folder = self.workspace.path / "models/base"
+        save_sentence_transformer(folder, seed=seed, prompts={"query": "q: ", "document": "p: "})
+
+    def run(self):
+        """What is encoded (role and text), and the bytes of the runs; how many were kept is in `found`."""
+        self.encoded.clear()
+        self.caplog.clear()
+        self.workspace.run("retrieve", "base", "base")
+        said = re.fullmatch(r"base: (\d+) texts encoded in all, (\d+) were kept", self.caplog.messages[-1])
+        new, self.found = map(int, said.groups())
+        assert new == len(self.encoded)
+        return list(self.encoded), content()
+
+
+def content():
+    return {file.name: file.read_bytes() for file in sorted(retrieve.OUT.joinpath("base").iterdir())}
+
+
+@pytest.fixture
+def kept(workspace, monkeypatch, caplog):
+    return Kept(workspace, monkeypatch, caplog)
+
+
+def test_what_benchmarks_share_is_encoded_once_and_a_second_run_encodes_nothing(kept, monkeypatch):
+    def load(*_):
+        raise AssertionError("the model was loaded")
+
+    encoded, first = kept.run()
+    assert set(Counter(encoded).values()) == {1}
+    assert Counter(role for role, _ in encoded) == {"passage": 120, "query": 60}
+    assert kept.found == 120
+    monkeypatch.setattr(retrieve.encoder, "load", load)
+    assert kept.run() == ([], first)
+    assert kept.found == 2 * 120 + 60
+
+
+def test_what_is_kept_is_read_without_importing_torch(kept):
+    _, first = kept.run()
+    code = """
+import sys
+from stages import retrieve
+from stages.shared.vectors import blocks
+
+blocks.MEAN, blocks.MOST = 6, 12
+sys.argv = ["retrieve", "base", "base"]
+retrieve.main()
+sys.exit(bool({"torch", "transformers", "sentence_transformers"} & set(sys.modules)))
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "DVC_ROOT"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment | {"PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0 and content() == first
+
+
+def test_another_benchmark_encodes_itself_alone_and_moves_no_bit_of_the_others(kept):
+    _, first = kept.run()
+    over_sixty("added", asked("a", 10), "r")
+    encoded, second = kept.run()
+    assert {text.split()[-1] for _, text in encoded} == {"a", "r"}
+    assert len(encoded) == len(set(encoded))
+    assert set(second) - set(first) == {"added.run.parquet", "added.relevant.parquet"}
+    assert first.items() <= second.items()
+    shutil.rmtree(kept.folder)
+    assert kept.run()[1] == second
+
+
+def test_a_changed_query_encodes_its_block_alone(kept):
+    kept.run()
+    queries = asked("d")
+    queries[12] = ("d12", "en", "w1 w2 w3")
+    over_sixty("dev", queries)
+    encoded, changed = kept.run()
+    (own,) = (block for block in blocks.cut([text for *_, text in sorted(queries)]) if "w1 w2 w3" in block)
+    assert encoded == [("query", text) for text in own] and 1 < len(own) < 30
+    shutil.rmtree(kept.folder)
+    assert kept.run()[1] == changed
+
+
+def test_a_killed_run_goes_on(kept):
+    calls = []
+
+    def kill(texts):
+        calls.append(texts)
+        if len(calls) in (5, 20):
+            raise KeyboardInterrupt
+
+    kept.before = kill
+    done = []
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            kept.run()
+        done += kept.encoded
+        assert not retrieve.OUT.joinpath("base").exists()
+    rest, found = kept.run()
+    assert done and rest and set(Counter(done + rest).values()) == {1}
+    shutil.rmtree(kept.folder)
+    again, undisturbed = kept.run()
+    assert undisturbed == found and sorted(again) == sorted(done + rest)
+
+
+def test_runs_are_the_same_bytes_whatever_was_kept(kept):
+    encoded, whole = kept.run()
+    for number, file in enumerate(sorted(kept.folder.rglob("*.npz"))):
+        if number % 3:
+            file.unlink()
+    some, partly = kept.run()
+    assert 0 < len(some) < len(encoded) and partly == whole
+
+
+CHANGES = {
+    "model": lambda kept: kept.model(seed=1),
+    "attention": lambda kept: kept.workspace.edit(base__attention="eager"),
+    "batch size": lambda kept: kept.workspace.edit(retrieve__batch_size=3),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_what_was_made_otherwise_is_not_taken(kept, change):
+    encoded, first = kept.run()
+    change(kept)
+    again, second = kept.run()
+    assert again == encoded
+    assert (second != first) or change is not CHANGES["model"]
+    shutil.rmtree(kept.folder)
+    assert kept.run()[1] == second
+
+
+def test_a_benchmarks_vectors_are_gone_before_the_next_is_encoded(kept, monkeypatch):
+    made, encode = [], KeptBlocks.encode
+
+    def watched(own, texts, role):
+        if role == "passage":
+            assert not [vectors for vectors in made if vectors() is not None]
+        found = encode(own, texts, role)
+        made.append(weakref.ref(found))
+        return found
+
+    monkeypatch.setattr(KeptBlocks, "encode", watched)
+    kept.run()
+    assert len(made) == 4
+
+
+def test_a_static_model_keeps_nothing(workspace):
+    written(workspace)
+    workspace.run("retrieve", "base", "base")
+    assert not (workspace.path / ".state").exists()

@@ -1,7 +1,7 @@
 """python -m tools.graph [--write]: the code that each stage of dvc.yaml depends on, as its imports say.
 
-A stage depends on its own folder, or its one file, and on each file of `stages/` that these import, directly or by way of
-others. Without --write differences are told, and the exit code is 1 if there are any.
+A stage depends on its own folder, or its one file, and on each file of `stages/` that these import, directly or by way
+of others. Without --write differences are told, and the exit code is 1 if there are any.
 """
 
 from __future__ import annotations

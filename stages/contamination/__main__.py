@@ -8,8 +8,8 @@ the queries alone count: its passages are the labelled entries that training ans
 only told how many training has in any slot (`passages_known`).
 
 Exact: equal but for case, width, punctuation and white space. Near: the Jaccard similarity of the sets of character
-n-grams is at least `contamination.near`; MinHash only proposes the pairs (of those just as similar as that, it misses at
-most one in a thousand), and their similarity is counted. A short text is looked for exactly alone, for there a letter
+n-grams is at least `contamination.near`; MinHash only proposes the pairs (of those just as similar as that, it misses
+at most one in a thousand), and their similarity is counted. A short text is looked for exactly alone, for there a letter
 makes another text. What is only a part of a longer text is not found.
 """
 

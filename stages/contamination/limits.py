@@ -40,8 +40,8 @@ def check(shares: Shares, benchmarks: dict[str, Benchmark], recipes: list[str]) 
                 f"recipes.{recipe} trains on {100 * share:.3g} % of the {KINDS[kind]} of the benchmark {name} {where}, "
                 f"and benchmarks.{name}.max_contamination allows {100 * limit:.3g} %"
                 f"{f' ({others} more go beyond it)' if others else ''}: {_examples(name, recipe, kind, lang)}; take "
-                f"such texts out of what is trained on ({EXAMPLES_FILE} and {METRICS} have more), or raise the limit, or "
-                "write null for none"
+                f"such texts out of what is trained on ({EXAMPLES_FILE} and {METRICS} have more), or raise the limit, "
+                "or write null for none"
             )
 
 

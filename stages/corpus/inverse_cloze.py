@@ -1,5 +1,5 @@
-"""Queries out of passages that came without: the inverse cloze task (Lee et al. 2019, arXiv 1906.00300, section 4), in which a
-sentence asks for the passage that it was taken from; here always the lead sentence, with the title."""
+"""Queries out of passages that came without, by the inverse cloze task (Lee et al. 2019, arXiv 1906.00300, section 4):
+a sentence asks for the passage that it was taken from. Here it is always the lead sentence, with the title."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """index: encode the entries of a labelled knowledge base with one model, for `python -m tools.answer` to search.
 
 When entries are added, changed or removed, only texts that this model has not encoded before are encoded (see
-`vectors`); the index is the same bytes as one built anew. Nothing is trained.
+`vectors.texts`); the index is the same bytes as one built anew. Nothing is trained.
 """
 
 import logging
@@ -12,8 +12,9 @@ import polars as pl
 
 from stages.index import store
 from stages.settings.indexes import Index, read_index
-from stages.shared import encoder, errors, files, labelled_rows, models, vectors
+from stages.shared import encoder, errors, files, labelled_rows, models
 from stages.shared.errors import UserError
+from stages.shared.vectors.texts import TOKENS, KeptTexts
 
 log = logging.getLogger("index")
 
@@ -26,7 +27,7 @@ def main() -> None:
         raise UserError(f"indexes.{name}.model: {model} holds no model: name the folder of one, e.g. models/base")
     found = entries(settings)
     digest = files.content(model)
-    kept = vectors.Kept(encoder.load(model, vectors.TOKENS), [digest])
+    kept = KeptTexts(encoder.load(model, TOKENS), [digest])
     made = encoder.encode_distinct(kept, found["text"].to_list(), "passage")
     store.save(models.INDEXES / name, found, made, str(model), digest, settings.path)
     log.info(f"{name}: {found.height:,} entries with {found['label'].n_unique():,} labels, for {model}")

@@ -29,8 +29,10 @@ class Answers:
         return self._group_numbers(queries.to_frame("query").join(first, on="query", how="left", maintain_order="left"))
 
     def among(self, queries: pl.Series, candidates: np.ndarray, qrels: pl.DataFrame | None = None) -> np.ndarray:
-        """Where a candidate is in one of its query's groups in `qrels` (query, group; None: those that answer it): bool,
-        the shape of `candidates` [queries, ranks]."""
+        """Where a candidate is in one of its query's groups in `qrels` (query, group; None: those that answer it).
+
+        bool, the shape of `candidates` [queries, ranks].
+        """
         qrels = self.qrels if qrels is None else qrels
         known = qrels.join(self._numbers, on="group")
         found = queries.to_frame("query").with_row_index("row").join(known, on="query").sort("row")
@@ -48,7 +50,7 @@ class Answers:
         return qrels.join(self._passages, on="group").select("query", "passage")
 
     def excluded(self, queries: pl.Series, taken: pl.DataFrame) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
-        """What `sampling.outside` must not draw: what answers a query, and what it has `taken` (query, passage) already.
+        """What `sampling.outside` must not draw: what answers a query, and what it has `taken` (query, passage).
 
         The number of a group that is excluded whole, for queries that have one of several passages (-1: none); and
         pairs, rows of `queries` and numbers of the pool. A group is never spelled out in pairs, of which there would be

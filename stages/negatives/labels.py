@@ -86,8 +86,8 @@ def paths(names: list[str]) -> np.ndarray:
 
 
 def coarsened(similarity: np.ndarray, names: list[str], level: int) -> np.ndarray:
-    """`similarity` as its mean over the pairs of different labels that share their first `level` parts with the two: what
-    is known if the taxonomy ends there."""
+    """`similarity` as its mean over the pairs of different labels that share their first `level` parts with the two:
+    what is known if the taxonomy ends there."""
     blocks = _blocks(names, level)
     member = np.equal.outer(blocks, np.arange(blocks.max(initial=-1) + 1)).astype(np.float64)
     apart = 1.0 - np.eye(len(names))
@@ -97,8 +97,8 @@ def coarsened(similarity: np.ndarray, names: list[str], level: int) -> np.ndarra
 
 
 def noised(similarity: np.ndarray, names: list[str], share: float, seed: int) -> np.ndarray:
-    """(1 - share) x `similarity` + share x its values off the diagonal, shuffled among the pairs of labels: a similarity
-    that says nothing, of the same values. The shuffle is the same for every share."""
+    """(1 - share) x `similarity` + share x its values off the diagonal, shuffled among the pairs of labels: a
+    similarity that says nothing, of the same values. The shuffle is the same for every share."""
     upper = np.triu_indices(len(names), 1)
     numbers = seeds.numbers(f"{seed}/negatives/noise", names)
     order = np.argsort(seeds.uniform(numbers[upper[0]], numbers[upper[1]]), kind="stable")

@@ -2,8 +2,8 @@
 
 Models of one StaticEmbedding need no torch: their vectors are means of table rows, computed here with NumPy from
 the same files, which saves the seconds that importing sentence-transformers takes in every stage. Everything else
-is a `SentenceTransformer`. Either normalises queries first if the folder has a normaliser (`query_normalizer`), which whoever
-loads the folder with sentence-transformers alone does not.
+is a `SentenceTransformer`. Either normalises queries first if the folder has a normaliser (`query_normalizer`), which
+whoever loads the folder with sentence-transformers alone does not.
 """
 
 from __future__ import annotations
@@ -36,15 +36,12 @@ def load(folder: str | Path, batch_size: int, trust_remote_code: bool = False) -
     `trust_remote_code`: run code of the model's authors, also from a folder that no stage made.
     """
     folder = Path(folder)
-    record = models.record(folder)
-    attention = record.get("attention")
-    if not (folder / "modules.json").is_file():
-        raise UserError(f"{folder} holds no model (modules.json is missing): run `dvc repro`")
-    modules = [m["type"].rsplit(".", 1)[-1] for m in json.loads((folder / "modules.json").read_text())]
-    if modules in (["StaticEmbedding"], ["StaticEmbedding", "Normalize"]):
+    if is_static(folder):
         return StaticEncoder(folder, batch_size)
     from sentence_transformers import SentenceTransformer
 
+    record = models.record(folder)
+    attention = record.get("attention")
     model = SentenceTransformer(
         str(folder),
         local_files_only=True,
@@ -52,6 +49,14 @@ def load(folder: str | Path, batch_size: int, trust_remote_code: bool = False) -
         model_kwargs={"attn_implementation": attention} if attention else None,
     )
     return TransformerEncoder(model, batch_size, query_normalizer.read(folder))
+
+
+def is_static(folder: Path) -> bool:
+    """Whether the model in `folder` is one StaticEmbedding; raises `UserError` if there is none."""
+    if not (folder / "modules.json").is_file():
+        raise UserError(f"{folder} holds no model (modules.json is missing): run `dvc repro`")
+    modules = [m["type"].rsplit(".", 1)[-1] for m in json.loads((folder / "modules.json").read_text())]
+    return modules in (["StaticEmbedding"], ["StaticEmbedding", "Normalize"])
 
 
 def encode_distinct(encoder: Encoder, texts: list[str], role: Role) -> np.ndarray:

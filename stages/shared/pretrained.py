@@ -34,7 +34,8 @@ def load(settings: PretrainedEncoder, key: str) -> tuple[SentenceTransformer, di
     """The model that the group `key` of params describes, and a record of how it is run.
 
     The record holds name, preset, revision (the commit, if known), pooling, prompts, max_length, dtype, attention,
-    padding, dimension and trust_remote_code. Raises `UserError` if the model cannot be had, or does not encode as it should.
+    padding, dimension and trust_remote_code. Raises `UserError` if the model cannot be had, or does not encode as it
+    should.
     """
     name = settings.name
     if name.startswith((".", "/")) and not Path(name).is_dir():

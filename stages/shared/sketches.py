@@ -46,8 +46,8 @@ def grams(texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
 
 
 def keys(texts: pl.Series, threshold: float) -> np.ndarray:
-    """What `plain` texts as similar as `threshold` have one of in common, save a share `duplicates.MISSED`: uint64, shape
-    [texts, bands]."""
+    """What `plain` texts as similar as `threshold` have one of in common, save a share `duplicates.MISSED`: uint64,
+    shape [texts, bands]."""
     bands, size = duplicates.bands(threshold)
     numbers, starts = grams(texts)
     matrix = RMinHash.digest_matrix_from_flat_token_hashes(numbers, starts, duplicates.PERMUTATIONS, duplicates.SEED)

@@ -67,8 +67,8 @@ def main() -> None:
 def base(settings: Train, record: dict[str, Any]) -> "SentenceTransformer":
     """The base, to be trained as its `record` says.
 
-    Raises `UserError` if it is static and `settings` are a transformer's. In float32, whatever it is stored in, for small updates would be rounded away. With LoRA its weights stay as they
-    are, and so does their type.
+    Raises `UserError` if it is static and `settings` are a transformer's. It is in float32, whatever it is stored in, for
+    small updates would be rounded away. With LoRA its weights stay as they are, and so does their type.
     """
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.base.losses.gradcache import has_static_embedding_input

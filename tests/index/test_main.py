@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from stages.index import store
-from stages.shared import encoder, models, tables, vectors
+from stages.shared import encoder, models, tables
 from stages.shared.errors import UserError
 from tests.fakes.checkpoints import WORDS, save_sentence_transformer, static_model
 
@@ -16,8 +16,7 @@ COLUMNS = {"id": "id", "text": "text", "label": "label"}
 
 @pytest.fixture
 def study(workspace, monkeypatch):
-    for module in (indexes, vectors):
-        monkeypatch.setattr(module, "STATE", workspace.path / ".state")
+    monkeypatch.setattr(indexes, "STATE", workspace.path / ".state")
     static_model().save_pretrained("models/base", create_model_card=False)
     return set_up(workspace)
 
@@ -114,7 +113,7 @@ def test_an_update_encodes_what_is_new_and_is_the_same_bytes_as_building_anew(st
     study.run("index", "kb")
     assert encoded(caplog) == count
     updated = content()
-    for file in (vectors.STATE / "vectors").iterdir():
+    for file in (study.path / ".state/vectors/texts").iterdir():
         file.unlink()
     study.run("index", "kb")
     assert encoded(caplog) == len({row["text"] for row in after})

@@ -85,3 +85,17 @@ def test_an_empty_file_has_no_lines(tmp_path):
     for name in ("x.txt", "x.zst"):
         (tmp_path / name).write_bytes(b"")
         assert list(files.lines(tmp_path / name)) == []
+
+
+def test_a_folder_is_known_by_its_content(tmp_path):
+    digests = set()
+    for name, content in (("a", "1"), ("a", "2"), ("b", "2")):
+        folder = tmp_path / f"{name}{content}"
+        folder.mkdir()
+        (folder / name).write_text(content)
+        digests.add(files.content(folder))
+    assert len(digests) == 3
+    other = tmp_path / "elsewhere"
+    other.mkdir()
+    (other / "a").write_text("1")
+    assert files.content(other) == files.content(tmp_path / "a1")

@@ -11,7 +11,7 @@ import sys
 import numpy as np
 import pytest
 
-from stages.shared import encoder, vectors
+from stages.shared import encoder
 from stages.shared.errors import UserError
 from tests.conftest import ROOT
 from tests.fakes.checkpoints import WORDS, save_sentence_transformer, static_model
@@ -25,8 +25,7 @@ TEXTS = ["w3 w4", "w5", "w22 w1 w9"]
 
 @pytest.fixture
 def study(workspace, monkeypatch):
-    for module in (indexes, vectors):
-        monkeypatch.setattr(module, "STATE", workspace.path / ".state")
+    monkeypatch.setattr(indexes, "STATE", workspace.path / ".state")
     static_model().save_pretrained("models/trained/one", create_model_card=False)
     workspace.jsonl("kb.jsonl", ENTRIES)
     index(workspace, "kb", "models/trained/one")

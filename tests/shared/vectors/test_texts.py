@@ -6,7 +6,9 @@ import sqlite3
 import numpy as np
 import pytest
 
-from stages.shared import encoder, vectors
+from stages.shared import encoder
+from stages.shared.vectors import keys, texts
+from stages.shared.vectors.texts import TOKENS, KeptTexts
 from tests.fakes.checkpoints import WORDS, save_sentence_transformer, static_model
 
 TEXTS = [f"text {i}" for i in range(250)]
@@ -25,13 +27,13 @@ class Numbers:
 
 @pytest.fixture(autouse=True)
 def state(tmp_path, monkeypatch):
-    monkeypatch.setattr(vectors, "STATE", tmp_path)
-    monkeypatch.setattr(vectors, "CHUNK", 32)
-    return tmp_path / "vectors"
+    monkeypatch.setattr(keys, "STATE", tmp_path)
+    monkeypatch.setattr(texts, "CHUNK", 32)
+    return tmp_path / "vectors" / "texts"
 
 
 def kept(identity=("model",)):
-    return vectors.Kept(Numbers(), list(identity))
+    return KeptTexts(Numbers(), list(identity))
 
 
 def file_of(state):
@@ -80,7 +82,7 @@ def test_a_kill_loses_less_than_a_chunk():
                 raise KeyboardInterrupt
             return super().encode(texts, role)
 
-    first = vectors.Kept(Killed(), ["model"])
+    first = KeptTexts(Killed(), ["model"])
     with pytest.raises(KeyboardInterrupt):
         first.encode(TEXTS, "passage")
     second = kept()
@@ -136,20 +138,21 @@ def test_vectors_of_another_length_or_text_are_not_taken(state):
 
 
 def test_a_place_that_cannot_be_written_is_a_warning(state, caplog):
+    state.parent.mkdir()
     state.write_text("no folder")
     assert kept().encode(TEXTS, "passage").tobytes() == Numbers().encode(TEXTS, "passage").tobytes()
     assert "vectors are not kept" in caplog.text
 
 
 def _encode(folder, part, queue):
-    vectors.STATE = folder
+    keys.STATE = folder
     queue.put(kept().encode(part, "passage").tobytes())
 
 
 def test_processes_at_once_share_a_file(state):
     context = multiprocessing.get_context("fork")
     queue = context.Queue()
-    workers = [context.Process(target=_encode, args=(state.parent, TEXTS, queue)) for _ in range(3)]
+    workers = [context.Process(target=_encode, args=(state.parents[1], TEXTS, queue)) for _ in range(3)]
     for worker in workers:
         worker.start()
     found = {queue.get(timeout=60) for _ in workers}
@@ -184,18 +187,18 @@ def models(tmp_path_factory):
 def test_bytes_do_not_tell_what_was_encoded_together(models, name, state):
     """Built up bit by bit, in another order, beside other texts: the same vectors as all at once."""
     own, others = lengthy(0), lengthy(1)
-    model = encoder.load(models / name, vectors.TOKENS)
+    model = encoder.load(models / name, TOKENS)
     for text in own[:5]:
-        vectors.Kept(model, ["grown"]).encode([text], "passage")
-    vectors.Kept(model, ["grown"]).encode(own[40:][::-1] + others, "passage")
-    grown = vectors.Kept(model, ["grown"]).encode(own, "passage")
-    anew = vectors.Kept(model, ["anew"]).encode(own, "passage")
+        KeptTexts(model, ["grown"]).encode([text], "passage")
+    KeptTexts(model, ["grown"]).encode(own[40:][::-1] + others, "passage")
+    grown = KeptTexts(model, ["grown"]).encode(own, "passage")
+    anew = KeptTexts(model, ["anew"]).encode(own, "passage")
     assert grown.tobytes() == anew.tobytes()
     np.testing.assert_allclose(anew, model.encode(own, "passage"), atol=1e-5)
 
 
 def test_batches_of_a_transformer_have_one_shape_for_each_number_of_tokens(models, monkeypatch):
-    model = encoder.load(models / "bert", vectors.TOKENS)
+    model = encoder.load(models / "bert", TOKENS)
     shapes = []
     forward = model.model.forward
 
@@ -205,7 +208,7 @@ def test_batches_of_a_transformer_have_one_shape_for_each_number_of_tokens(model
         return forward(features, **how)
 
     monkeypatch.setattr(model.model, "forward", watched)
-    vectors.Kept(model, ["shapes"]).encode([*lengthy(2, 100), "w1 " * 200], "passage")
+    KeptTexts(model, ["shapes"]).encode([*lengthy(2, 100), "w1 " * 200], "passage")
     assert len(shapes) > 20
-    assert {rows for rows, tokens in shapes} == {vectors.TOKENS // tokens for _, tokens in shapes}
-    assert all(rows == vectors.TOKENS // tokens for rows, tokens in shapes)
+    assert {rows for rows, tokens in shapes} == {TOKENS // tokens for _, tokens in shapes}
+    assert all(rows == TOKENS // tokens for rows, tokens in shapes)

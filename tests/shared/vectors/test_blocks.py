@@ -1,12 +1,15 @@
 """Kept vectors: the same bytes with and without them, and nothing encoded twice."""
 
 import multiprocessing
+import shutil
+import tracemalloc
 import zipfile
 
 import numpy as np
 import pytest
 
-from stages.shared import embeddings, files
+from stages.shared.vectors import blocks, keys
+from stages.shared.vectors.blocks import KeptBlocks
 
 PROMPTS = {"query": "q: ", "passage": ""}
 TEXTS = [f"text {i}" for i in range(600)]
@@ -26,14 +29,14 @@ class Numbers:
 
 @pytest.fixture(autouse=True)
 def state(tmp_path, monkeypatch):
-    monkeypatch.setattr(embeddings, "STATE", tmp_path)
-    monkeypatch.setattr(embeddings, "MEAN", 32)
-    monkeypatch.setattr(embeddings, "MOST", 100)
-    return tmp_path / "embeddings"
+    monkeypatch.setattr(keys, "STATE", tmp_path)
+    monkeypatch.setattr(blocks, "MEAN", 32)
+    monkeypatch.setattr(blocks, "MOST", 100)
+    return tmp_path / "vectors" / "blocks"
 
 
 def kept(identity=("model",), prompts=PROMPTS):
-    return embeddings.Kept(Numbers(), list(identity), prompts)
+    return KeptBlocks(Numbers, list(identity), prompts)
 
 
 def encoded(by):
@@ -41,16 +44,16 @@ def encoded(by):
 
 
 def test_blocks_are_the_texts_in_order_and_none_is_large():
-    found = list(embeddings.blocks(TEXTS))
+    found = list(blocks.cut(TEXTS))
     assert [text for block in found for text in block] == TEXTS
     assert max(map(len, found)) <= 100
     assert len(found) > 600 / 100 + 3
-    assert list(embeddings.blocks([])) == []
+    assert list(blocks.cut([])) == []
 
 
 def test_texts_that_never_end_a_block_are_cut(monkeypatch):
-    monkeypatch.setattr(embeddings, "MEAN", 2**60)
-    assert [len(block) for block in embeddings.blocks(TEXTS[:250])] == [100, 100, 50]
+    monkeypatch.setattr(blocks, "MEAN", 2**60)
+    assert [len(block) for block in blocks.cut(TEXTS[:250])] == [100, 100, 50]
 
 
 def test_what_is_kept_is_the_same_bytes_and_encoded_once():
@@ -60,6 +63,42 @@ def test_what_is_kept_is_the_same_bytes_and_encoded_once():
     assert one.dtype == np.float32 and one.tobytes() == two.tobytes()
     assert encoded(first) == TEXTS and encoded(second) == []
     assert one[:, 1].tolist() == [sum(map(ord, text)) for text in TEXTS]
+    assert first.counts == {"encoded": 600, "kept": 0} and second.counts == {"encoded": 0, "kept": 600}
+
+
+def test_what_is_kept_is_read_without_a_model():
+    whole = kept().encode(TEXTS, "passage")
+
+    def load():
+        raise AssertionError("the model was loaded")
+
+    assert KeptBlocks(load, ["model"], PROMPTS).encode(TEXTS, "passage").tobytes() == whole.tobytes()
+
+
+def test_equal_texts_are_encoded_once_and_given_back_in_place():
+    several = [*TEXTS[:200], *TEXTS[50:300], *TEXTS[:10]]
+    once, twice = kept(), kept(("another",))
+    vectors = dict(zip(TEXTS[:300], once.encode(TEXTS[:300], "passage"), strict=True))
+    found = twice.encode(several, "passage")
+    assert encoded(twice) == TEXTS[:300] and twice.counts["encoded"] == 300
+    assert found.tobytes() == np.stack([vectors[text] for text in several]).tobytes()
+
+
+@pytest.mark.parametrize("repeated", [0, 500])
+def test_memory_holds_the_result_and_a_block(repeated):
+    class Wide(Numbers):
+        def encode(self, texts, role):
+            return np.ones((len(texts), 4096), np.float32)
+
+    some = [f"text {i}" for i in range(2000)]
+    some += some[:repeated]
+    size = len(some) * 4096 * 4
+    for _ in range(2):
+        tracemalloc.start()
+        KeptBlocks(Wide, ["wide"]).encode(some, "passage")
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert size < peak < size + 4 * 100 * 4096 * 4
 
 
 CHANGES = {
@@ -95,6 +134,13 @@ def test_roles_prompts_and_models_do_not_share_vectors():
     assert encoded(same) == []
 
 
+def test_roles_do_not_share_vectors_though_their_prompts_are_equal():
+    kept(prompts=None).encode(TEXTS, "query")
+    other = kept(prompts=None)
+    other.encode(TEXTS, "passage")
+    assert encoded(other) == TEXTS
+
+
 def test_a_kill_loses_the_block_it_hits_and_no_other():
     class Killed(Numbers):
         def encode(self, texts, role):
@@ -102,7 +148,7 @@ def test_a_kill_loses_the_block_it_hits_and_no_other():
                 raise KeyboardInterrupt
             return super().encode(texts, role)
 
-    first = embeddings.Kept(Killed(), ["model"], PROMPTS)
+    first = KeptBlocks(Killed, ["model"], PROMPTS)
     with pytest.raises(KeyboardInterrupt):
         first.encode(TEXTS, "query")
     second = kept()
@@ -155,15 +201,15 @@ def test_nothing_half_written_is_left(state, monkeypatch):
     assert not [file for file in state.rglob("*") if file.is_file()]
 
 
-def _encode(state, queue):
-    embeddings.STATE = state
+def _encode(folder, queue):
+    keys.STATE = folder
     queue.put(kept().encode(TEXTS, "query").tobytes())
 
 
 def test_experiments_at_once_agree(state):
     context = multiprocessing.get_context("fork")
     queue = context.Queue()
-    workers = [context.Process(target=_encode, args=(state.parent, queue)) for _ in range(3)]
+    workers = [context.Process(target=_encode, args=(state.parents[1], queue)) for _ in range(3)]
     for worker in workers:
         worker.start()
     found = {queue.get(timeout=60) for _ in workers}
@@ -173,20 +219,14 @@ def test_experiments_at_once_agree(state):
     assert not list(state.rglob("*.draft"))
 
 
+def test_a_place_that_cannot_be_written_is_a_warning(state, caplog):
+    whole = kept().encode(TEXTS, "query")
+    shutil.rmtree(state)
+    state.write_text("no folder")
+    assert kept().encode(TEXTS, "query").tobytes() == whole.tobytes()
+    assert caplog.text.count("vectors are not kept") == 1
+
+
 def test_no_texts_give_no_vectors(state):
     assert kept().encode([], "query").shape == (0, 3)
     assert not list(state.rglob("*"))
-
-
-def test_a_folder_is_known_by_its_content(tmp_path):
-    digests = set()
-    for name, content in (("a", "1"), ("a", "2"), ("b", "2")):
-        folder = tmp_path / f"{name}{content}"
-        folder.mkdir()
-        (folder / name).write_text(content)
-        digests.add(files.content(folder))
-    assert len(digests) == 3
-    other = tmp_path / "elsewhere"
-    other.mkdir()
-    (other / "a").write_text("1")
-    assert files.content(other) == files.content(tmp_path / "a1")

@@ -1,8 +1,8 @@
 """Vectors of single texts, kept outside DVC's outputs: of a knowledge base that changes, only what is new is encoded.
 
 One SQLite file for each way to encode holds a text's vector under the text's digest, with a checksum (SQLite has none).
-What `embeddings` keeps for a teacher is laid out for millions of texts that are read in order and hardly change: there
-a new text costs the block that it is in, some 2,048 texts. Here it costs itself.
+What `blocks` keeps is laid out for millions of texts that are read in order and hardly change: there a new text costs
+the block that it is in, some 2,048 texts. Here it costs itself.
 
 A vector must not tell what else was encoded with it, or an index would be other bytes after an update than when built
 anew. The means of a table's rows do not. Of a transformer the last bits depend on padding and on the batch's shape,
@@ -16,8 +16,6 @@ deleted at any time.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import sqlite3
 import zlib
@@ -28,12 +26,11 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from stages.shared.encoder import PROMPT_NAMES, Encoder, Role
-from stages.shared.state import STATE
+from stages.shared.encoder import Encoder
+from stages.shared.roles import PROMPT_NAMES, Role
+from stages.shared.vectors.keys import digest, place
 
 log = logging.getLogger(__name__)
-# Of how the vectors are made and stored; another number begins anew.
-VERSION = 1
 # Texts that are committed at once: what a kill may lose.
 CHUNK = 2048
 # Tokens of a batch.
@@ -43,7 +40,7 @@ KEYS = 500
 DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
-class Kept:
+class KeptTexts:
     """An encoder whose vectors are kept, text by text.
 
     Args:
@@ -53,10 +50,7 @@ class Kept:
 
     def __init__(self, encoder: Encoder, identity: list[Any]) -> None:
         self.encoder = encoder
-        self.files = {
-            role: STATE / "vectors" / f"{_digest(json.dumps([VERSION, identity, role])).hex()}.sqlite"
-            for role in PROMPT_NAMES
-        }
+        self.files = {role: place("texts", [identity, role]).with_suffix(".sqlite") for role in PROMPT_NAMES}
 
     def encode(self, texts: list[str], role: Role) -> np.ndarray:
         """As `Encoder.encode`; equal texts are best given once (`encoder.encode_distinct`)."""
@@ -66,7 +60,7 @@ class Kept:
         # Not every transformer tells its dimension.
         dimension = empty.shape[1] or self.encoder.encode(texts[:1], role).shape[1]
         vectors = np.empty((len(texts), dimension), np.float32)
-        keys = [_digest(text) for text in texts]
+        keys = [digest(text) for text in texts]
         with _Store(self.files[role]) as store:
             missing = store.read(keys, vectors)
             with tqdm(total=len(missing), desc=f"{role} vectors", unit=" texts", disable=len(missing) <= CHUNK) as bar:
@@ -176,7 +170,3 @@ class _Store:
             self._open()
         else:
             log.warning(f"{self.file} cannot be used ({error}): vectors are not kept")
-
-
-def _digest(text: str) -> bytes:
-    return hashlib.blake2b(text.encode(), digest_size=16).digest()
