@@ -29,7 +29,6 @@ SYNTHETIC = {
     "queries": QUERIES,
     "qrels": QRELS,
     "labelled": LABELLED,
-    "entries": QUERIES,
     "failures": FAILURES,
     "dropped": DROPPED,
 }
@@ -144,8 +143,9 @@ class Workspace:
         self.tables("synthetic")
         return self
 
-    def tables(self, folder, passages=(), queries=(), qrels=(), labelled=(), labels=(), similarity=(), entries=()):
-        """Write the tables of data/FOLDER that later stages read, from rows as their schemas have them."""
+    def tables(self, folder, passages=(), queries=(), qrels=(), labelled=(), labels=(), similarity=()):
+        """Write the tables of data/FOLDER that later stages read, from rows as their schemas have them; when both corpus
+        and synthetic are there, they are collected."""
         kinds = {
             "passages": (passages, PASSAGES),
             "queries": (queries, QUERIES),
@@ -154,11 +154,11 @@ class Workspace:
         }
         if folder == "corpus":
             kinds |= {"labels": (labels, LABELS), "similarity": (similarity, SIMILARITY)}
-        else:
-            kinds["entries"] = (entries, QUERIES)
         for kind, (rows, schema) in kinds.items():
             table = pl.DataFrame(list(rows), schema=schema, orient="row").sort(list(schema)[:2])
             tables.write(table, Path("data") / folder / f"{kind}.parquet", schema)
+        if all(Path("data", other, "queries.parquet").exists() for other in ("corpus", "synthetic")):
+            self.run("collect")
 
     def asks(self, endpoint, **changes):
         """Have synthesize ask `endpoint`, for what `changes` turn on alone; replies are kept in the workspace."""

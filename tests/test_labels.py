@@ -61,7 +61,7 @@ def found(*names, top=0.9):
 
 
 # First entries of the query's label at the ranks 1, 3, 2 and none.
-RUN = {
+RANKED = {
     ("hi-Latn-en", "q1"): found("a2", "a1", "b1", "c1"),
     ("hi-Latn-en", "q2"): found("b1", "c1", "a1", top=0.8),
     ("hi-Latn-en", "q3"): found("a1", "b1", top=0.7),
@@ -76,7 +76,7 @@ def study(workspace):
     benchmark("dev", QUERIES, ENTRIES)
     benchmark("plain", [("q1", "en", "x")], [("p", "en", "x")], by_label=False)
     for model in ("base", "one"):
-        run(model, "dev", RUN)
+        run(model, "dev", RANKED)
     return workspace
 
 
@@ -146,7 +146,7 @@ def test_a_precision_dips_and_comes_back():
 
 
 def test_no_threshold_is_precise_enough(study):
-    run("one", "dev", {key: rows for key, rows in RUN.items() if key[1] != "q1"})
+    run("one", "dev", {key: rows for key, rows in RANKED.items() if key[1] != "q1"})
     own = report(study)["dev"]["models"]["one"]
     assert own["threshold"] is None
     task = own["tasks"]["hi-Latn-en"]

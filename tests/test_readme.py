@@ -8,8 +8,8 @@ from ruamel.yaml import YAML
 from stages.check import params
 from stages.settings import yaml12
 from stages.shared.tasks import GROUPS, tasks
-from tests.graph.closure import ROOT
 from tools import results, study
+from tools.graph import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 

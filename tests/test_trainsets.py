@@ -10,13 +10,13 @@ from stages.shared import tables
 from stages.shared.compositions import composition, compositions
 from stages.shared.errors import UserError
 
-PASSAGES = ["a", "b", "c", "d"]
-TRIPLES = [("q1", "a", ["b", "d"]), ("q1", "c", ["d", "b"]), ("q2", "b", ["a", "c"])]
+NAMES = ["a", "b", "c", "d"]
+ROWS = [("q1", "a", ["b", "d"]), ("q1", "c", ["d", "b"]), ("q2", "b", ["a", "c"])]
 
 
 def prepared(workspace, hybrid=None, **recipes):
-    workspace.corpus([(p, "train") for p in PASSAGES], [("q1", ["a", "c"]), ("q2", "b")])
-    table = pl.DataFrame(TRIPLES, schema=TRIPLES, orient="row")
+    workspace.corpus([(p, "train") for p in NAMES], [("q1", ["a", "c"]), ("q2", "b")])
+    table = pl.DataFrame(ROWS, schema=TRIPLES, orient="row")
     for c in compositions(["en", "ko"]):
         tables.write(table, f"data/triples/window/{c.name}.parquet", TRIPLES)
     chosen = {name: {"compositions": found, "negatives": "window", "hybrid": hybrid} for name, found in recipes.items()}
@@ -45,9 +45,9 @@ def test_every_slot_is_in_its_language(workspace):
                 f"{q}|{c.query}",
                 f"{p}|{c.positive}",
                 [f"{n}|{c.negative}" for n in negatives],
-                [PASSAGES.index(x) for x in (p, *negatives)],
+                [NAMES.index(x) for x in (p, *negatives)],
             )
-            for q, p, negatives in TRIPLES
+            for q, p, negatives in ROWS
         ]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from tests.graph.closure import ROOT
+from tools.graph import ROOT
 
 
 class Workspace:

@@ -16,7 +16,7 @@ COLUMNS = {"id": "id", "text": "text", "label": "label"}
 
 @pytest.fixture
 def study(workspace, monkeypatch):
-    monkeypatch.setattr(indexes, "STATE", workspace.path / ".state")
+    monkeypatch.setattr(store, "STATE", workspace.path / ".state")
     static_model().save_pretrained("models/base", create_model_card=False)
     return set_up(workspace)
 

@@ -20,7 +20,7 @@ VECTORS = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
 @pytest.fixture
 def model(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(indexes, "STATE", tmp_path / ".state")
+    monkeypatch.setattr(store, "STATE", tmp_path / ".state")
     return write_model("models/trained/one", "weights")
 
 
@@ -143,8 +143,8 @@ def test_no_model_has_no_digest(tmp_path):
 def remembering(model, monkeypatch):
     """Digests of models of any size are remembered, and how often one is computed."""
     store.STATE.mkdir()
-    monkeypatch.setattr(indexes, "LARGE", 0)
-    monkeypatch.setattr(indexes, "TICKS", 0)
+    monkeypatch.setattr(store, "LARGE", 0)
+    monkeypatch.setattr(store, "TICKS", 0)
     computed = []
 
     def counted(folder):
@@ -176,7 +176,7 @@ def test_a_changed_file_of_the_same_size_and_time_is_seen(model, remembering):
 
 
 def test_a_model_that_changed_just_now_is_not_remembered(model, remembering, monkeypatch):
-    monkeypatch.setattr(indexes, "TICKS", 2e9)
+    monkeypatch.setattr(store, "TICKS", 2e9)
     store.digest(model)
     store.digest(model)
     assert len(remembering) == 2 and not (store.STATE / "digests").exists()
@@ -196,6 +196,6 @@ def test_small_models_and_folders_without_state_remember_nothing(model, remember
     store.digest(model)
     assert not store.STATE.exists()
     store.STATE.mkdir()
-    monkeypatch.setattr(indexes, "LARGE", 2**25)
+    monkeypatch.setattr(store, "LARGE", 2**25)
     store.digest(model)
     assert not list(store.STATE.iterdir()) and len(remembering) == 2

@@ -8,7 +8,7 @@ from scipy import stats
 from stages.negatives import labels
 from stages.negatives.answers import Answers
 from stages.schemas.similarity import SIMILARITY
-from stages.schemas.texts import PASSAGES, QRELS, QUERIES
+from stages.schemas.texts import QRELS, QUERIES
 from stages.settings.negatives import LabelWeights, Negatives
 from stages.shared.collection import Collection
 from stages.shared.errors import UserError
@@ -144,22 +144,22 @@ def test_weights_are_raised_and_floored_and_no_label_is_its_own():
 
 
 # Two or three passages a label, and one without a label.
-PASSAGES = [(f"p{i:02}", NAMES[i % 5]) for i in range(12)] + [("x", "")]
+LABELLED_PASSAGES = [(f"p{i:02}", NAMES[i % 5]) for i in range(12)] + [("x", "")]
 
 
 def answers(queries):
-    rows = [("passage", *row) for row in PASSAGES if row[1]] + [("query", *row) for row in queries]
+    rows = [("passage", *row) for row in LABELLED_PASSAGES if row[1]] + [("query", *row) for row in queries]
     labelled = pl.DataFrame(rows, schema={"kind": pl.String, "id": pl.String, "label": pl.String}, orient="row")
-    nothing = [pl.DataFrame(schema=schema) for schema in (PASSAGES, QUERIES, QRELS)]
+    nothing = [pl.DataFrame(schema=schema) for schema in (LABELLED_PASSAGES, QUERIES, QRELS)]
     unjudged = pl.DataFrame(schema={"query": pl.String, "passage": pl.String})
-    return Answers(Collection(*nothing, unjudged, labelled), pl.Series("passage", [name for name, _ in PASSAGES]))
+    return Answers(Collection(*nothing, unjudged, labelled), pl.Series("passage", [name for name, _ in LABELLED_PASSAGES]))
 
 
 def pick(queries, settings, seed=1, name="mixed"):
     own = answers(queries)
     found = labels.pick(name, settings, own, pl.Series([q for q, _ in queries]), LIKENESS, seed)
-    return np.array([[PASSAGES[n][0] for n in row] for row in found]), np.array(
-        [[PASSAGES[n][1] for n in row] for row in found]
+    return np.array([[LABELLED_PASSAGES[n][0] for n in row] for row in found]), np.array(
+        [[LABELLED_PASSAGES[n][1] for n in row] for row in found]
     )
 
 
@@ -172,7 +172,7 @@ def test_passages_are_picked_as_often_as_their_labels_are_alike():
         (strategy(k=1, pick="random"), np.ones_like),
     ):
         names, _ = pick(queries, settings)
-        own = [(name, LIKENESS[2, NAMES.index(label)]) for name, label in PASSAGES if label not in ("cash", "")]
+        own = [(name, LIKENESS[2, NAMES.index(label)]) for name, label in LABELLED_PASSAGES if label not in ("cash", "")]
         wanted = weigh(np.array([value for _, value in own]))
         counts = [(names == name).sum() for name, _ in own]
         assert sum(counts) == 9_000

@@ -18,7 +18,7 @@ from stages.shared.errors import UserError
 NAMES = ["a/x", "a/y", "b/w", "b/z", "c"]
 POOL = [f"p{i:02}" for i in range(30)]
 LABEL = {name: NAMES[i % 5] for i, name in enumerate(POOL)}
-QUERIES = {f"q{i:02}": NAMES[i % 5] for i in range(20)}
+LABEL_OF_QUERY = {f"q{i:02}": NAMES[i % 5] for i in range(20)}
 PATH = {"similarity": {"path": 1.0}}
 MIXED = {"k": 3, "random": 1, "pick": "weighted", "labels": PATH}
 
@@ -42,10 +42,10 @@ def knowledge_base(workspace, strategies, languages=("hi-Latn",), ranked=()):
         recipes={"only": {"compositions": ["hi-Latn-en-en"], "negatives": next(iter(strategies))}},
         merges={},
     )
-    asked = [(name, lang, f"{name}|{lang}") for name in QUERIES for lang in languages]
+    asked = [(name, lang, f"{name}|{lang}") for name in LABEL_OF_QUERY for lang in languages]
     asked += [(name, "en", f"{name}|en") for name in ("q00", "q01", "dev") if "en" not in languages]
     labelled = [("passage", name, label, "labelled", "train") for name, label in LABEL.items()]
-    labelled += [("query", name, label, "labelled", "train") for name, label in QUERIES.items()]
+    labelled += [("query", name, label, "labelled", "train") for name, label in LABEL_OF_QUERY.items()]
     workspace.tables(
         "corpus",
         [(name, "en", "", f"{name}|en", "", "train") for name in POOL],
@@ -81,12 +81,12 @@ def test_choices_are_shared_by_the_query_s_languages(workspace):
     for name in ("mixed", "random"):
         found = kept(name)
         assert {ways for _, ways in found} == {"hi-Latn-en", "en-en"}
-        assert {q for q, ways in found if ways == "hi-Latn-en"} == set(QUERIES)
+        assert {q for q, ways in found if ways == "hi-Latn-en"} == set(LABEL_OF_QUERY)
         assert {q for q, ways in found if ways == "en-en"} == {"q00", "q01"}
         assert found["q01", "en-en"] == found["q01", "hi-Latn-en"]
         for (query, _), passages in found.items():
             assert len(set(passages)) == 3
-            assert QUERIES[query] not in [LABEL[p] for p in passages]
+            assert LABEL_OF_QUERY[query] not in [LABEL[p] for p in passages]
     # The same query draws the same random ones beside others, unless these are among the chosen.
     assert report("random") == {"en-en": {"queries": 2}, "hi-Latn-en": {"queries": 20}}
 
@@ -94,7 +94,7 @@ def test_choices_are_shared_by_the_query_s_languages(workspace):
 def test_similarity_is_reported_beside_that_at_random(workspace):
     top = {"k": 6, "pick": "top", "labels": PATH}
     knowledge_base(workspace, {"hardest": top, "hard": {**top, "pick": "weighted"}}).run("negatives")
-    for query, label in QUERIES.items():
+    for query, label in LABEL_OF_QUERY.items():
         siblings = {p for p in POOL if LABEL[p][0] == label[0] and LABEL[p] != label}
         if siblings:
             assert set(kept("hardest")[query, "hi-Latn-en"]) == siblings
@@ -131,7 +131,7 @@ def test_a_choice_depends_on_no_other_query(workspace):
 def test_queries_without_a_label_are_left_out_where_labels_choose(workspace):
     knowledge_base(workspace, {"mixed": MIXED, "random": RANDOM})
     own = tables.read("data/corpus/queries.parquet", QUERIES)
-    free = pl.DataFrame([("free", "en", "free|en")], QUERIES, orient="row")
+    free = pl.DataFrame([("free", "en", "free|en")], LABEL_OF_QUERY, orient="row")
     tables.write(pl.concat([own, free]).sort("query", "lang"), "data/corpus/queries.parquet", QUERIES)
     judged = pl.DataFrame([("free", "p03", 1), ("q00", "p01", 1)], QRELS, orient="row")
     tables.write(judged, "data/corpus/qrels.parquet", QRELS)
@@ -168,21 +168,21 @@ def test_more_than_there_are_is_one_sentence(workspace, strategy, message):
 
 def test_ranks_leave_out_the_label_and_join_random_ones(workspace):
     order = list(range(30))
-    ranked = [(query, "hi-Latn", "en", 0.9, order, [1 - i / 40 for i in order]) for query in QUERIES]
+    ranked = [(query, "hi-Latn", "en", 0.9, order, [1 - i / 40 for i in order]) for query in LABEL_OF_QUERY]
     window = {"k": 4, "random": 2, "rank_min": 1, "rank_max": 10, "pick": "top"}
     trip = {**window, "round_trip": 3}
     knowledge_base(workspace, {"window": window, "trip": trip}, ranked=ranked).run("negatives")
     found = kept("window")
     assert len(found) == 20
     for (query, _), passages in found.items():
-        first = [p for p in POOL if LABEL[p] != QUERIES[query]]
+        first = [p for p in POOL if LABEL[p] != LABEL_OF_QUERY[query]]
         assert passages[:2] == first[:2]
         assert len(set(passages)) == 4
-        assert QUERIES[query] not in [LABEL[p] for p in passages]
+        assert LABEL_OF_QUERY[query] not in [LABEL[p] for p in passages]
     assert list(report("window")) == ["hi-Latn-en"]
     assert report("window")["hi-Latn-en"]["relevant"] == 20 * 2
     # The first three ranked have the labels a/x, a/y and b/w.
-    assert {LABEL[POOL[0]], LABEL[POOL[1]], LABEL[POOL[2]]} == {QUERIES[q] for q, _ in kept("trip")}
+    assert {LABEL[POOL[0]], LABEL[POOL[1]], LABEL[POOL[2]]} == {LABEL_OF_QUERY[q] for q, _ in kept("trip")}
     assert report("trip")["hi-Latn-en"]["round_trip"] == 8
 
 

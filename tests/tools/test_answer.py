@@ -11,6 +11,7 @@ import sys
 import numpy as np
 import pytest
 
+from stages.index import store
 from stages.shared import encoder
 from stages.shared.errors import UserError
 from tests.conftest import ROOT
@@ -25,7 +26,7 @@ TEXTS = ["w3 w4", "w5", "w22 w1 w9"]
 
 @pytest.fixture
 def study(workspace, monkeypatch):
-    monkeypatch.setattr(indexes, "STATE", workspace.path / ".state")
+    monkeypatch.setattr(store, "STATE", workspace.path / ".state")
     static_model().save_pretrained("models/trained/one", create_model_card=False)
     workspace.jsonl("kb.jsonl", ENTRIES)
     index(workspace, "kb", "models/trained/one")
