@@ -85,14 +85,24 @@ def apply(tree: CommentedMap, overlay: dict, path: tuple[str, ...] = ()) -> dict
         old = tree.get(key, "absent")
         if path and path[0] in NAMED and len(path) == 1 and value is None:
             changes |= _removed(tree, key, here)
-        elif isinstance(value, dict) and isinstance(old, CommentedMap):
-            for gone in [name for name in old if name not in value] if isinstance(value, Only) else []:
+        elif isinstance(value, Only) and isinstance(old, CommentedMap):
+            for gone in [name for name in old if name not in value]:
                 changes |= _removed(old, gone, (*here, gone))
+            for name, member in value.items():
+                changes |= _set(old, name, member, (*here, name))
+        elif isinstance(value, dict) and isinstance(old, CommentedMap):
             changes |= apply(old, value, here)
-        elif old != value:
-            tree[key] = _styled(value)
-            changes[".".join(here)] = (_plain(old), _plain(value))
+        else:
+            changes |= _set(tree, key, value, here)
     return changes
+
+
+def _set(tree: CommentedMap, key: str, value: Any, path: tuple[str, ...]) -> dict[str, tuple[Any, Any]]:
+    old = tree.get(key, "absent")
+    if old == value:
+        return {}
+    tree[key] = _styled(value)
+    return {".".join(path): (_plain(old), _plain(value))}
 
 
 def _removed(tree: CommentedMap, key: str, path: tuple[str, ...]) -> dict[str, tuple[Any, Any]]:
