@@ -88,8 +88,9 @@ class Workspace:
         return self
 
     def run(self, stage, *arguments):
-        """What `python -m stages.STAGE ARGUMENTS` does."""
-        module = importlib.import_module(f"stages.{stage}")
+        """What `python -m stages.STAGE ARGUMENTS` does, or `python -m tools.STAGE`."""
+        tool = (ROOT / "tools" / f"{stage}.py").is_file()
+        module = importlib.import_module(f"{'tools' if tool else 'stages'}.{stage}")
         if hasattr(module, "__path__"):
             module = importlib.import_module(f"stages.{stage}.__main__")
         self.monkeypatch.setattr(sys, "argv", [stage, *arguments])

@@ -26,7 +26,7 @@ BY_LABEL = {"k": 5, "labels": {"similarity": {"centroids": 1.0}}}
 ENTRIES = {"role": "entries", "columns": {"text": "text_{lang}", "label": "label"}}
 PLAIN = {"role": "entries", "columns": {"text": "text", "label": "label"}, "language": "fr"}
 LABELLED = {"language": "en", "index": 0.3, "tables": {"kb": ENTRIES}}
-BASE = {
+KNOWLEDGE_BASE = {
     "corpus__source": "labelled",
     "corpus__columns": None,
     "corpus__labelled": LABELLED,
@@ -42,27 +42,11 @@ PRICES = {"input": 0.15, "output": 0.6}
 def message(workspace, **changes):
     """The one sentence that an edit is refused with."""
     with pytest.raises(UserError) as caught:
-        workspace.edit(**changes) and params.read("seed")
+        workspace.edit(**changes) and params.load()
     lines = str(caught.value).splitlines()
     assert len(lines) == 1, lines
     assert "Traceback" not in lines[0]
     return lines[0]
-
-
-def test_values_are_those_of_the_file(workspace):
-    seed, rate, merge = params.read("seed", "train.learning_rate", "merges.avg-four")
-    assert (seed, rate) == (1, 0.003)
-    assert merge.weights == {"enenen": 0.25, "enkoko": 0.25, "koenen": 0.25, "kokoko": 0.25}
-    assert params.read("languages") == ["en", "ko"]
-    workspace.edit(train__learning_rate=2e-5, seed=7)
-    assert params.read("train").learning_rate == 2e-5
-    assert params.read("seed") == 7
-
-
-def test_what_dvc_writes_for_a_small_rate_is_a_number(workspace):
-    text = workspace.params.read_text(encoding="utf-8")
-    workspace.params.write_text(text.replace("learning_rate: 0.003 ", "learning_rate: 2e-05 "), encoding="utf-8")
-    assert params.read("train.learning_rate") == 2e-5
 
 
 @pytest.mark.parametrize(
@@ -257,33 +241,39 @@ def test_what_dvc_writes_for_a_small_rate_is_a_number(workspace):
             {"negatives__near": {"k": 5, "labels": {**BY_LABEL["labels"], "noise": 1.5}}},
             ["negatives.near.labels.noise is 1.5"],
         ),
-        (BASE | {"corpus__labelled": None}, ["corpus: labelled belongs to the source labelled"]),
+        (KNOWLEDGE_BASE | {"corpus__labelled": None}, ["corpus: labelled belongs to the source labelled"]),
         ({"corpus__labelled": LABELLED}, ["corpus: labelled belongs to the source labelled", "else write null"]),
         (
-            BASE | {"corpus__labelled": {**LABELLED, "tables": {"test": {**ENTRIES, "role": "test"}}}},
+            KNOWLEDGE_BASE | {"corpus__labelled": {**LABELLED, "tables": {"test": {**ENTRIES, "role": "test"}}}},
             ["corpus.labelled: tables has no table of the role entries", "add one"],
         ),
-        (BASE | {"corpus__labelled": {**LABELLED, "index": 1.0}}, ["corpus.labelled.index is 1.0", "less than 1"]),
         (
-            BASE | {"corpus__labelled": {**LABELLED, "language": "de"}},
+            KNOWLEDGE_BASE | {"corpus__labelled": {**LABELLED, "index": 1.0}},
+            ["corpus.labelled.index is 1.0", "less than 1"],
+        ),
+        (
+            KNOWLEDGE_BASE | {"corpus__labelled": {**LABELLED, "language": "de"}},
             ["corpus.labelled.language is 'de', which languages does not name: add it"],
         ),
-        (BASE | {"corpus__queries": "held-out-lead"}, ["corpus: queries: a labelled source has its own"]),
+        (KNOWLEDGE_BASE | {"corpus__queries": "inverse-cloze"}, ["corpus: queries: a labelled source has its own"]),
         (
-            BASE | {"corpus__labelled": {**LABELLED, "tables": {"kb": {"role": "entries", "columns": {"label": "l"}}}}},
+            KNOWLEDGE_BASE
+            | {"corpus__labelled": {**LABELLED, "tables": {"kb": {"role": "entries", "columns": {"label": "l"}}}}},
             ["corpus.labelled.tables.kb: the role entries needs columns.text"],
         ),
         (
-            BASE
+            KNOWLEDGE_BASE
             | {"corpus__labelled": {**LABELLED, "tables": {"kb": ENTRIES, "names": {**ENTRIES, "role": "labels"}}}},
             ["corpus.labelled.tables.names: the role labels needs columns.description"],
         ),
         (
-            BASE | {"corpus__labelled": {**LABELLED, "tables": {"kb": {**ENTRIES, "file": "a", "dataset": {}}}}},
+            KNOWLEDGE_BASE
+            | {"corpus__labelled": {**LABELLED, "tables": {"kb": {**ENTRIES, "file": "a", "dataset": {}}}}},
             ["corpus.labelled.tables.kb: a table is read from file or from dataset"],
         ),
         (
-            BASE | {"corpus__labelled": {**LABELLED, "tables": {"kb": {**ENTRIES, "dataset": {"name": "a/b"}}}}},
+            KNOWLEDGE_BASE
+            | {"corpus__labelled": {**LABELLED, "tables": {"kb": {**ENTRIES, "dataset": {"name": "a/b"}}}}},
             ["corpus.labelled.tables.kb: dataset.name 'a/b' is on the hub", "pin its revision"],
         ),
         (
@@ -291,31 +281,31 @@ def test_what_dvc_writes_for_a_small_rate_is_a_number(workspace):
             ["synthesize.labelled writes queries for labels, which only corpus.source labelled has", "per_label to 0"],
         ),
         (
-            BASE | {"recipes": {"only": {"compositions": ["koenko", "koenen"], "negatives": "window"}}},
+            KNOWLEDGE_BASE | {"recipes": {"only": {"compositions": ["koenko", "koenen"], "negatives": "window"}}},
             ["recipes.only.compositions has 'koenko', but what corpus.labelled searches is in en"],
         ),
         (
-            BASE | {"negatives__window": {**WINDOW, "direction": "en-ko"}},
+            KNOWLEDGE_BASE | {"negatives__window": {**WINDOW, "direction": "en-ko"}},
             ["negatives.window.direction is 'en-ko', but en is searched: write each"],
         ),
         (
-            BASE | {"negatives__near": {"k": 5, "labels": {"similarity": {"given": 1.0}}}},
+            KNOWLEDGE_BASE | {"negatives__near": {"k": 5, "labels": {"similarity": {"given": 1.0}}}},
             ["negatives.near.labels.similarity names given: set corpus.labelled.similarity"],
         ),
         (
-            BASE | {"negatives__near": {"k": 5, "labels": {"similarity": {"descriptions": 1.0}}}},
+            KNOWLEDGE_BASE | {"negatives__near": {"k": 5, "labels": {"similarity": {"descriptions": 1.0}}}},
             ["negatives.near.labels.similarity names descriptions: add a table of the role labels"],
         ),
         (
-            BASE | {"corpus__labelled": {**LABELLED, "tables": {"kb": PLAIN}}},
+            KNOWLEDGE_BASE | {"corpus__labelled": {**LABELLED, "tables": {"kb": PLAIN}}},
             ["corpus.labelled.tables.kb.language is 'fr', which languages does not name: add it"],
         ),
         (
-            BASE | {"corpus__labelled": {**LABELLED, "tables": {"kb": {**ENTRIES, "file": "../kb.jsonl"}}}},
+            KNOWLEDGE_BASE | {"corpus__labelled": {**LABELLED, "tables": {"kb": {**ENTRIES, "file": "../kb.jsonl"}}}},
             ["corpus.labelled.tables.kb.file: '../kb.jsonl' is not beneath corpus.path"],
         ),
         (
-            BASE | {"synthesize__labelled__per_label": 1, "synthesize__labelled__language": "fr"},
+            KNOWLEDGE_BASE | {"synthesize__labelled__per_label": 1, "synthesize__labelled__language": "fr"},
             ["synthesize.labelled.language is 'fr', which languages does not name: add it"],
         ),
         (
@@ -323,17 +313,20 @@ def test_what_dvc_writes_for_a_small_rate_is_a_number(workspace):
             ["indexes.kb.model is 'models/mixed', which no stage makes: name one of models/base"],
         ),
         (
-            BASE | {"synthesize__queries__per_passage": 1},
+            KNOWLEDGE_BASE | {"synthesize__queries__per_passage": 1},
             ["synthesize.queries.per_passage is 1, but corpus.source labelled has queries with a label alone"],
         ),
         (
-            BASE | {"synthesize__translations": {"ko": {"of": "passages", "source": "en", "target": "ko"}}},
+            KNOWLEDGE_BASE | {"synthesize__translations": {"ko": {"of": "passages", "source": "en", "target": "ko"}}},
             ["synthesize.translations.ko.of is 'passages', which corpus.source labelled has in one language"],
         ),
         ({"synthesize__labelled__path": "kb.jsonl"}, ["unknown key synthesize.labelled.path"]),
         ({"recipes__joint__synthetic": 1.5}, ["recipes.joint.synthetic is 1.5"]),
         ({"triples__positives": 0}, ["triples.positives is 0"]),
-        ({"base__normalize": {"elongation": True, "script": True}}, ["base.normalize.spelling is missing"]),
+        (
+            {"base__query_normalizer": {"elongation": True, "script": True}},
+            ["base.query_normalizer.spelling is missing"],
+        ),
         ({"labels__precision": 90}, ["labels.precision is 90"]),
         (
             {"indexes__kb": {"model": "m", "path": "kb.jsonl", "columns": {"label": "label"}}},
@@ -348,14 +341,15 @@ def test_a_mistake_is_one_sentence_that_names_the_key(workspace, changes, parts)
 
 
 def test_a_knowledge_base_may_have_what_others_may_not(workspace):
-    workspace.edit(**BASE, negatives__near=BY_LABEL, negatives__chance={"k": 5, "random": 5})
+    workspace.edit(**KNOWLEDGE_BASE, negatives__near=BY_LABEL, negatives__chance={"k": 5, "random": 5})
     workspace.edit(synthesize__labelled__per_label=3, synthesize__labelled__language="ko")
-    near, chance = params.read("negatives.near", "negatives.chance")
+    found = params.load().negatives
+    near, chance = found["near"], found["chance"]
     assert (near.chosen, near.by_rank, near.labels.noise, near.labels.level) == (5, False, 0.0, None)
     assert (chance.chosen, chance.by_rank) == (0, False)
     # Some by ranks, some at random.
     workspace.edit(negatives__window={**WINDOW, "random": 2, "rank_max": 12})
-    window = params.read("negatives.window")
+    window = params.load().negatives["window"]
     assert (window.chosen, window.by_rank) == (3, True)
 
 
@@ -366,7 +360,7 @@ def test_what_is_written_once_needs_another_language_to_be_translated_into(works
     text = message(workspace, **ENGLISH, synthesize__queries__written="once")
     assert text.endswith("synthesize.queries.written once needs a second language to translate into: write each")
     workspace.edit(synthesize__queries__written="each")
-    assert params.read("languages") == ["en"]
+    assert params.load().languages == ["en"]
 
 
 def test_translations_may_build_on_those_before_them(workspace):
@@ -377,7 +371,7 @@ def test_translations_may_build_on_those_before_them(workspace):
     third = {"of": "queries", "source": "de", "target": "hi-Latn"}
     fourth = {"of": "queries", "source": "hi-Latn", "target": "hi"}
     workspace.edit(**three, synthesize__translations={"a": first, "b": second, "c": third, "d": fourth})
-    assert list(params.read("synthesize.translations")) == ["a", "b", "c", "d"]
+    assert list(params.load().synthesize.translations) == ["a", "b", "c", "d"]
     text = message(workspace, synthesize__translations={"b": second, "a": first})
     assert "synthesize.translations.b.source is 'en'" in text
     text = message(workspace, synthesize__translations={"a": first, "b": second, "d": fourth, "c": third})
@@ -387,14 +381,14 @@ def test_translations_may_build_on_those_before_them(workspace):
 def test_a_collection_may_be_written_alone_and_a_bound_on_its_cost_be_set(workspace):
     workspace.edit(corpus__source="none", synthesize__topics__per_topic=1)
     workspace.edit(llm__max_cost_usd=5.0, llm__prices=PRICES, llm__parameters={"max_completion_tokens": 900})
-    corpus, llm = params.read("corpus", "llm")
-    assert corpus.source == "none"
-    assert llm.longest_reply == 900
+    found = params.load()
+    assert found.corpus.source == "none"
+    assert found.llm.longest_reply == 900
 
 
 def test_two_mistakes_are_two_sentences(workspace):
     with pytest.raises(UserError) as caught:
-        workspace.edit(sead=1, train__steps=0) and params.read("seed")
+        workspace.edit(sead=1, train__steps=0) and params.load()
     assert len(str(caught.value).splitlines()) == 2
 
 
@@ -409,44 +403,51 @@ def test_recipes_of_unequal_numbers_of_negatives_do_not_compare(workspace):
 
 def test_a_strategy_that_no_recipe_uses_may_have_another_k(workspace):
     workspace.edit(negatives__few={**WINDOW, "k": 2})
-    assert params.read("negatives.few").k == 2
-
-
-def test_a_key_that_is_not_there_is_named(workspace):
-    with pytest.raises(UserError, match=r"params.yaml has no merges.avg-for \(did you mean avg-four\?\)"):
-        params.read("merges.avg-for")
+    assert params.load().negatives["few"].k == 2
 
 
 def test_hyphens_may_part_a_composition(workspace):
     workspace.edit(recipes__joint={"compositions": ["en-ko-ko"], "negatives": "window"})
-    assert params.read("recipes.joint").compositions == ["en-ko-ko"]
+    assert params.load().recipes["joint"].compositions == ["en-ko-ko"]
 
 
 def test_files_that_cannot_be_read(workspace):
     workspace.params.write_bytes(b"seed: \xff")
     with pytest.raises(UserError, match="not UTF-8"):
-        params.read("seed")
+        params.load()
     workspace.params.write_text("seed: 1\nseed: 2\n")
     with pytest.raises(UserError, match="line 2 is not YAML: the key 'seed' stands twice"):
-        params.read("seed")
+        params.load()
     workspace.params.write_text("- 1\n")
     with pytest.raises(UserError, match="the file must hold a group of keys"):
-        params.read("seed")
+        params.load()
     workspace.params.unlink()
     with pytest.raises(UserError, match="run from the repository's root"):
-        params.read("seed")
+        params.load()
 
 
-@pytest.mark.parametrize("study", sorted(f.stem for f in (ROOT / "studies").glob("*.yaml")))
-def test_shipped_studies_fit_the_default(workspace, study):
-    from ruamel.yaml import YAML
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"base__normalize": None}, "base.normalize is now base.query_normalizer: rename it"),
+        ({"corpus__queries": "held-out-lead"}, "corpus.queries held-out-lead is now inverse-cloze: write that"),
+    ],
+)
+def test_an_old_name_is_told_the_new_one(workspace, changes, sentence):
+    assert message(workspace, **changes) == f"params.yaml: {sentence}"
 
-    from tools.study import apply
 
-    tree = YAML().load(workspace.params.read_text(encoding="utf-8"))
-    apply(tree, yaml12.load(ROOT / "studies" / f"{study}.yaml"))
-    YAML().dump(tree, workspace.params)
-    params.load()
+def test_the_stage_writes_a_constant(workspace):
+    """Or later stages would run again with every change of params.yaml."""
+    workspace.run("check")
+    first = (workspace.path / "data/checked").read_bytes()
+    workspace.edit(seed=2, train__steps=61)
+    workspace.run("check")
+    assert (workspace.path / "data/checked").read_bytes() == first
+    (workspace.path / "data/checked").unlink()
+    with pytest.raises(UserError, match=r"unknown key train\.stepz"):
+        workspace.edit(train__stepz=1).run("check")
+    assert not (workspace.path / "data/checked").exists()
 
 
 def test_every_group_is_written_in_the_default():

@@ -1,4 +1,4 @@
-"""compare --experiments: finished experiments side by side, seeds taken together, and nothing that was not finished."""
+"""experiments: finished experiments side by side, seeds taken together, and nothing that was not finished."""
 
 import copy
 import hashlib
@@ -147,7 +147,7 @@ class Study:
         self.git("reset", "-q", "--hard")
 
     def compare(self, *options):
-        self.monkeypatch.setattr(sys, "argv", ["compare", "--experiments", *options])
+        self.monkeypatch.setattr(sys, "argv", ["experiments", *options])
         experiments.main()
 
 
@@ -480,7 +480,7 @@ def test_what_compare_is_not_made_of_may_be_old(study, capsys, caplog):
 def test_outside_of_git_it_says_so(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    monkeypatch.setattr(sys, "argv", ["compare", "--experiments"])
+    monkeypatch.setattr(sys, "argv", ["experiments"])
     with pytest.raises(UserError, match="there is no commit here"):
         experiments.main()
 
@@ -517,7 +517,7 @@ def test_what_dvc_makes_is_found(study, capsys, caplog):
     caplog.set_level("INFO")
     paths = {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(Path(experiments.__file__).parents[2]),
+        "PYTHONPATH": str(Path(experiments.__file__).parents[1]),
         "DVC_NO_ANALYTICS": "1",
     }
 
@@ -546,7 +546,7 @@ def test_what_dvc_makes_is_found(study, capsys, caplog):
     header, *body = block(capsys.readouterr().out, "test: difference from base x 100")
     assert [body[0][i] for i in (0, 2, 3, 7, 8)] == ["cross", "koenen", "+15.0", "4", "2 of 2"]
     later = "left out: later, which has not started: `dvc queue start` runs it"
-    assert {record.getMessage() for record in caplog.records if record.name == "compare"} == {later}
+    assert {record.getMessage() for record in caplog.records if record.name == "experiments"} == {later}
     study.git("commit", "--allow-empty", "-qm", "y")
     caplog.clear()
     with pytest.raises(UserError, match="no finished experiments here"):

@@ -1,0 +1,165 @@
+"""Sweeps: what fits is queued, all of it or nothing."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from stages.check import params
+from stages.settings import yaml12
+from stages.shared.errors import UserError
+from tests.conftest import ROOT
+from tests.tools.conftest import git
+from tools import sweep as stage
+
+
+@pytest.fixture
+def sweep(repository, monkeypatch):
+    """Call it with an overlay and the words after --queue; `given` then holds the commands that DVC was given."""
+    real, given = subprocess.run, []
+
+    def run(command, **options):
+        if "dvc" not in command:
+            return real(command, **options)
+        given.append(command)
+        return subprocess.CompletedProcess(command, 0)
+
+    def queue(overlay, *words):
+        (repository.path / "studies").mkdir(exist_ok=True)
+        (repository.path / "studies" / "s.yaml").write_text(overlay, encoding="utf-8")
+        with monkeypatch.context() as patch:
+            patch.setattr(subprocess, "run", run)
+            repository.run("study", "s", "--queue", *words)
+
+    queue.given = given
+    return queue
+
+
+@pytest.mark.parametrize("words", [["train.steps=7,8", "seed=1,2,3"], ["train.steps=7,8 seed=1,2,3"]])
+def test_each_combination_is_an_experiment(sweep, capsys, words):
+    sweep("compare: {resamples: 9}\n", *words)
+    assert [command[1:] for command in sweep.given] == [
+        ["-m", "dvc", "exp", "run", "--queue", "-S", "train.steps=7,8", "-S", "seed=1,2,3"]
+    ]
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[-3].startswith("6 experiments queued")
+    assert printed[-2:] == ["  dvc queue start", "  python -m tools.experiments"]
+    # What the sweep varies is the study; none of its values is left behind.
+    assert params.load().compare.resamples == 9
+    assert params.load().train.steps == 60
+
+
+@pytest.mark.parametrize(
+    ("setting", "values"),
+    [
+        ("base.name=intfloat/multilingual-e5-base,BAAI/bge-m3", ["intfloat/multilingual-e5-base", "BAAI/bge-m3"]),
+        ("base.name=../models/e5.v1,/data/m-1.0", ["../models/e5.v1", "/data/m-1.0"]),
+        ("report.title='a, b: c','d'", ["a, b: c", "d"]),
+        ('report.title="it\'s"', ["it's"]),
+        ("train.learning_rate=2e-5,1e-05", [2e-5, 1e-5]),
+        ("base.revision=null,'null',0123abc", [None, "null", "0123abc"]),
+        ("recipes.koenen.compositions=[koenen,kokoko],[koenen]", [["koenen", "kokoko"], ["koenen"]]),
+        (
+            "+recipes.new={compositions:[enenen],negatives:window}",
+            [{"compositions": ["enenen"], "negatives": "window"}],
+        ),
+        ("~merges.avg-four", [None]),
+        ("seed=range(3,6)", [3, 4, 5]),
+        ("merges.avg-koenen-kokoko.weights.koenen=0.5,0.75", [0.5, 0.75]),
+    ],
+)
+def test_values_arrive_as_they_are_written(repository, monkeypatch, setting, values):
+    seen = []
+    monkeypatch.setattr(stage, "_check_params", lambda file, run: seen.append(yaml12.load(file)))
+    assert len(stage.combinations(repository.params.read_text(encoding="utf-8"), [setting])) == len(values)
+
+    def at(tree):
+        for part in re.sub(r"^[+~]*", "", setting).split("=")[0].split("."):
+            tree = tree.get(part)
+        return tree
+
+    assert [at(tree) for tree in seen] == values
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["base.nme=a"], r"^params\.yaml has no base\.nme \(did you mean name\?\): nothing was queued"),
+        (["seed=1,2", "recipes.koenn.negatives=a"], r"has no recipes\.koenn\.negatives \(did you mean koenen\?\)"),
+        (["seed.x=1"], r"has no seed\.x"),
+        (["seed"], "'seed' is no KEY=A,B"),
+        (["report.title=a b,c"], "'b,c' is no KEY=A,B"),
+        (["report.title='a b"], "is no KEY=A,B"),
+        (["seed=1,2,"], r"'seed=1,2,' is no sweep \(.*write KEY=A,B"),
+        (["+seed=2"], r"'\+seed=2' is no sweep \(.*already"),
+        (["train.steps=60,many"], r"with train\.steps=many, params\.yaml: train\.steps is 'many'"),
+        (["train.steps=60", "seed=1,-1"], r"with train\.steps=60 seed=-1, params\.yaml: seed is -1"),
+        (["+train.stepz=6"], r"params\.yaml: unknown key train\.stepz \(did you mean steps\?\)"),
+        (["~recipes.koenen"], "names 'koenen', which no recipe makes"),
+        (["negatives.window.k=5,500"], r"with negatives\.window\.k=500, .*must hold at least k = 500"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_anything_is_queued(repository, sweep, words, message):
+    before = repository.params.read_bytes()
+    with pytest.raises(UserError, match=message):
+        sweep("report: {title: x}\n", *words)
+    assert sweep.given == []
+    assert repository.params.read_bytes() == before
+
+
+def test_files_that_an_experiment_would_not_see_are_named(repository, sweep):
+    (repository.path / "dvc.yaml").write_bytes((ROOT / "dvc.yaml").read_bytes())
+    outside = repository.path.parent / "outside"
+    for folder in (repository.path / "mine", outside):
+        folder.mkdir()
+        (folder / "p.jsonl").write_text("{}")
+    for path in ("mine/p.jsonl", "../outside"):
+        whole = re.escape(str((repository.path / path).resolve()))
+        with pytest.raises(UserError, match=rf"^benchmarks\.b\.path is {path}, which .*: write {whole}, or"):
+            sweep(f"benchmarks: {{b: {{source: beir, path: {path}}}}}\n", "seed=1,2")
+    with pytest.raises(UserError, match=r"^base\.name is mine, which queued experiments do not see"):
+        sweep("train: {steps: 9}\n", "base.name=static,mine")
+    assert sweep.given == []
+    # An absolute path is seen, as are what Git knows and what a stage makes.
+    for made in ("data/corpus", "data/fetch/b"):
+        (repository.path / made).mkdir(parents=True)
+    git("add", "mine/p.jsonl")
+    sweep(
+        f"benchmarks: {{a: {{source: beir, path: {outside}}}, b: {{source: beir, path: data/fetch/b}}, "
+        "c: {source: beir, path: mine}}\n",
+        "seed=1,2",
+    )
+    assert len(sweep.given) == 1
+
+
+def test_dvc_queues_what_the_sweep_says(repository, monkeypatch, capfd):
+    """For real: what a queued experiment holds is DVC's affair."""
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], check=True)
+    (repository.path / "dvc.yaml").write_text("stages:\n  s:\n    cmd: x\n    params: [seed, base]\n")
+    git("add", "-A")
+    git("commit", "-m", "y")
+    (repository.path / "studies").mkdir()
+    (repository.path / "studies" / "s.yaml").write_text("train: {steps: 7}\n")
+    repository.run("study", "s", "--queue", "base.name=intfloat/multilingual-e5-base,BAAI/bge-m3 seed=4")
+    assert "2 experiments queued" in capfd.readouterr().out
+
+    def said(*command):
+        return subprocess.run(["git", *command], check=True, capture_output=True, encoding="utf-8").stdout
+
+    commits = said("log", "-g", "--format=%H", "refs/exps/celery/stash").split()
+    held = [yaml.load(said("show", f"{commit}:params.yaml"), yaml12.Loader) for commit in commits]
+    assert sorted((h["base"]["name"], h["seed"], h["train"]["steps"]) for h in held) == [
+        ("BAAI/bge-m3", 4, 7),
+        ("intfloat/multilingual-e5-base", 4, 7),
+    ]
+
+
+def test_a_queue_that_dvc_refuses_is_said(repository, monkeypatch):
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    (repository.path / "studies").mkdir()
+    (repository.path / "studies" / "s.yaml").write_text("train: {steps: 7}\n")
+    with pytest.raises(UserError, match="DVC did not queue all experiments"):
+        repository.run("study", "s", "--queue", "seed=1,2")
