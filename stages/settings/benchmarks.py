@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from stages.settings.languages import Language
 from stages.settings.metrics import Metric
 from stages.settings.reading import value
+from stages.settings.tags import Language
 from stages.settings.types import Count, Group, Name, Share
 
 

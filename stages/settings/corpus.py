@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from stages.settings.labelled_columns import LabelledColumns
-from stages.settings.languages import Language
 from stages.settings.reading import value
+from stages.settings.tags import Language
 from stages.settings.types import Count, Group, Name, Positive, Range, Share
 
 FILED = ("tmx", "po", "xliff", "moses", "markdown")

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from stages.settings.languages import Language
 from stages.settings.reading import value
+from stages.settings.tags import Language
 from stages.settings.types import Group, Name, Range, Share
 
 

@@ -16,7 +16,7 @@ GRAPH = yaml12.parse(TEXT)["stages"]
 STAGES = graph.stages(TEXT)
 NEEDS_TORCH = {"base", "candidates", "train", "merge", "retrieve-base", "retrieve-trained", "retrieve-merged", "index"}
 # What any settings are made of, and parts that several groups share.
-PARTS_OF_SETTINGS = {"types", "reading", "yaml12", "encoders", "labelled_columns", "metrics"}
+PARTS_OF_SETTINGS = {"types", "reading", "yaml12", "encoders", "labelled_columns", "metrics", "tags"}
 # `python -m stages.X` of what is now a tool: they say so.
 MOVED = {"answer", "results", "study", "tidy"}
 
