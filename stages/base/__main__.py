@@ -26,7 +26,8 @@ def main() -> None:
         unused = [key for key in ("pooling", "prompts", "max_length", "padding", "attention") if getattr(base, key)]
         if unused:
             raise errors.UserError(f"base.{unused[0]} does not apply to base.name static: write null")
-    passages, entries = documents(languages)
+    if base.name == "static" or base.query_normalizer:  # a pretrained encoder alone is of no collection
+        passages, entries = documents(languages)
     if base.query_normalizer:
         normalizer = learnt(base.query_normalizer, passages, entries)
     if base.name == "static":
