@@ -26,7 +26,7 @@ def hub(monkeypatch):
 
 @pytest.fixture
 def study(workspace, monkeypatch):
-    monkeypatch.setattr(fetch, "PARTS", workspace.path / ".state/fetch")
+    monkeypatch.setattr(fetch, "PARTIAL", workspace.path / ".state/fetch")
     return workspace
 
 

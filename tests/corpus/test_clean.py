@@ -3,12 +3,13 @@
 import polars as pl
 import pytest
 
-from stages.check import params
 from stages.corpus.batches import schema
 from stages.corpus.clean import clean
+from stages.settings import yaml12
+from stages.settings.corpus import Corpus
 from tests.conftest import ROOT
 
-CORPUS = params.load(ROOT / "params.yaml").corpus
+CORPUS = Corpus.model_validate(yaml12.load(ROOT / "params.yaml")["corpus"])
 
 
 def cleaned(en, ko="글", title="", name="a", **settings):

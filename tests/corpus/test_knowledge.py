@@ -13,11 +13,10 @@ import pytest
 
 from stages.schemas.similarity import SIMILARITY
 from stages.schemas.texts import LABELLED, LABELS, PASSAGES, QRELS, QUERIES
-from stages.settings import yaml12
 from stages.shared import tables
 from stages.shared.errors import UserError
 from tests.conftest import ROOT
-from tools import study
+from tools import overlay
 
 KINDS = {
     "passages": PASSAGES,
@@ -442,39 +441,40 @@ def test_languages_are_those_that_the_source_has(workspace):
 
 
 def test_similarity_may_be_given(workspace):
-    Path("alike.csv").write_text("label,b,extra,a,A C,,\nA C,.5,9,0,1,,\nb,1,9,.25,3\na,.25,9,1,0\nextra,1,1,1,1\n")
-    found = run(workspace, several({"a": 2, "A C": 2, "b": 2}), similarity="alike.csv")
+    given = "label,b,extra,a,A C,,\nA C,.5,9,0,1,,\nb,1,9,.25,3\na,.25,9,1,0\nextra,1,1,1,1\n"
+    Path("similarity.csv").write_text(given)
+    found = run(workspace, several({"a": 2, "A C": 2, "b": 2}), similarity="similarity.csv")
     assert found.labels["label"].to_list() == ["A C", "a", "b"]
     assert found.similarity.rows() == [
         ("given", "A C", [1.0, 0.0, 0.5]),
         ("given", "a", [0.0, 1.0, 0.25]),
         ("given", "b", [3.0, 0.25, 1.0]),
     ]
-    Path("alike.tsv").write_text("\tA C\ta\tb\nb\t3\t.25\t1\nA C\t1\t0\t.5\na\t0\t1\t.25\n")
-    again = run(workspace, several({"a": 2, "A C": 2, "b": 2}), similarity="alike.tsv")
+    Path("similarity.tsv").write_text("\tA C\ta\tb\nb\t3\t.25\t1\nA C\t1\t0\t.5\na\t0\t1\t.25\n")
+    again = run(workspace, several({"a": 2, "A C": 2, "b": 2}), similarity="similarity.tsv")
     assert again.similarity.equals(found.similarity)
 
 
 @pytest.mark.parametrize(
     ("matrix", "message"),
     [
-        ("label,a\na,1\nb,1\n", r"^alike\.csv:1 lacks the label 'b': add its column$"),
-        ("", r"^alike\.csv:1 lacks the label 'a': add its column$"),
-        ("label,a,b\na,1,0\n", r"^alike\.csv lacks the label 'b': add its row$"),
-        ("label,a,b\na,1,0\nb,-1,1\n", r"^alike\.csv:3 has a similarity below 0"),
-        ("label,a,b\na,1,nan\nb,1,1\n", r"^alike\.csv:2 has a similarity below 0, or none: write numbers"),
-        ("label,a,b\na,1,much\n", r"^alike\.csv:2 is no row of similarities: write a label and 2 numbers$"),
-        ("label,a,b\na,1\n", r"^alike\.csv:2 is no row of similarities"),
-        ("label,a,b,a\na,1,0,1\nb,1,1,1\n", r"^alike\.csv:1 has the label 'a' twice"),
-        ("label,a,b\na,1,0\nb,1,1\na,1,1\n", r"^alike\.csv:4 has the label 'a' again"),
-        (None, r"^alike\.csv is no file: corpus\.labelled\.similarity names a file beneath corpus\.path$"),
+        ("label,a\na,1\nb,1\n", r"^similarity\.csv:1 lacks the label 'b': add its column$"),
+        ("", r"^similarity\.csv:1 lacks the label 'a': add its column$"),
+        ("label,a,b\na,1,0\n", r"^similarity\.csv lacks the label 'b': add its row$"),
+        ("label,a,b\na,1,0\nb,-1,1\n", r"^similarity\.csv:3 has a similarity below 0"),
+        ("label,a,b\na,1,nan\nb,1,1\n", r"^similarity\.csv:2 has a similarity below 0, or none: write numbers"),
+        ("label,a,b\na,1,much\n", r"^similarity\.csv:2 is no row of similarities: write a label and 2 numbers$"),
+        ("label,a,b\na,1\n", r"^similarity\.csv:2 is no row of similarities"),
+        ("label,a,b,a\na,1,0,1\nb,1,1,1\n", r"^similarity\.csv:1 has the label 'a' twice"),
+        ("label,a,b\na,1,0\nb,1,1\na,1,1\n", r"^similarity\.csv:4 has the label 'a' again"),
+        (None, r"^similarity\.csv is no file: corpus\.labelled\.similarity names a file beneath corpus\.path$"),
     ],
 )
 def test_a_matrix_that_does_not_fit_is_told(workspace, matrix, message):
     if matrix is not None:
-        Path("alike.csv").write_text(matrix)
+        Path("similarity.csv").write_text(matrix)
     with pytest.raises(UserError, match=message) as raised:
-        run(workspace, several({"a": 2, "b": 2}), similarity="alike.csv")
+        run(workspace, several({"a": 2, "b": 2}), similarity="similarity.csv")
     assert "\n" not in str(raised.value)
     assert not Path("data/corpus").exists()
 
@@ -556,9 +556,9 @@ def test_a_broken_line_is_named(workspace):
         ({"corpus__source": "beir"}, r"labelled belongs to the source labelled, and only to it"),
         ({"corpus__labelled": None}, r"labelled belongs to the source labelled, and only to it"),
         ({"corpus__columns": {"text": "x"}}, r"columns belong to the sources"),
-        ({"corpus__queries": "held-out-lead"}, r"queries: a labelled source has its own, so write none"),
+        ({"corpus__queries": "inverse-cloze"}, r"queries: a labelled source has its own, so write none"),
         ({"corpus__labelled__index": 1.0}, r"corpus\.labelled\.index is 1\.0"),
-        ({"corpus__labelled__language": "fr"}, r"corpus\.labelled\.language is 'fr', which languages does not name"),
+        ({"corpus__labelled__language": "fr"}, r"\. has no entry in fr: check corpus\.labelled$"),
         ({"corpus__labelled__tables": {"t": {**KB, "role": "test"}}}, r"tables has no table of the role entries"),
         ({"corpus__labelled__tables__kb__columns": {"label": "label"}}, r"the role entries needs columns\.text"),
         ({"corpus__labelled__tables__kb__role": "labels"}, r"the role labels needs columns\.description"),
@@ -584,9 +584,10 @@ def test_other_sources_have_no_labels(workspace):
     assert "labels" not in report()
 
 
-def test_the_shipped_knowledge_base_has_the_split_that_its_study_tells(workspace):
-    default = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    merged, *_ = study.merged(default, yaml12.load(ROOT / "studies/hinglish-kb.yaml"))
+def test_the_shipped_knowledge_base_has_the_split_that_its_study_tells(workspace, monkeypatch):
+    monkeypatch.setattr(overlay, "STUDIES", ROOT / "studies")
+    _, study = overlay.read("hinglish-kb")
+    merged, _ = overlay.merged((ROOT / "params.yaml").read_text(encoding="utf-8"), study)
     workspace.params.write_text(merged, encoding="utf-8")
     workspace.edit(corpus__path=str(ROOT / "data/collection/kb.jsonl")).run("corpus")
     found = read()

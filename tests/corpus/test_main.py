@@ -82,7 +82,7 @@ def some_rows(count=150):
 
 
 def test_neither_the_run_nor_the_size_of_batches_changes_a_byte(workspace, monkeypatch):
-    changes = {"corpus__columns": {**COLUMNS, "stratum": "stratum"}, "corpus__queries": "held-out-lead"}
+    changes = {"corpus__columns": {**COLUMNS, "stratum": "stratum"}, "corpus__queries": "inverse-cloze"}
     changes |= {"corpus__limit": 120, "corpus__chars": [1, 90]}
     bytes_ = []
     for size in (20_000, 20_000, 1, 7):
@@ -138,13 +138,13 @@ def test_a_limit_counts_the_passages_kept(workspace):
     assert names(found) == ["b", "c", "d"]
 
 
-def test_held_out_leads_stand_in_no_passage(workspace, caplog):
+def test_first_sentences_that_ask_stand_in_no_passage(workspace, caplog):
     caplog.set_level("INFO")
     rows = [
         passage("a", en="First things first! Then others. And more.", ko="첫째는 이것이다. 둘째는 저것이다."),
         passage("b", en="Only one sentence v1.2 here.", ko="둘이 있다. 셋도 있다."),
     ]
-    found = run(workspace, rows, corpus__queries="held-out-lead")
+    found = run(workspace, rows, corpus__queries="inverse-cloze")
     assert found["queries"].rows() == [
         ("a#lead", "en", "T a First things first!"),
         ("a#lead", "ko", "제목 a 첫째는 이것이다."),
@@ -210,14 +210,14 @@ def test_a_beir_folder_brings_its_queries(workspace):
 
 def test_a_study_of_what_is_written_alone_has_an_empty_corpus(workspace):
     workspace.edit(synthesize__topics__per_topic=1)
-    found = run(workspace, [passage("a")], corpus__source="none", corpus__queries="held-out-lead")
+    found = run(workspace, [passage("a")], corpus__source="none", corpus__queries="inverse-cloze")
     assert all(table.is_empty() for table in found.values())
 
 
 def test_a_source_may_have_some_of_the_languages(workspace):
     rows = [{"id": n, "title_en": f"T {n}", "text_en": f"One is {n}. Two is there."} for n in "ab"]
     into = {"korean": {"of": "passages", "source": "en", "target": "ko"}}
-    changes = {"corpus__languages": ["en"], "synthesize__translations": into, "corpus__queries": "held-out-lead"}
+    changes = {"corpus__languages": ["en"], "synthesize__translations": into, "corpus__queries": "inverse-cloze"}
     found = run(workspace, rows, **changes)
     assert found["passages"].select("passage", "lang").rows() == [("a", "en"), ("b", "en")]
     assert found["queries"].rows() == [(f"{n}#lead", "en", f"T {n} One is {n}.") for n in "ab"]
@@ -297,7 +297,7 @@ def test_the_report_counts(workspace):
     }
 
 
-def test_judgements_of_a_duplicate_hold_of_the_passage_that_stays(workspace):
+def test_qrels_of_a_duplicate_hold_of_the_passage_that_stays(workspace):
     workspace.jsonl("beir/corpus.en.jsonl", [{"_id": n, "text": t} for n, t in [("a", "X."), ("b", "x"), ("c", "z")]])
     workspace.jsonl("beir/corpus.ko.jsonl", [{"_id": n, "text": f"글 {n}"} for n in "abc"])
     for lang in ("en", "ko"):

@@ -8,9 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from stages.corpus import near as index
-from stages.corpus import repeats
-from stages.corpus.near import Near
+from stages.corpus import near, repeats
 from stages.settings.corpus import Split
 from stages.shared import duplicates, sketches, split
 from tests.conftest import ROOT
@@ -24,14 +22,14 @@ def find(rows, folder, threshold=None):
     flat = [text for row in rows for text in row]
     known = {}
     first = np.array([known.setdefault(text, number) for number, text in enumerate(flat)], np.uint32)
-    near = Near(folder / "near", threshold) if threshold else None
-    if near:
+    index = near.Near(folder / "near", threshold) if threshold else None
+    if index:
         half = len(rows) // 2
         for some in (rows[:half], rows[half:]):
-            near.add(pl.DataFrame(some, [str(i) for i in range(len(rows[0]))], orient="row"))
-        near.close(first == np.arange(len(first)))
-        near.put(iter([pl.Series([flat[number] for number in near.proposed], dtype=pl.String)]))
-    return repeats.find(first.reshape(len(rows), -1), near)
+            index.add(pl.DataFrame(some, [str(i) for i in range(len(rows[0]))], orient="row"))
+        index.close(first == np.arange(len(first)))
+        index.put(iter([pl.Series([flat[number] for number in index.proposed], dtype=pl.String)]))
+    return repeats.find(first.reshape(len(rows), -1), index)
 
 
 def similarity(left, right):
@@ -39,11 +37,11 @@ def similarity(left, right):
     return len(left & right) / len(left | right)
 
 
-def by_hand(rows, alike):
-    """The twin of each row, or -1, and its family, where `alike` says which texts count as the same."""
+def by_hand(rows, same):
+    """The twin of each row, or -1, and its family, where `same` says which texts count as the same."""
     twins, families = [], list(range(len(rows)))
     for number, row in enumerate(rows):
-        linked = [other for other in range(number) if any(alike(text, text2) for text in row for text2 in rows[other])]
+        linked = [other for other in range(number) if any(same(text, text2) for text in row for text2 in rows[other])]
         twins.append(next((other for other in linked if twins[other] < 0), -1))
         joined = {families[other] for other in [*linked, number]}
         families = [min(joined) if family in joined else family for family in families]
@@ -112,14 +110,14 @@ def test_no_passage_is_in_another_split_than_what_it_is_linked_with(tmp_path, se
 
 def test_boilerplate_costs_no_more_than_a_few_comparisons_a_text(tmp_path, monkeypatch):
     compared = []
-    alike = index._alike
-    monkeypatch.setattr(index, "_alike", lambda *sets: compared.append(1) or alike(*sets))
+    similar = near._similar
+    monkeypatch.setattr(near, "_similar", lambda *sets: compared.append(1) or similar(*sets))
     text = "This page was not found, so here is all that we can offer instead, number {} of them, and nothing more"
     rows = [(text.replace("{}", f"{number:05}"), f"{number * 7919:030}") for number in range(3000)]
     found = find(rows, tmp_path, 0.8)
     assert (found.twins >= 0).sum() == 2999
     assert len(set(found.families.tolist())) == 1
-    assert len(compared) < 3000 * index.COMPARED / 2
+    assert len(compared) < 3000 * near.COMPARED / 2
 
 
 @pytest.mark.skipif(not DATA.exists(), reason="needs ../shared/data")
@@ -130,14 +128,14 @@ def test_duplicates_of_real_pairs_are_found(tmp_path):
     rows = table.select(sketches.plain(pl.col("en", "ko"))).rows()
     grams = {text: duplicates.grams(text) for row in rows for text in row}
 
-    def alike(one, two):
+    def same(one, two):
         left, right = grams[one], grams[two]
         if one == two or min(len(left), len(right)) < 0.7 * max(len(left), len(right)):
             return one == two
         shared = len(left & right)
         return shared >= 0.7 * (len(left) + len(right) - shared)
 
-    twins, families = by_hand(rows, alike)
+    twins, families = by_hand(rows, same)
     found = find(rows, tmp_path, 0.7)
     assert (found.twins >= 0).tolist() == [twin >= 0 for twin in twins]
     assert found.families.tolist() == families

@@ -5,15 +5,9 @@ from collections import Counter
 import pytest
 
 from stages.shared.errors import UserError
-from tests.corpus.reading import read
+from tests.corpus.readers.reading import read
 
 TEXTS = ("text_en", "text_ko")
-
-
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def header(language="ko", charset="UTF-8"):

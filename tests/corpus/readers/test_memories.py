@@ -9,15 +9,9 @@ from stages.corpus.readers import markup, rows, sources
 from stages.settings.corpus import Source
 from stages.shared import files
 from stages.shared.errors import UserError
-from tests.corpus.reading import read
+from tests.corpus.readers.reading import read
 
 TEXTS = ("line", "text_en", "text_ko")
-
-
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def unit(*variants, **attributes):

@@ -1,23 +1,14 @@
-"""Readers of parallel Markdown and of retrieval sets."""
+"""The reader of parallel Markdown: which sections of pages are each other's translation."""
 
 from collections import Counter
 
-import polars as pl
 import pytest
 
-from stages.corpus.readers import beir, markdown
-from stages.settings.corpus import Source
 from stages.shared.errors import UserError
-from tests.corpus.reading import read
+from tests.corpus.readers.reading import read
 
 PAGES = {"source": "markdown", "path": "docs", "files": "{lang}/**/*.md*"}
 TITLED = ("title_en", "title_ko", "text_en", "text_ko")
-
-
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def page(here, name, **texts):
@@ -25,134 +16,6 @@ def page(here, name, **texts):
         path = here / "docs" / lang / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-
-
-def outline(section):
-    """A page's headings and blocks, nested."""
-    return [
-        section.title,
-        *((block.kind, block.text) for block in section.blocks),
-        *(outline(child) for child in section.children),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("text", "plain"),
-    [
-        ("a [link](http://x.y/z 'no') and <http://u.v>", "a link and http://u.v"),
-        ("![alt](x.png) *em* **strong** ~~gone~~ `co*de*` &amp; \\*", "em strong gone co*de* & *"),
-        ("one\ntwo  \nthree", "one two three"),
-        ("a <!-- no\n\nno --> b", "a b"),
-        ("x <Chart data={[{a: 1}]} on={() => { f(1 > 2) }}>y</Chart> z<br/>w", "x y zw"),
-        ("`<b>` and ``a ` <!-- b -->`` `{{ c }}`", "<b> and a ` <!-- b --> {{ c }}"),
-        ("a {/* no */}{{ site.x }}{% raw %}{{< no >}} b[^1]", "a b"),
-        ("text\n{: .class #id}", "text"),
-        ("[ref][1] done\n\n[1]: http://x.y", "ref done"),
-        (":::tip Title\nInside.\n:::", "Inside."),
-        ("1 < 2 and 3 > 2", "1 < 2 and 3 > 2"),
-    ],
-)
-def test_markup_leaves_the_text(text, plain):
-    assert [block.text for block in markdown.parse(text, mdx=False).blocks] == [plain]
-
-
-def test_a_page_is_a_tree_of_sections_and_blocks():
-    text = """---
-title: "Guide: the first"
-tags: [a, b]
----
-# Heading one
-
-Before.
-
-## Two {#two}
-
-* first
-  and on
-* second
-  1. inner
-
-```python
-# no heading
-<!-- no comment
-```
-
-After the code.
-
-| a | b |
-|---|---|
-| c | `d` |
-
-Setext
-------
-
-> ## Not a heading
-> quoted
-
-    indented code
-
-~~~~ text
-```
-## none
-~~~~
-
-### Three {/*three*/}
-
-End.
-"""
-    page = markdown.parse(text, mdx=False)
-    assert outline(page) == [
-        "Guide: the first",
-        ("paragraph", "Before."),
-        [
-            "Two",
-            ("bullet_list", "first and on\nsecond\ninner"),
-            ("paragraph", "After the code."),
-            ("table", "a b\nc d"),
-        ],
-        ["Setext", ("blockquote", "Not a heading\nquoted"), ["Three", ("paragraph", "End.")]],
-    ]
-    assert [section.anchor for section in page.children] == ["two", "setext"]
-    assert page.children[1].children[0].anchor == "three"
-
-
-def test_admonitions_and_tabs_leave_their_text():
-    text = """# T
-
-!!! warning "Heads up"
-
-    First.
-
-    === "Python"
-
-        Inner.
-
-    Last.
-
-> [!NOTE]
-> Alert.
-
-    code
-
-End."""
-    blocks = [block.text for block in markdown.parse(text, mdx=False).blocks]
-    assert blocks == ["First.", "Inner.", "Last.", "Alert.", "End."]
-
-
-def test_modules_that_a_page_imports_are_no_text():
-    script = "<script setup>\nconst a = 1\n\nconst b = 2\n</script>\n\n"
-    text = script + "import Tabs from '@theme/Tabs';\nimport {\n  a,\n} from 'x'\n\nimport taxes rose.\n\nEnd."
-    assert [block.text for block in markdown.parse(text, mdx=False).blocks] == ["import taxes rose.", "End."]
-
-
-def test_mdx_has_imports_and_indented_text():
-    text = "import X from 'x'\nexport const a = {\n  b: 1,\n}\n\n# T\n\n<Tabs>\n    <Tab>\n\n    Text\n\n    </Tab>\n"
-    assert outline(markdown.parse(text, mdx=True)) == ["T", ("paragraph", "Text")]
-
-
-@pytest.mark.parametrize("front", ["title: [", "title: null", "- a", "title: 3\n", ""])
-def test_front_matter_that_says_no_title(front):
-    assert markdown.parse(f"---\n{front}\n---\n# Own\n\nText", mdx=False).title == ("3" if "3" in front else "Own")
 
 
 def test_sections_and_their_titles(here):
@@ -251,33 +114,3 @@ def test_a_language_without_a_folder_is_told(here):
     assert read("text_ko", **PAGES) == [("가.",)]
     with pytest.raises(UserError, match=r"docs has \{lang\}/\*\*/\*\.md\* in en, ko_KR, but not in de: remove it"):
         read("id", languages=["en", "de"], **PAGES)
-
-
-def retrieval_set(here):
-    folder = here / "beir"
-    folder.mkdir()
-    lines = {
-        "corpus.en": [
-            {"_id": "b", "text": "two"},
-            {"_id": "a", "title": "T", "text": "one"},
-            {"_id": "c", "text": "x"},
-        ],
-        "corpus.ko": [{"_id": "a", "text": "하나"}, {"_id": "b", "text": "둘"}],
-        "queries.en": [{"_id": "q", "text": "ask"}],
-    }
-    for name, rows in lines.items():
-        (folder / f"{name}.jsonl").write_text(pl.DataFrame(rows).write_ndjson())
-    (folder / "qrels.tsv").write_text("q\ta\t1\nq\tc\t2\n")
-    return {"source": "beir", "path": "beir"}
-
-
-def test_a_retrieval_set_gives_rows_queries_and_qrels(here):
-    settings = retrieval_set(here)
-    assert read("line", "id", "title_en", "text_en", "text_ko", **settings) == [
-        (1, "a", "T", "one", "하나"),
-        (2, "b", "", "two", "둘"),
-        (3, "c", "", "x", None),
-    ]
-    queries, qrels = beir.judged(Source(**settings), ["en", "ko"])
-    assert queries.rows() == [("q", "en", "ask")]
-    assert qrels.rows() == [("q", "a", 1), ("q", "c", 2)]

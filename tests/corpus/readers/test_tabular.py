@@ -13,17 +13,11 @@ from stages.corpus.readers import rows, sources, tabular
 from stages.settings.corpus import Source
 from stages.shared.errors import UserError
 from tests.conftest import ROOT
-from tests.corpus.reading import read
+from tests.corpus.readers.reading import read
 from tests.fakes.hub import SHA, serving
 
 COLUMNS = {"id": "id", "text": "{lang}"}
 TEXTS = ("line", "id", "text_en", "text_ko")
-
-
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def jsonl(path, *lines, encoding="utf-8"):
@@ -215,7 +209,7 @@ def test_datasets_reads_a_folder_without_torch(here):
     jsonl(here / "set/train.jsonl", {"translation": {"en": "a", "ko": "b"}}, {"translation": {"en": None, "ko": "c"}})
     jsonl(here / "set/test.jsonl", {"translation": {"en": "d", "ko": "e"}})
     code = (
-        "import sys; from tests.corpus.reading import read; "
+        "import sys; from tests.corpus.readers.reading import read; "
         f"print(read('file', 'line', 'id', 'text_en', 'text_ko', **{DATASET})); "
         f"print(read('text_en', dataset={{'split': 'test'}}, **{DATASET})); "
         "print('torch' in sys.modules, 'transformers' in sys.modules)"
@@ -233,7 +227,9 @@ def test_datasets_reads_a_folder_without_torch(here):
 def test_datasets_streams_from_the_hub(here):
     body = "".join(json.dumps({"en": f"e{i}", "ko": f"k{i}"}) + "\n" for i in range(3)).encode()
     settings = {"columns": {"text": "{lang}"}, "dataset": {"name": "some/set", "revision": SHA, "split": "test"}}
-    code = f"from tests.corpus.reading import read; print(read('file', 'id', 'text_ko', **{DATASET | settings}))"
+    code = (
+        f"from tests.corpus.readers.reading import read; print(read('file', 'id', 'text_ko', **{DATASET | settings}))"
+    )
     with serving({"train.jsonl": b"no", "test.jsonl": body}) as hub:
         environment = {"PYTHONPATH": str(ROOT), "HOME": str(here), "HF_ENDPOINT": hub.url}
         ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
