@@ -3,7 +3,8 @@
     with Endpoint(faults=lambda body, nth: "429" if nth == 0 else None) as endpoint:
         client = openai.AsyncOpenAI(base_url=endpoint.url, api_key="any")
 
-or, as a program: `python -m tests.fakes.endpoint --port 8765 --latency 0.1`. Answers depend on the request's body alone.
+or, as a program: `python -m tests.fakes.endpoint --port 8765 --latency 0.1`. Answers depend on the request's body
+alone.
 """
 
 from __future__ import annotations
@@ -123,7 +124,7 @@ HINDI = forms(
     वार्षिक सार्वजनिक धीमा तेज़ बदलना खोलना बंद मापना जाँच भेजना तुलना रद्द पहुँचा चाहिए रहता बना लेकिन इसलिए तथा साथ
     फिर अभी तक भी ही जब तब यह वह""",
 )
-ROMANISED = forms(
+HINGLISH = forms(
     """din shehar gaon kitaab sadak nagar bazaar khet kisaan pahaad talaab desh makaan akhbaar patr sandesh aadesh taar
     kaagaz daam jangal pul chaalak botal vidyalay shikshak chhaatr paath lekhak kalaakar mausam toofan baadal dweep
     jahaaz vimaan aspataal rog dil phool jaanwar ped yuddh kanoon chunaav niyam prayog siddhant grah khanij chitra ank
@@ -135,7 +136,7 @@ ROMANISED = forms(
     saath phir abhi tak bhi jab tab yeh woh nahi mera apna wala""",
 )
 WORDS = {"English": ENGLISH, "German": GERMAN, "Korean": KOREAN, "Hindi": HINDI}
-WORDS["Hinglish"] = ROMANISED + ENGLISH[::3]
+WORDS["Hinglish"] = HINGLISH + ENGLISH[::3]
 # Each language's stand-in under the fault "wrong-language": another script.
 OTHER_SCRIPT = {"English": "Korean", "German": "Korean", "Korean": "English", "Hindi": "English", "Hinglish": "Hindi"}
 

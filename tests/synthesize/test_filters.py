@@ -4,7 +4,6 @@ import os
 import random
 import subprocess
 import sys
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -13,6 +12,7 @@ from stages.settings.synthesize import Filters
 from stages.shared import duplicates
 from stages.shared.errors import UserError
 from stages.synthesize import filters
+from tests.conftest import ROOT
 
 OFF = Filters(
     script=None,
@@ -142,7 +142,7 @@ def test_language_is_told_among_the_languages_of_the_texts_that_share_a_script()
     assert dropped(chinese, {"lang": "zh", "text": "黑豹队的防守丢了多少分"}, language=0.9) == ["a"]
 
 
-def test_romanised_languages_are_neither_judged_nor_candidates():
+def test_hinglish_is_neither_judged_nor_a_candidate():
     english = {"item": "a", "lang": "hi-Latn", "text": ENGLISH}
     assert dropped(english, {"lang": "en", "text": ENGLISH}, {"lang": "de", "text": GERMAN}, language=0.9) == []
     hinglish = {"item": "a", "lang": "en", "text": "Mera debit card market mein kahin kho gaya hai"}
@@ -520,7 +520,7 @@ def test_given_texts_never_fail_but_others_fail_by_them():
     given = {(row["item"], row["lang"]) for row in rows if row["given"]}
     assert given
     assert given.isdisjoint(found.select("item", "lang").rows())
-    # Both given ones stay, though alike, and each has its copies.
+    # Both given ones stay, though nearly the same, and each has its copies.
     two = [{"item": f"z{n}", "text": LONG + "s" * n, "given": True} for n in (0, 12)]
     copies = [{"item": f"a{n}", "text": LONG + "s" * n + "!"} for n in (0, 12)]
     nearly = {"item": "a9", "text": LONG + "s" * 12 + "t"}
@@ -531,19 +531,20 @@ def test_given_texts_never_fail_but_others_fail_by_them():
 
 def test_nothing_depends_on_the_hash_seed():
     script = (
-        "from tests import test_filters as t; print(t.filters.judge(t.table(*t.mixed(1)), t.ON).write_json(), end='')"
+        "from tests.synthesize import test_filters as t\n"
+        "print(t.filters.judge(t.table(*t.mixed(1)), t.ON).write_json(), end='')"
     )
-    outputs = [
-        subprocess.run(
+    processes = [
+        subprocess.Popen(
             [sys.executable, "-c", script],
             env={**os.environ, "PYTHONHASHSEED": seed},
-            cwd=Path(__file__).parents[1],
-            capture_output=True,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
             text=True,
-            check=True,
-        ).stdout
+        )
         for seed in ("0", "1")
     ]
+    outputs = [process.communicate()[0] for process in processes]
     assert outputs[0] == outputs[1] == filters.judge(table(*mixed(1)), ON).write_json()
 
 

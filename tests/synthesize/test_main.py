@@ -1,4 +1,4 @@
-"""synthesize: the shipped replies, prompts and taxonomies, what is kept, failures, dry runs, recordings."""
+"""synthesize: the shipped replies, failures, dry runs, recordings, and what is asked again."""
 
 import json
 import shutil
@@ -9,37 +9,11 @@ import pytest
 
 from stages.schemas.texts import LABELS, PASSAGES
 from stages.shared import jsonl, tables
-from stages.shared.errors import UserError
 from stages.synthesize import __main__ as stage
-from stages.synthesize import prompts, taxonomy
 from stages.synthesize.rejected import FAILURES
-from tests.conftest import KNOWLEDGE_BASE, ROOT, SYNTHETIC, Workspace, prompts_of
+from tests.conftest import ROOT, SYNTHETIC, Workspace, prompts_of
 from tests.fakes.endpoint import Endpoint
-
-REPLIES = ROOT / "data/collection/replies.jsonl"
-
-
-def everything(workspace):
-    """The bytes of all that the stage writes."""
-    files = [*(workspace.path / "data/synthetic").iterdir(), workspace.path / "metrics/synthesis.json"]
-    return {file.name: file.read_bytes() for file in files}
-
-
-def report(workspace):
-    return json.loads((workspace.path / "metrics/synthesis.json").read_text(encoding="utf-8"))
-
-
-def refused(workspace, *arguments):
-    """The one sentence that the stage ends with."""
-    with pytest.raises(UserError) as caught:
-        workspace.run("synthesize", *arguments)
-    assert len(str(caught.value).splitlines()) == 1
-    return str(caught.value)
-
-
-def prompt(body):
-    return body["messages"][0]["content"]
-
+from tests.synthesize.writing import REPLIES, change, everything, first_message, recorded, refused, report
 
 # ── The shipped collection ──
 
@@ -106,28 +80,7 @@ def test_what_the_filters_left_out_is_counted_and_listed(in_shipped):
     assert set(dropped["text"]) <= texts
 
 
-# ── Prompts and taxonomies ──
-
-
-def change(file, before="Write ", after="Please write "):
-    text = file.read_text(encoding="utf-8")
-    assert before in text
-    file.write_text(text.replace(before, after), encoding="utf-8")
-
-
-def recorded(workspace, limit):
-    """The shipped collection's first passages."""
-    path = str(ROOT / "data/collection/passages.jsonl")
-    workspace.edit(corpus__path=path, corpus__limit=limit, llm__recorded=str(REPLIES)).run("corpus")
-
-
-def test_a_changed_prompt_finds_no_recorded_reply(workspace, prompt_files):
-    recorded(workspace, 3)
-    workspace.run("synthesize")
-    change(prompt_files / "queries.md")
-    text = refused(workspace)
-    assert f"{REPLIES} has no reply to 6 of 6 requests of queries (the first: kdc-010-01 in en)" in text
-    assert "restore the prompt and the settings" in text
+# ── Recorded replies ──
 
 
 @pytest.mark.parametrize("changes", [{"llm__model": "m"}, {"llm__seed": 1}, {"llm__parameters": {"temperature": 0.5}}])
@@ -161,123 +114,21 @@ def test_no_queries_give_empty_tables(workspace):
     assert report(workspace) == {"requests": {}, "filters": {}, "tokens": {"prompt": 0, "completion": 0}}
 
 
-def test_a_request_asks_in_the_passages_language():
-    values = {"language": prompts.Prompts({}).language("ko"), "count": 2, "title": "T", "text": "Some text."}
-    text = prompts.Prompts({}).fill("key", "queries", **values)
-    assert text.startswith("You write search queries in Korean for")
-    assert "Write 2 different Korean queries" in text
-    assert text.endswith("Title: T\nPassage: Some text.")
-
-
-def test_a_prompt_that_is_not_there_is_told(workspace):
-    recorded(workspace, 2)
-    workspace.edit(synthesize__queries__prompt="querys")
-    text = refused(workspace)
-    assert "synthesize.queries.prompt is 'querys', but prompts/ has labelled, queries, translate, triple" in text
-
-
-@pytest.mark.parametrize(
-    ("content", "parts"),
-    [
-        (b"Text: {{ text", ["mine.md:1 is no Jinja template"]),
-        (b"\n\n{% if text %}", ["mine.md:3 is no Jinja template"]),
-        (b"{{ text | shout }}", ["mine.md:1 is no Jinja template", "'shout'"]),
-        (
-            b"{{ txt }}",
-            ["mine.md: 'txt' is undefined", "synthesize.queries.prompt may use count, language, text, title"],
-        ),
-        (b"{{ text.body }}", ["mine.md: ", "'body'", "may use count, language, text, title"]),
-        (b"{{ count / 0 }}", ["mine.md cannot be filled in", "division by zero"]),
-        (b"{% include 'queries.md' %}", ["mine.md cannot be filled in"]),
-        (b"\xff{{ text }}", ["mine.md is not UTF-8"]),
-    ],
-)
-def test_a_prompt_that_is_no_template_is_told(workspace, prompt_files, content, parts):
-    recorded(workspace, 2)
-    (prompt_files / "mine.md").write_bytes(content)
-    workspace.edit(synthesize__queries__prompt="mine")
-    text = refused(workspace)
-    for part in parts:
-        assert part in text, text
-
-
-def test_a_prompt_of_ones_own_is_used(workspace, prompt_files):
-    workspace.corpus([("a", "train")])
-    mine = 'Ask {{ count }} times in {{ language }} about "{{ text }}".\n'
-    (prompt_files / "mine.md").write_text(mine, encoding="utf-8")
-    with Endpoint() as endpoint:
-        workspace.asks(endpoint, synthesize__queries__per_passage=2, synthesize__queries__prompt="mine")
-        workspace.edit(llm__max_failed=1.0, llm__reasks=0).run("synthesize")
-    wanted = ['Ask 2 times in English about "a|en".', 'Ask 2 times in Korean about "a|ko".']
-    assert prompts_of(endpoint) == wanted
-
-
-def test_the_shipped_taxonomy_is_read_in_korean_and_in_english():
-    topics = taxonomy.read("kdc")
-    assert len({topic.id for topic in topics}) == len(topics) > 90
-    by_id = {topic.id: topic for topic in topics}
-    assert by_id["010"].name("en") == "Books and bibliography (General works)"
-    assert by_id["010"].name("ko") == "도서학, 서지학 (총류)"
-    assert by_id["010"].name("hi-Latn") == by_id["010"].name("en")
-    for topic in topics:
-        assert set(topic.topic) == set(topic.group) == {"en", "ko"}
-        assert topic.topic["ko"] != topic.topic["en"]
-
-
-def test_a_topic_may_be_one_text_for_all_languages(topics):
-    topics([{"id": 7, "topic": "Bees"}, {"id": "x", "topic": {"ko": "벌"}, "class": "Insects"}])
-    assert [topic.name(lang) for topic in taxonomy.read("mine") for lang in ("en", "ko")] == [
-        "Bees",
-        "Bees",
-        "벌 (Insects)",
-        "벌 (Insects)",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("rows", "parts"),
-    [
-        ([], ["mine.jsonl has no topics"]),
-        ([{"topic": "x"}], ["mine.jsonl:1 has no 'id'"]),
-        ([{"id": "", "topic": "x"}], ["mine.jsonl:1: the id '' is empty"]),
-        ([{"id": "1", "topic": "x"}, {"id": "1", "topic": "y"}], ["mine.jsonl:2: the id '1'", "comes twice"]),
-        ([{"id": "1"}], ["mine.jsonl:1: 'topic' holds None: write a text"]),
-        ([{"id": "1", "topic": {}}], ["mine.jsonl:1: 'topic' holds {}"]),
-        ([{"id": "1", "topic": {"en": " "}}], ["mine.jsonl:1: 'topic' holds {'en': ' '}"]),
-        ([{"id": "1", "topic": ["x"]}], ["mine.jsonl:1: 'topic' holds ['x']"]),
-        ([{"id": "1", "topic": "x", "class": 3}], ["mine.jsonl:1: 'class' holds 3"]),
-    ],
-)
-def test_a_taxonomy_that_cannot_be_used_is_told(workspace, topics, rows, parts):
-    topics(rows)
-    workspace.corpus([("a", "train")])
-    workspace.edit(synthesize__topics__per_topic=1, llm__recorded=str(REPLIES))
-    text = refused(workspace)
-    for part in parts:
-        assert part in text, text
-
-
-def test_a_taxonomy_that_is_not_there_is_told(workspace):
-    workspace.corpus([("a", "train")])
-    workspace.edit(synthesize__topics__taxonomy="ddc", synthesize__topics__per_topic=1, llm__recorded=str(REPLIES))
-    assert "synthesize.topics.taxonomy is 'ddc', but taxonomies/ has kdc: name one" in refused(workspace)
-
-
-# ── Failures, dry runs, recordings ──
+# ── Failures ──
 
 
 @pytest.fixture
 def failures(workspace, monkeypatch):
     """Where the table of failures goes while the stage fails."""
     file = workspace.path / ".state/failures.csv"
-    monkeypatch.setattr(stage, "FAILURES", file)
+    monkeypatch.setattr(stage, "FAILED", file)
     return file
 
 
 def of_passage(*names):
     """A fault: the model refuses to write queries for these passages."""
     ends = tuple(f"Passage: {name}" for name in names)
-    return lambda body, nth: "refusal" if prompt(body).endswith(ends) else None
+    return lambda body, nth: "refusal" if first_message(body).endswith(ends) else None
 
 
 REFUSED = "refused: I can't help with that."
@@ -305,7 +156,7 @@ def test_more_failures_than_may_be_stop_the_stage(workspace, failures):
         table = pl.read_csv(failures)
         assert table.rows() == [("queries", "a in ko", REFUSED), ("queries", "b in en", REFUSED)]
         assert table.columns == list(FAILURES)
-        for name in ("data/synthetic", "metrics", "replies.jsonl"):
+        for name in ("data/synthetic", "metrics/synthesis.json", "replies.jsonl"):
             assert not (workspace.path / name).exists()
         # What was replied is kept, the refusals too.
         endpoint.reset()
@@ -325,17 +176,18 @@ def test_an_endpoint_that_is_not_there_is_told(workspace, failures):
     assert not (workspace.path / "data/synthetic").exists()
 
 
+# ── All jobs at once: dry runs, recordings, what is asked again ──
+
+
 def many(workspace, endpoint, topics, **changes):
     """All jobs at once: queries for two passages, their translations, three triples, labelled queries."""
     topics([{"id": str(n), "topic": f"Topic {n}"} for n in range(3)])
-    # Labels beside passages in two languages, which params refuse: all jobs have something to do then.
-    workspace.monkeypatch.setattr(params, "_contradictions", lambda _: [])
+    # Labels beside passages in two languages, which no source has: all jobs have something to do then.
     workspace.corpus([(name, "train") for name in "ab"])
     labels = pl.DataFrame([(f"one/{n}", f"About {n}.") for n in "xyz"], LABELS, orient="row")
     tables.write(labels, "data/corpus/labels.parquet", LABELS)
     into = {"hinglish": {"of": "queries", "source": "ko", "target": "hi-Latn"}}
     settings = {
-        **{key: value for key, value in KNOWLEDGE_BASE.items() if key.startswith("corpus__")},
         "synthesize__queries__per_passage": 2,
         "synthesize__topics__per_topic": 1,
         "synthesize__labelled__per_label": 1,
@@ -355,7 +207,7 @@ def test_a_dry_run_sends_nothing_and_says_what_it_would_take(workspace, topics, 
         workspace.run("synthesize", "--dry-run")
         assert not endpoint.requests
         assert not (workspace.path / "data/synthetic").exists()
-        assert not (workspace.path / "metrics").exists()
+        assert not (workspace.path / "metrics/synthesis.json").exists()
         printed = capsys.readouterr().out
         head, *rows = [line.split() for line in printed.splitlines() if line][:6]
         assert " ".join(head) == "requests cached to send tokens sent tokens back dollars"
@@ -423,13 +275,13 @@ def test_running_twice_gives_the_same_bytes_and_asks_nothing(workspace, topics):
 def test_what_is_recorded_rebuilds_the_study(workspace, topics):
     def faults(body, nth):
         """One refusal for good, one request that the endpoint takes never, and one reply to be asked for again."""
-        if prompt(body).endswith("Passage: a|ko"):
+        if first_message(body).endswith("Passage: a|ko"):
             return "refusal"
-        if prompt(body).endswith("Passage: a|en"):
+        if first_message(body).endswith("Passage: a|en"):
             return "400"
-        return (
-            "prose" if nth else "schema" if "topic: Topic 1." in prompt(body) and len(body["messages"]) == 1 else None
-        )
+        if nth:
+            return "prose"
+        return "schema" if "topic: Topic 1." in first_message(body) and len(body["messages"]) == 1 else None
 
     with Endpoint(faults=faults) as endpoint:
         many(workspace, endpoint, topics, llm__max_failed=0.5).run("synthesize", "--record", "kept/replies.jsonl")

@@ -15,7 +15,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from stages.check import params
+from stages.settings import yaml12
 from stages.settings.llm import Llm
 from stages.shared import errors
 from stages.synthesize.forms import Queries, Texts, check_queries, check_texts, stand_in
@@ -37,8 +37,7 @@ QUICK = {
 
 
 def settings(**changes: object) -> Llm:
-    default = params.load(ROOT / "params.yaml").llm
-    return Llm.model_validate(default.model_dump() | QUICK | changes)
+    return Llm.model_validate(yaml12.load(ROOT / "params.yaml")["llm"] | QUICK | changes)
 
 
 def prompt(number: int, size: int = 0) -> str:

@@ -3,6 +3,7 @@
 import pytest
 
 from stages.synthesize.llm import direct
+from tests.fakes import endpoint as server
 from tests.fakes.endpoint import Endpoint
 from tests.synthesize.llm.conftest import once_each, right, rows, run
 
@@ -70,8 +71,10 @@ def test_a_fault_that_lasts_is_one_failure_with_its_reason(settings, monkeypatch
         assert once_each(endpoint, llm)
 
 
-def test_a_limit_that_is_met_again_and_again_costs_no_item(settings):
+def test_a_limit_that_is_met_again_and_again_costs_no_item(settings, monkeypatch):
     """A 429 is no failure of the request: far more of them than `retries` are waited for."""
+    status, _, *others = server.ERRORS["429"]
+    monkeypatch.setitem(server.ERRORS, "429", (status, {"retry-after-ms": "100"}, *others))
     with Endpoint(faults=lambda body, nth: "429" if nth < 3 else None) as endpoint:
         made, session = run(settings(endpoint, retries=1), 2)
         assert made == right(2)
@@ -104,8 +107,6 @@ def test_everyone_waits_as_long_as_the_endpoint_asks(settings, fault, seconds):
 @pytest.mark.parametrize("fault", ["429", "503-retry-after"])
 def test_a_wish_to_wait_no_time_is_not_taken_at_its_word(settings, monkeypatch, fault):
     monkeypatch.setattr(direct, "BUSY", 1.0)
-    from tests import endpoint as server
-
     status, _, *others = server.ERRORS[fault]
     monkeypatch.setitem(server.ERRORS, fault, (status, {"Retry-After": "0"}, *others))
     with Endpoint(faults=lambda body, nth: meets(fault, body, 0)) as endpoint:

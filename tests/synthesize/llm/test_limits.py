@@ -3,6 +3,7 @@
 import pytest
 
 from stages.check import params
+from stages.settings.llm import read_llm
 from stages.shared.errors import UserError
 from stages.synthesize.llm.meter import FRAME, Meter
 from tests.fakes.endpoint import Endpoint
@@ -101,13 +102,13 @@ def test_what_the_endpoint_does_not_count_is_counted_by_bytes(settings):
         ({"parameters": {"n": 2}}, "parameters.n is set by the stage itself: remove it"),
     ],
 )
-def test_a_limit_that_nothing_would_keep_is_refused(changes, words):
-    tree = params.load(asking.ROOT / "params.yaml").model_dump()
-    tree["llm"] |= changes
-    with pytest.raises(UserError) as caught:
-        params.validate(tree)
-    assert words in str(caught.value)
-    assert str(caught.value).startswith("params.yaml: llm")
+def test_a_limit_that_nothing_would_keep_is_refused(workspace, changes, words):
+    workspace.edit(**{f"llm__{key}": value for key, value in changes.items()})
+    for read in (read_llm, params.load):
+        with pytest.raises(UserError) as caught:
+            read()
+        assert words in str(caught.value)
+        assert str(caught.value).startswith("params.yaml: llm")
 
 
 @pytest.mark.parametrize("limit", ["requests_per_minute", "tokens_per_minute"])

@@ -22,6 +22,7 @@ def sent(endpoint, more):
         time.sleep(0.002)
 
 
+@pytest.mark.slow
 def test_ten_kills_lose_no_more_than_what_was_in_flight(settings, start, tmp_path, capsys):
     kills, items, moments = 10, 250, random.Random(1)
     with Endpoint(latency=0.02) as endpoint:
@@ -162,6 +163,7 @@ def resident(process):
     return int(Path(f"/proc/{process.pid}/statm").read_text().split()[1]) * 4096 / 1e6
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads /proc")
 def test_memory_does_not_grow_with_the_number_of_requests(settings, start):
     with Endpoint(log=False) as endpoint:

@@ -9,11 +9,12 @@ import time
 import pytest
 
 from stages.check import params
+from stages.settings.llm import read_llm
 from stages.shared.errors import UserError
 from stages.synthesize.llm.cache import Cache
 from stages.synthesize.llm.direct import Direct
 from stages.synthesize.llm.meter import Meter
-from tests import endpoint as server
+from tests.fakes import endpoint as server
 from tests.fakes.endpoint import Endpoint
 from tests.synthesize.llm import asking
 from tests.synthesize.llm.conftest import ended, once_each, right, rows, run, stopped
@@ -254,9 +255,10 @@ def test_what_is_no_key_is_told_without_repeating_it(settings, monkeypatch, held
         assert endpoint.requests == []
 
 
-def test_a_key_in_place_of_its_variable_is_not_repeated():
-    tree = params.load(asking.ROOT / "params.yaml").model_dump()
-    tree["llm"]["key_env"] = KEY
-    with pytest.raises(UserError, match=r"llm\.key_env: what is given is no name of an environment variable") as caught:
-        params.validate(tree)
-    assert KEY not in str(caught.value)
+def test_a_key_in_place_of_its_variable_is_not_repeated(workspace):
+    workspace.edit(llm__key_env=KEY)
+    message = r"llm\.key_env: what is given is no name of an environment variable"
+    for read in (read_llm, params.load):
+        with pytest.raises(UserError, match=message) as caught:
+            read()
+        assert KEY not in str(caught.value)
