@@ -1,4 +1,4 @@
-"""How long it takes to draw negatives by how alike labels are.
+"""How long it takes to draw negatives by how similar labels are.
 
 python benchmarks/sampling.py [--queries 1e6] [--labels 1000] [--entries 10000] [--k 2]
 

@@ -115,18 +115,18 @@ def positive_scores(
     group).
     """
     lowest = np.full(len(queries), np.inf, np.float32)
-    sizes = groups.value_counts(name="size")
-    members = groups.to_frame("group").with_row_index("number").join(sizes, on="group")
-    wanted = queries.to_frame("query").with_row_index("row").join(qrels, on="query")
-    pairs = wanted.join(members.filter(size=1), on="group")
+    members = groups.to_frame("group").with_row_index("number")
+    several = pl.len().over("group") > 1
+    wanted = queries.to_frame("query").with_row_index("row").join(qrels, on="query").sort("row")
+    pairs = wanted.join(members.filter(~several), on="group")
     dots = np.einsum("ij,ij->i", asked[pairs["row"].to_numpy()], vectors[pairs["number"].to_numpy()])
     np.minimum.at(lowest, pairs["row"].to_numpy(), dots)
     # A matrix product for a group of several passages: their pairs with all queries would not fit into memory.
-    for (_,), own in members.filter(pl.col("size") > 1).group_by("group"):
-        rows = wanted.join(own, on="group", how="semi")["row"].to_numpy()
-        if len(rows):
-            dots = asked[rows] @ vectors[own["number"].sort().to_numpy()].T
-            lowest[rows] = np.minimum(lowest[rows], dots.min(axis=1))
+    shared = {group: own["number"].to_numpy() for (group,), own in members.filter(several).group_by("group")}
+    for (group,), own in wanted.filter(pl.col("group").is_in(list(shared))).group_by("group"):
+        rows = own["row"].to_numpy()
+        dots = asked[rows] @ vectors[shared[group]].T
+        lowest[rows] = np.minimum(lowest[rows], dots.min(axis=1))
     return pl.Series("positive_score", lowest)
 
 
@@ -139,9 +139,10 @@ def label_similarity(
         return pl.DataFrame(schema=SIMILARITY)
     found = {}
     names = labels["group"].to_list()
-    rows = groups.replace_strict({name: at for at, name in enumerate(names)}, return_dtype=pl.Int64).to_numpy()
+    numbers = {name: at for at, name in enumerate(names)}
+    rows = groups.replace_strict(numbers, default=None, return_dtype=pl.Int64)
     centroids = np.zeros((len(names), vectors.shape[1]), np.float32)
-    np.add.at(centroids, rows, vectors)
+    np.add.at(centroids, rows.drop_nulls().to_numpy(), vectors[rows.is_not_null().to_numpy()])
     found["centroids"] = encoder.normalized(centroids)
     if (labels["description"] != "").all():
         found["descriptions"] = encoder.encode_distinct(teacher, labels["description"].to_list(), "passage")

@@ -8,7 +8,9 @@ import polars as pl
 import pytest
 from sentence_transformers import SentenceTransformer
 
+from stages.candidates import positive_scores
 from stages.schemas.candidates import CANDIDATE_POOL, CANDIDATES
+from stages.schemas.collected import COLLECTED_QRELS
 from stages.schemas.similarity import SIMILARITY
 from stages.schemas.texts import QUERIES
 from stages.shared import encoder, tables
@@ -36,6 +38,7 @@ def prepared(workspace, depth=12):
     table = tables.read(file, QUERIES)
     table = table.with_columns(text=pl.Series([texts[q, lang] for q, lang, _ in table.iter_rows()]))
     tables.write(table, file, QUERIES)
+    workspace.run("collect")
     static_model(prompts=PROMPTS).save_pretrained(str(workspace.path / "models/base"), create_model_card=False)
     workspace.edit(candidates__depth=depth, negatives__window__rank_max=depth, negatives__window__rank_min=1)
     return passages, dict(queries), texts
@@ -191,7 +194,7 @@ def similarity():
     return {kind: np.array(part["values"].to_list()) for (kind,), part in table.group_by("kind")}
 
 
-def test_labels_are_as_alike_as_their_descriptions_and_their_entries(workspace):
+def test_labels_are_as_similar_as_their_descriptions_and_their_entries(workspace):
     texts, _ = knowledge_base(workspace)
     workspace.run("candidates")
     model = encoder.load("models/base", 8)
@@ -217,7 +220,7 @@ def test_similarity_by_descriptions_needs_all_of_them_and_what_is_given_is_hande
     assert found["given"].tolist() == [[0.0, 2.0, 0.0], [0.0, 2.0, 1.0], [0.0, 2.0, 2.0]]
 
 
-def test_without_labels_nothing_is_alike(workspace):
+def test_without_labels_nothing_is_similar(workspace):
     prepared(workspace)
     workspace.run("candidates")
     assert similarity() == {}
@@ -234,6 +237,23 @@ def test_a_labelled_querys_positive_score_is_the_lowest_of_its_labels_passages(w
         own = [score for score, (_, other) in zip(row, ENTRIES, strict=True) if other == label]
         assert positive == pytest.approx(min(own), abs=1e-6)
     np.testing.assert_allclose(found["scores"].to_list(), -np.sort(-scores, axis=1)[:, :4], atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_positive_score_is_the_lowest_over_all_passages_of_all_groups(seed):
+    """Groups of 1 to 4 passages in no order, and queries of 0 to 3 of them."""
+    random = np.random.default_rng(seed)
+    groups = random.permutation(np.repeat([f"g{i}" for i in range(12)], np.tile([1, 1, 2, 4], 3)))
+    asked, vectors = (random.standard_normal((size, 8)).astype(np.float32) for size in (50, len(groups)))
+    queries = [f"q{i:02}" for i in random.permutation(50)]
+    own = {query: random.permutation(np.unique(groups))[: random.integers(0, 4)].tolist() for query in sorted(queries)}
+    rows = [(query, group, 1) for query, found in own.items() for group in [*found, "unknown"]]
+    qrels = pl.DataFrame(rows, schema=COLLECTED_QRELS, orient="row")
+    scores = positive_scores(asked, vectors, pl.Series(queries), qrels, pl.Series(groups))
+    for query, vector, score in zip(queries, asked, scores, strict=True):
+        dots = vectors[np.isin(groups, own[query])] @ vector
+        assert score == pytest.approx(dots.min(initial=np.inf), abs=1e-5)
+    assert sum(map(bool, own.values())) > 25
 
 
 def test_passages_without_a_label_change_nothing_about_labels(workspace):

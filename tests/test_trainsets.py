@@ -101,6 +101,7 @@ def test_a_title_stands_before_its_text(workspace):
     file = workspace.path / "data/corpus/passages.parquet"
     titled = tables.read(file, PASSAGES).with_columns(title=pl.lit("T"))
     tables.write(titled, file, PASSAGES)
+    workspace.run("collect")
     workspace.run("trainsets")
     texts, rows = read("one")
     assert {texts[p] for p in rows["positive"]} == {"T a|en", "T b|en", "T c|en"}

@@ -44,7 +44,7 @@ def labelled(workspace, entries, queries, judged=()):
     labels += [("query", name, label, "labelled", "train") for name, label in asked]
     texts = [(name, lang, name) for name in [*(name for name, _ in asked), *judged] for lang in ("en", "ko")]
     qrels = [(query, passage, 1) for query, passages in dict(judged).items() for passage in passages]
-    extra = sorted({passage for _, passage, _ in qrels})
+    extra = sorted({passage for _, passage, _ in qrels} - {name for name, *_ in rows})
     rows += [(name, "en", "", name, "", "train") for name in extra]
     workspace.tables("corpus", rows, texts, qrels, labelled=labels, labels=[(label, "") for label in entries])
     workspace.tables("synthetic")
@@ -96,6 +96,21 @@ def test_of_a_judged_query_so_many_passages_are_drawn(workspace):
     two = drawn(2)
     assert one.join(two, on=["query", "positive"], how="semi").height == one.height
     assert two["query"].value_counts()["count"].max() == 2
+
+
+def test_all_passages_of_a_query_s_groups_are_drawn_as_often(workspace):
+    """A query that is judged to have one of a label and one of none, has all of both."""
+    judged = {f"j{i:03}": ["a1", "free"] for i in range(600)}
+    labelled(workspace, {"a": 3, "b": 2}, {"b": 3}, judged)
+    own = pl.col("query").str.starts_with("j")
+    assert drawn(None).filter(own).sort("query", "positive").rows() == [
+        (query, name) for query in judged for name in ("a0", "a1", "a2", "free")
+    ]
+    found = drawn(1).filter(own)
+    assert found["query"].sort().to_list() == sorted(judged)
+    counts = found["positive"].value_counts()["count"]
+    assert len(counts) == 4
+    assert scipy.stats.chisquare(counts).pvalue > 1e-3
 
 
 def test_every_composition_and_strategy_has_the_same_positives(workspace):

@@ -89,7 +89,6 @@ def by_query(
     )
     mined = mined.join(searched, on="corpus_lang", how="semi", maintain_order="left")
     asked = training.join(mined, on="query_lang", how="semi")["query"].unique().sort()
-    own = answers.group_of(asked)
     chosen = np.empty((len(asked), 0), np.int64)
     facts = pl.DataFrame({"query": asked})
     if strategy.labels and strategy.chosen:
@@ -97,10 +96,11 @@ def by_query(
         measures = pl.DataFrame(schema=SIMILARITY)
         if measured:
             measures = tables.read(CANDIDATES_FOLDER / "similarity.parquet", SIMILARITY)
-        similarity = labels.matrix(answers.names, strategy.labels, measures, seed)
+        similarity = labels.matrix(answers.labels, strategy.labels, measures, seed)
+        own = answers.labels_among(answers.group_of(asked))
         asked, own = asked.filter(pl.Series(own >= 0)), own[own >= 0]
         chosen = labels.pick(name, strategy, answers, asked, similarity, seed)
-        others = answers.sizes * (1 - np.eye(len(answers.sizes)))
+        others = answers.sizes[: len(answers.labels)] * (1 - np.eye(len(answers.labels)))
         at_random = (similarity * others).sum(axis=1) / np.maximum(others.sum(axis=1), 1)
         found = pl.DataFrame(
             {

@@ -11,13 +11,17 @@ from stages.shared.collection import Collection
 class Answers:
     """Of `pool`, the names of the passages in the order of their numbers.
 
-    `names`: the groups, sorted; `groups`: the number of each passage's group, int64, shape [pool].
+    `names`: the groups, sorted, those that are `labels` before the others; `groups`: the number of each passage's
+    group, int64, shape [pool].
     """
 
     def __init__(self, stored: Collection, pool: pl.Series) -> None:
         self.pool, self.qrels = pool, stored.qrels
         of_pool = pool.to_frame("passage").join(stored.groups(), on="passage", how="left", maintain_order="left")
-        self.names: list[str] = of_pool["group"].unique().sort().to_list()
+        named = of_pool["group"].unique().sort()
+        by_label = named.is_in(stored.labels["group"].implode())
+        self.labels: list[str] = named.filter(by_label).to_list()
+        self.names = [*self.labels, *named.filter(~by_label)]
         self._numbers = pl.DataFrame({"group": self.names}, schema={"group": pl.String}).with_row_index("number")
         self.groups = self._group_numbers(of_pool)
         self.sizes = np.bincount(self.groups, minlength=len(self.names))
@@ -27,6 +31,10 @@ class Answers:
         """The number of each query's first group, -1 for none: int64, shape [queries]."""
         first = self.qrels.sort("group").unique("query", keep="first")
         return self._group_numbers(queries.to_frame("query").join(first, on="query", how="left", maintain_order="left"))
+
+    def labels_among(self, groups: np.ndarray) -> np.ndarray:
+        """Numbers of groups, with -1 for those that are no labels."""
+        return np.where(groups < len(self.labels), groups, -1)
 
     def among(self, queries: pl.Series, candidates: np.ndarray, qrels: pl.DataFrame | None = None) -> np.ndarray:
         """Where a candidate is in one of its query's groups in `qrels` (query, group; None: those that answer it).
@@ -52,14 +60,16 @@ class Answers:
     def excluded(self, queries: pl.Series, taken: pl.DataFrame) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
         """What `sampling.outside` must not draw: what answers a query, and what it has `taken` (query, passage).
 
-        The number of a group that is excluded whole, for queries that have one of several passages (-1: none); and
-        pairs, rows of `queries` and numbers of the pool. A group is never spelled out in pairs, of which there would be
-        as many as queries times passages of a group.
+        The number of a group that is excluded whole, for queries whose first has several passages (-1: none); and
+        pairs, rows of `queries` and numbers of the pool, of all else. That group is never spelled out in pairs, of
+        which there would be as many as queries times passages of a group.
         """
         own = self.group_of(queries)
         wide = (own >= 0) & (self.sizes[own] > 1)
-        narrow = self.qrels.join(queries.filter(pl.Series(~wide)).to_frame("query").unique(), on="query", how="semi")
-        pairs = pl.concat([self.passages(narrow), taken.select("query", "passage")]).unique()
+        whole = pl.DataFrame({"query": queries.filter(wide), "group": self._numbers["group"].gather(own[wide])})
+        asked = self.qrels.join(queries.to_frame("query"), on="query", how="semi")
+        rest = asked.join(whole, on=["query", "group"], how="anti")
+        pairs = pl.concat([self.passages(rest), taken.select("query", "passage")]).unique()
         known = pairs.join(self._passages.select("passage", "number"), on="passage")
         found = queries.to_frame("query").with_row_index("row").join(known, on="query")
         rows, numbers = found["row"].to_numpy().astype(np.int64), found["number"].to_numpy().astype(np.int64)

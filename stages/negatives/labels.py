@@ -31,7 +31,7 @@ def pick(
     `similarity` [labels, labels] as `matrix` makes it; `name` is the strategy's. Raises `UserError` if a label has too
     few passages of other labels that are like it at all.
     """
-    own = answers.group_of(queries)
+    own, entries = (answers.labels_among(groups) for groups in (answers.group_of(queries), answers.groups))
     values = weights(similarity, strategy)
     if strategy.pick == "random":
         values = (values > 0).astype(np.float64)
@@ -39,9 +39,9 @@ def pick(
         values = np.where(values > 0, similarity, -np.inf)
     draw = sampling.most_similar if strategy.pick == "top" else sampling.by_label
     try:
-        return draw(queries.to_list(), own, answers.groups, values, strategy.chosen, f"{seed}/negatives/labels")
+        return draw(queries.to_list(), own, entries, values, strategy.chosen, f"{seed}/negatives/labels")
     except sampling.Short as short:
-        others = np.count_nonzero(answers.groups != own[short.row])
+        others = np.count_nonzero((entries >= 0) & (entries != own[short.row]))
         mend = "lower k or raise floor" if others >= strategy.chosen else "lower k"
         raise UserError(
             f"negatives.{name} wants {strategy.chosen} passages of labels like {answers.names[own[short.row]]!r}, but "

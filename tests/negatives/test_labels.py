@@ -1,4 +1,4 @@
-"""How alike labels are, by hand, and draws by it."""
+"""How similar labels are, by hand, and draws by it."""
 
 import numpy as np
 import polars as pl
@@ -7,14 +7,14 @@ from scipy import stats
 
 from stages.negatives import labels
 from stages.negatives.answers import Answers
+from stages.schemas.collected import COLLECTED_PASSAGES, COLLECTED_QRELS, COLLECTED_QUERIES, GROUP_LABELS
 from stages.schemas.similarity import SIMILARITY
-from stages.schemas.texts import QRELS, QUERIES
 from stages.settings.negatives import LabelWeights, Negatives
 from stages.shared.collection import Collection
 from stages.shared.errors import UserError
 
 NAMES = ["card/lost", "card/stolen", "cash", "loan/home/late", "loan/home/new"]
-LIKENESS = np.array(
+MATRIX = np.array(
     [
         [1.0, 0.8, 0.3, -0.2, 0.1],
         [0.8, 1.0, 0.5, 0.0, 0.4],
@@ -66,17 +66,17 @@ def test_path_similarity_by_hand():
 
 
 def test_measures_are_weighed_and_looked_up_by_name():
-    other = LIKENESS**2
-    table = stored(descriptions=LIKENESS, given=other)
+    other = MATRIX**2
+    table = stored(descriptions=MATRIX, given=other)
     found = matrix(table, similarity={"descriptions": 3.0, "given": 1.0})
-    assert np.allclose(found, (3 * LIKENESS + other) / 4)
+    assert np.allclose(found, (3 * MATRIX + other) / 4)
     some = [NAMES[1], NAMES[3], NAMES[4]]
     found = matrix(table.reverse(), some, similarity={"given": 1.0})
     assert np.allclose(found, other[np.ix_([1, 3, 4], [1, 3, 4])])
 
 
 def test_a_measure_that_is_absent_is_told_with_its_reason():
-    table = stored(centroids=LIKENESS)
+    table = stored(centroids=MATRIX)
     with pytest.raises(UserError, match=r"names descriptions, .* lacks, for some label has no description"):
         matrix(table, similarity={"centroids": 1.0, "descriptions": 1.0})
     with pytest.raises(UserError, match=r"names given, .* set corpus\.labelled\.similarity"):
@@ -86,7 +86,7 @@ def test_a_measure_that_is_absent_is_told_with_its_reason():
 
 
 def test_a_level_gives_labels_the_mean_of_their_blocks():
-    found = matrix(stored(given=LIKENESS), similarity={"given": 1.0}, level=1)
+    found = matrix(stored(given=MATRIX), similarity={"given": 1.0}, level=1)
     cards, loans = [0, 1], [3, 4]
     assert found[0, 1] == found[1, 0] == pytest.approx(0.8)
     assert found[3, 4] == pytest.approx(0.9)
@@ -94,16 +94,16 @@ def test_a_level_gives_labels_the_mean_of_their_blocks():
     assert np.allclose(found[cards, 2], 0.4)
     assert np.allclose(found[2, loans], 0.4)
     # A block of three: the mean of its three pairs, without what each is to itself.
-    three = labels.coarsened(LIKENESS[:3, :3], ["a/1", "a/2", "a/3"], 1)
+    three = labels.coarsened(MATRIX[:3, :3], ["a/1", "a/2", "a/3"], 1)
     assert np.allclose(off_diagonal(three), (0.8 + 0.3 + 0.5) / 3)
     # Deeper than the labels are, it changes nothing.
-    assert np.allclose(off_diagonal(labels.coarsened(LIKENESS, NAMES, 3)), off_diagonal(LIKENESS))
+    assert np.allclose(off_diagonal(labels.coarsened(MATRIX, NAMES, 3)), off_diagonal(MATRIX))
     assert np.allclose(labels.coarsened(labels.paths(NAMES), NAMES, 2)[3, 4], 1 / 3)
 
 
 def test_noise_shuffles_the_values_and_mixes_them_in():
-    table = stored(given=LIKENESS)
-    given = stored(given=LIKENESS)["values"].list.to_array(5).to_numpy().astype(float)
+    table = stored(given=MATRIX)
+    given = stored(given=MATRIX)["values"].list.to_array(5).to_numpy().astype(float)
     plain = matrix(table, similarity={"given": 1.0}, noise=0.0)
     assert np.array_equal(plain, given)
     whole = matrix(table, similarity={"given": 1.0}, noise=1.0)
@@ -130,17 +130,17 @@ def test_noise_says_nothing_of_the_similarity():
 
 
 def test_weights_are_raised_and_floored_and_no_label_is_its_own():
-    found = labels.weights(LIKENESS, strategy())
+    found = labels.weights(MATRIX, strategy())
     assert np.allclose(found[0] / found[0, 1], [0, 1, 0.3 / 0.8, 0, 0.1 / 0.8])
-    found = labels.weights(LIKENESS, strategy(floor=0.2))
+    found = labels.weights(MATRIX, strategy(floor=0.2))
     assert np.allclose(found[0] / found[0, 1], [0, 1, 0.3 / 0.8, 0.2 / 0.8, 0.2 / 0.8])
-    found = labels.weights(LIKENESS, strategy(temperature=0.5))
+    found = labels.weights(MATRIX, strategy(temperature=0.5))
     assert np.allclose(found[0] / found[0, 1], [0, 1, (0.3 / 0.8) ** 2, 0, (0.1 / 0.8) ** 2])
-    cold = labels.weights(LIKENESS / 1e3, strategy(temperature=0.001))
+    cold = labels.weights(MATRIX / 1e3, strategy(temperature=0.001))
     assert np.array_equal(cold.argmax(axis=1), [1, 0, 4, 4, 3])
     assert np.allclose(cold.max(axis=1), 1)
     assert not labels.weights(np.zeros((2, 2)), strategy()).any()
-    assert LIKENESS[0, 0] == 1.0  # nothing is changed in place
+    assert MATRIX[0, 0] == 1.0  # nothing is changed in place
 
 
 # Two or three passages a label, and one without a label.
@@ -148,22 +148,24 @@ LABELLED_PASSAGES = [(f"p{i:02}", NAMES[i % 5]) for i in range(12)] + [("x", "")
 
 
 def answers(queries):
-    rows = [("passage", *row) for row in LABELLED_PASSAGES if row[1]] + [("query", *row) for row in queries]
-    labelled = pl.DataFrame(rows, schema={"kind": pl.String, "id": pl.String, "label": pl.String}, orient="row")
-    nothing = [pl.DataFrame(schema=schema) for schema in (LABELLED_PASSAGES, QUERIES, QRELS)]
-    unjudged = pl.DataFrame(schema={"query": pl.String, "passage": pl.String})
-    return Answers(Collection(*nothing, unjudged, labelled), pl.Series("passage", [name for name, _ in LABELLED_PASSAGES]))
+    """`queries`: rows (query, label)."""
+    rows = [(name, "en", label or name, "", name, "train") for name, label in LABELLED_PASSAGES]
+    passages = pl.DataFrame(rows, COLLECTED_PASSAGES, orient="row")
+    qrels = pl.DataFrame([(*row, 1) for row in queries], COLLECTED_QRELS, orient="row")
+    names = pl.DataFrame([(name, "") for name in NAMES], GROUP_LABELS, orient="row")
+    stored = Collection(passages, pl.DataFrame(schema=COLLECTED_QUERIES), qrels, qrels.clear(), names)
+    return Answers(stored, pl.Series("passage", [name for name, _ in LABELLED_PASSAGES]))
 
 
 def pick(queries, settings, seed=1, name="mixed"):
     own = answers(queries)
-    found = labels.pick(name, settings, own, pl.Series([q for q, _ in queries]), LIKENESS, seed)
+    found = labels.pick(name, settings, own, pl.Series([q for q, _ in queries]), MATRIX, seed)
     return np.array([[LABELLED_PASSAGES[n][0] for n in row] for row in found]), np.array(
         [[LABELLED_PASSAGES[n][1] for n in row] for row in found]
     )
 
 
-def test_passages_are_picked_as_often_as_their_labels_are_alike():
+def test_passages_are_picked_as_often_as_their_labels_are_similar():
     queries = [(f"q{i}", "cash") for i in range(9_000)]
     for settings, weigh in (
         (strategy(k=1), lambda s: s),
@@ -172,7 +174,7 @@ def test_passages_are_picked_as_often_as_their_labels_are_alike():
         (strategy(k=1, pick="random"), np.ones_like),
     ):
         names, _ = pick(queries, settings)
-        own = [(name, LIKENESS[2, NAMES.index(label)]) for name, label in LABELLED_PASSAGES if label not in ("cash", "")]
+        own = [(name, MATRIX[2, NAMES.index(label)]) for name, label in LABELLED_PASSAGES if label not in ("cash", "")]
         wanted = weigh(np.array([value for _, value in own]))
         counts = [(names == name).sum() for name, _ in own]
         assert sum(counts) == 9_000
@@ -186,7 +188,7 @@ def test_no_pick_has_the_query_s_label_or_a_label_that_is_not_like_it():
         own = np.array([NAMES.index(label) for _, label in queries])
         theirs = np.vectorize(NAMES.index)(found)
         assert (own[:, None] != theirs).all()
-        assert (LIKENESS[own[:, None], theirs] > 0).all()
+        assert (MATRIX[own[:, None], theirs] > 0).all()
     # A floor lets the others in.
     _, found = pick([(f"q{i}", "loan/home/late") for i in range(500)], strategy(floor=0.2))
     assert set(found.ravel()) == {*NAMES} - {"loan/home/late"}
@@ -197,7 +199,7 @@ def test_top_takes_the_most_similar():
     names, found = pick(queries, strategy(k=3, pick="top"))
     assert (found == ["loan/home/late", "loan/home/late", "cash"]).all()
     assert len({tuple(row) for row in names.tolist()}) > 2
-    # The floor of a weight does not make labels alike.
+    # The floor of a weight does not make labels similar.
     assert (pick(queries, strategy(k=3, pick="top", floor=1.0))[1] == found).all()
 
 

@@ -11,7 +11,7 @@ from scipy import stats
 from stages.schemas.candidates import CANDIDATE_POOL, CANDIDATES
 from stages.schemas.negatives import NEGATIVES
 from stages.schemas.similarity import SIMILARITY
-from stages.schemas.texts import QRELS, QUERIES
+from stages.schemas.texts import QUERIES
 from stages.shared import tables
 from stages.shared.errors import UserError
 
@@ -98,7 +98,7 @@ def test_similarity_is_reported_beside_that_at_random(workspace):
         siblings = {p for p in POOL if LABEL[p][0] == label[0] and LABEL[p] != label}
         if siblings:
             assert set(kept("hardest")[query, "hi-Latn-en"]) == siblings
-    # Of labels a/x, a/y, b/w, b/z the sibling is 1/3 alike; c is 1/4 alike to all; else 1/5. Each has 6 passages.
+    # Of labels a/x, a/y, b/w, b/z the sibling is similar by 1/3; c by 1/4 to all; else 1/5. Each has 6 passages.
     counts = report("hardest")["hi-Latn-en"]
     assert counts["similarity"] == pytest.approx((4 * (1 / 3) + 1 / 4) / 5, abs=1e-5)
     mean = (4 * (1 / 3 + 1 / 5 + 1 / 5 + 1 / 4) / 4 + 1 / 4) / 5
@@ -115,6 +115,8 @@ def test_a_direction_takes_the_queries_that_ask_in_it(workspace):
     assert list(report("of")) == ["en-en"]
     workspace.edit(negatives={"of": {**MIXED, "direction": "en-ko"}}, recipes__only__negatives="of")
     with pytest.raises(UserError, match=r"negatives\.of\.direction is .en-ko., but en is searched: write each"):
+        workspace.run("check")
+    with pytest.raises(UserError, match=r"negatives\.of leaves no query 3 negatives: set its direction to each"):
         workspace.run("negatives")
 
 
@@ -124,28 +126,36 @@ def test_a_choice_depends_on_no_other_query(workspace):
     corpus = workspace.path / "data/corpus"
     queries = tables.read(corpus / "queries.parquet", QUERIES).filter(pl.col("query").is_in(["q07", "q13"]))
     tables.write(queries.reverse(), corpus / "queries.parquet", QUERIES)
+    workspace.run("collect")
     workspace.run("negatives")
     assert kept("mixed") == {key: found for key, found in before.items() if key[0] in ("q07", "q13")}
 
 
 def test_queries_without_a_label_are_left_out_where_labels_choose(workspace):
-    knowledge_base(workspace, {"mixed": MIXED, "random": RANDOM})
-    own = tables.read("data/corpus/queries.parquet", QUERIES)
-    free = pl.DataFrame([("free", "en", "free|en")], LABEL_OF_QUERY, orient="row")
-    tables.write(pl.concat([own, free]).sort("query", "lang"), "data/corpus/queries.parquet", QUERIES)
-    judged = pl.DataFrame([("free", "p03", 1), ("q00", "p01", 1)], QRELS, orient="row")
-    tables.write(judged, "data/corpus/qrels.parquet", QRELS)
-    workspace.run("negatives")
+    """As of a passage without one, which no label draws either."""
+    knowledge_base(workspace, {"mixed": MIXED}).run("negatives")
+    before = kept("mixed")
+    loose = [("loose", "en", "", "loose|en", "", "train")]
+    free = [(name, "en", f"{name}|en") for name in ("free", "judged")]
+    workspace.tables("synthetic", loose, free, [("free", "loose", 1), ("judged", "p03", 1)])
+    tables.write(pl.DataFrame({"passage": ["loose", *POOL]}), "data/candidates/pool.parquet", CANDIDATE_POOL)
+    most = {"k": 24, "pick": "weighted", "labels": PATH}
+    workspace.edit(negatives={"mixed": MIXED, "random": RANDOM, "most": most}).run("negatives")
+    # The others keep what labels choose for them.
+    chosen = {key: found[:2] for key, found in kept("mixed").items() if key[0] not in ("free", "judged")}
+    assert chosen == {key: found[:2] for key, found in before.items()}
     assert ("free", "en-en") not in kept("mixed")
     assert report("mixed")["en-en"]["unlabelled"] == 1
-    assert report("mixed")["en-en"]["queries"] == 3
+    assert report("mixed")["en-en"]["queries"] == 4
     assert len(kept("random")["free", "en-en"]) == 3
+    for (query, _), found in kept("most").items():
+        label = LABEL_OF_QUERY.get(query, LABEL["p03"])
+        assert set(found) == {p for p in POOL if LABEL[p] != label}
     # What is judged is no random negative.
-    workspace.edit(negatives={"all": {"k": 29, "random": 29}}, recipes__only__negatives="all")
-    own = tables.read("data/corpus/queries.parquet", QUERIES).filter(query="free")
-    tables.write(own, "data/corpus/queries.parquet", QUERIES)
-    workspace.run("negatives")
-    assert set(kept("all")["free", "en-en"]) == {*POOL} - {"p03"}
+    tables.write(pl.DataFrame(schema=QUERIES), "data/corpus/queries.parquet", QUERIES)
+    workspace.tables("synthetic", loose, free[:1], [("free", "loose", 1)])
+    workspace.edit(negatives={"all": {"k": 30, "random": 30}}).run("negatives")
+    assert set(kept("all")["free", "en-en"]) == {*POOL}
 
 
 @pytest.mark.parametrize(

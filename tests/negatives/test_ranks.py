@@ -9,8 +9,9 @@ import pytest
 from stages.negatives import ranks
 from stages.negatives.answers import Answers
 from stages.schemas.candidates import CANDIDATE_POOL, CANDIDATES
+from stages.schemas.collected import COLLECTED_PASSAGES, COLLECTED_QUERIES, GROUP_LABELS
 from stages.schemas.negatives import NEGATIVES
-from stages.schemas.texts import PASSAGES, QRELS, QUERIES
+from stages.schemas.texts import QRELS
 from stages.settings.negatives import Negatives
 from stages.shared import tables
 from stages.shared.collection import Collection
@@ -60,13 +61,19 @@ def drawn(seed):
     )
 
 
-NO_LABELS = pl.DataFrame(schema={"kind": pl.String, "id": pl.String, "label": pl.String})
-
-
-def pick(ranked, pool, relevant, judged, strategy, seed, labels=NO_LABELS):
-    passages, queries = pl.DataFrame(schema=PASSAGES), pl.DataFrame(schema=QUERIES)
-    answers = Answers(Collection(passages, queries, relevant, judged, labels), pool)
-    return ranks.pick(ranked, answers, judged, strategy, seed)
+def pick(ranked, pool, relevant, judged, strategy, seed, labels=None):
+    """What is picked where `relevant` answer their queries and `judged` do not (both with query and passage); `labels`:
+    {passage: label}, else each passage is a group of its own."""
+    groups = {name: (labels or {}).get(name, name) for name in pool}
+    rows = [(name, "en", group, "", name, "train") for name, group in groups.items()]
+    passages = pl.DataFrame(rows, COLLECTED_PASSAGES, orient="row")
+    qrels, others = (
+        table.with_columns(group=pl.col("passage").replace(groups)).select("query", "group").unique()
+        for table in (relevant, judged)
+    )
+    named = pl.DataFrame([(label, "") for label in {*(labels or {}).values()}], GROUP_LABELS, orient="row")
+    stored = Collection(passages, pl.DataFrame(schema=COLLECTED_QUERIES), qrels, others, named)
+    return ranks.pick(ranked, Answers(stored, pool), others, strategy, seed)
 
 
 def left(row, relevant, s):
@@ -182,11 +189,7 @@ def test_a_random_choice_changes_with_the_seed_and_favours_no_rank():
 def judged(seed, ranked, most=4):
     """Up to `most` passages for every other query, judged not relevant, whatever the teacher says of them."""
     rng = random.Random(seed)
-    rows = [
-        (query, name)
-        for query in ranked["query"][::2]
-        for name in rng.sample([*POOL, "elsewhere"], rng.randint(0, most))
-    ]
+    rows = [(query, name) for query in ranked["query"][::2] for name in rng.sample([*POOL], rng.randint(0, most))]
     return pl.DataFrame(rows, schema=NOTHING.schema, orient="row")
 
 
@@ -227,7 +230,7 @@ def test_a_written_negative_is_taken_at_any_rank_and_from_outside_the_list():
         ([names[15]], [names[15], names[1], names[2]]),  # in the list, beyond the window
         ([names[2]], [names[2], names[1], names[3]]),  # in the window: it is not mined again
         ([], names[1:4]),
-        (["a", "b", "c", "d"], ["a", "b", "c"]),  # more than are wanted
+        (names[12:16], sorted(names[12:16])[:3]),  # more than are wanted
     ):
         rows = pl.DataFrame([("q00", name) for name in written], schema=NOTHING.schema, orient="row")
         table, counts = pick(ranked, POOL, relevant, rows, strategy, seed=1)
@@ -254,9 +257,9 @@ def test_the_score_of_written_negatives_is_in_no_mean():
 
 
 @pytest.mark.parametrize("size", [2, 3])
-def test_a_pool_smaller_than_k_leaves_what_is_written(size):
+def test_lists_shorter_than_k_leave_what_is_written(size):
     """As of a collection of a few triples."""
-    pool = POOL[:size]
+    pool = pl.concat([POOL[:size], pl.Series(["x", "y", "z"])])
     strategy = OPEN.model_copy(update={"written": True})
     rows = [(f"q{i}", "ko", "en", 0.5, list(range(size)), [0.5] * size) for i in range(2)]
     ranked = pl.DataFrame(rows, schema=CANDIDATES, orient="row")
@@ -300,21 +303,24 @@ def test_a_round_trip_that_finds_nothing_leaves_nothing():
 
 @pytest.mark.parametrize("label", ["odd", None])
 def test_passages_of_the_query_s_label_answer_it(label):
-    """Every other passage is odd, the others have no label; neither has a query without one."""
+    """Every other passage is odd, the others have no label. A query has the label, or that of what answers it."""
     ranked, relevant = made(5)
-    rows = [("passage", name, "odd") for name in POOL[1::2]]
-    rows += [("query", name, label) for name in ranked["query"] if label]
-    labels = pl.DataFrame(rows, schema=NO_LABELS.schema, orient="row")
+    odd = dict.fromkeys(POOL[1::2], "odd")
+    asked = pl.DataFrame([(name, POOL[1], 1) for name in ranked["query"] if label], schema=QRELS, orient="row")
     settings = OPEN.model_copy(update={"pick": "top", "round_trip": 1})
-    table, counts = pick(ranked, POOL, relevant, NOTHING, settings, 1, labels)
-    wanted = {}
+    table, counts = pick(ranked, POOL, pl.concat([relevant, asked]), NOTHING, settings, 1, odd)
+    wanted, labelled = {}, 0
     for row in ranked.iter_rows(named=True):
-        own = {*relevant.filter(query=row["query"])["passage"], *(POOL[1::2] if label else [])}
+        own = {*relevant.filter(query=row["query"])["passage"]}
+        if label or own & odd.keys():
+            own |= odd.keys()
+            labelled += 1
         names = [POOL[n] for n in row["candidates"]]
         if names[0] in own:
             wanted[row["query"]] = [name for name in names if name not in own][:3]
     assert dict(table.select("query", "negatives").iter_rows()) == wanted
     assert counts["round_trip"] == 25 - len(wanted) > 0
+    assert labelled == 25 if label else 0 < labelled < 25
 
 
 DIRECTIONS = [(q, c) for q in ("en", "ko") for c in ("en", "ko")]

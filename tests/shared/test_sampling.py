@@ -10,6 +10,8 @@ from stages.shared import sampling, seeds
 
 # Four labels of 1 to 4 entries, in no order, and an entry without a label.
 ENTRIES = np.array([2, 0, 3, 1, 3, -1, 1, 3, 2, 3, 1])
+# Where every entry has a group, the one without a label is its own.
+GROUPS = np.where(ENTRIES < 0, 4, ENTRIES)
 WEIGHTS = np.array(
     [
         [0.0, 0.5, 0.125, 1.0],
@@ -180,30 +182,46 @@ def test_too_few_to_draw_from_names_a_query_that_lacks_them():
     assert (short.value.row, short.value.left) == (2, 8)
 
 
-def test_own_label_gives_entries_of_it_or_all_there_are():
-    queries, labels = names(6), np.array([3, 0, 3, -1, 2, 5])
-    rows, drawn = sampling.own_label(queries, labels, ENTRIES, 2, 1)
-    assert rows.tolist() == [0, 0, 1, 2, 2, 4, 4]
-    assert (ENTRIES[drawn] == labels[rows]).all()
+def test_own_group_gives_entries_of_it_or_all_there_are():
+    queries, groups = names(6), np.array([3, 0, 3, 4, 2, 6])
+    rows, drawn = sampling.own_group(queries, groups, GROUPS, 2, 1)
+    assert rows.tolist() == [0, 0, 1, 2, 2, 3, 4, 4]
+    assert (GROUPS[drawn] == groups[rows]).all()
     assert drawn[rows == 1].tolist() == [1]
+    assert drawn[rows == 3].tolist() == [5]
     assert drawn[rows == 4].tolist() == [0, 8]
-    rows, drawn = sampling.own_label(queries, labels, ENTRIES, 1_000_000_000, 1)
-    assert rows.tolist() == [0] * 4 + [1] + [2] * 4 + [4] * 2
+    rows, drawn = sampling.own_group(queries, groups, GROUPS, 1_000_000_000, 1)
+    assert rows.tolist() == [0] * 4 + [1] + [2] * 4 + [3] + [4] * 2
     assert drawn[rows == 0].tolist() == [2, 4, 7, 9]
-    none = sampling.own_label(queries, labels, np.array([], int), 2, 1)
+    none = sampling.own_group(queries, groups, np.array([], int), 2, 1)
     assert [len(side) for side in none] == [0, 0]
+    nobody = sampling.own_group([], np.array([], int), GROUPS, 2, 1)
+    assert [len(side) for side in nobody] == [0, 0]
 
 
-def test_own_label_favours_no_entry():
-    rows, drawn = sampling.own_label(names(10_000), np.full(10_000, 3), ENTRIES, 2, 1)
+def test_own_group_favours_no_entry():
+    rows, drawn = sampling.own_group(names(10_000), np.full(10_000, 3), GROUPS, 2, 1)
     pairs = drawn.reshape(-1, 2)
     assert np.array_equal(rows, np.repeat(np.arange(10_000), 2))
     assert fits(pairs, dict.fromkeys(itertools.combinations([2, 4, 7, 9], 2), 1 / 6)) > 0.001
 
 
+def test_groups_of_a_size_are_drawn_together(monkeypatch):
+    """However many groups there are: a step for each would take minutes where every passage is one of its own."""
+    calls, draw = [], sampling._draw
+    monkeypatch.setattr(sampling, "_draw", lambda *given: calls.append(1) or draw(*given))
+    random = np.random.default_rng(4)
+    entries = random.permutation(np.repeat(np.arange(900), np.tile([1, 2, 4], 300)))
+    groups = random.integers(0, 900, 3_000)
+    rows, drawn = sampling.own_group(names(3_000), groups, entries, 1, 1)
+    assert len(calls) == 2
+    assert np.array_equal(rows, np.arange(3_000))
+    assert np.array_equal(entries[drawn], groups)
+
+
 def ways(queries, labels, seed):
     excluded = (np.arange(len(queries)), np.where(labels == 2, 9, 4))
-    rows, own = sampling.own_label(queries, labels, ENTRIES, 1, seed)
+    rows, own = sampling.own_group(queries, labels, GROUPS, 1, seed)
     assert np.array_equal(rows, np.arange(len(queries)))
     return np.column_stack(
         [
