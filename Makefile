@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # A study bootstraps its base or names a local folder by default; hubs are reached only where a study names one.
 export TOKENIZERS_PARALLELISM := true
 
-.PHONY: repro study test lint types clean
+.PHONY: repro study test quick lint types clean
 
 repro: $(VENV)/installed
 	python -m tools.tidy
@@ -19,8 +19,13 @@ study: $(VENV)/installed
 	python -m tools.study $(STUDY) $(if $(SWEEP),--queue "$$SWEEP")
 	$(if $(SWEEP),,@$(MAKE) --no-print-directory repro)
 
+# Tests that share a built study run in one process (loadgroup); the others fill the other cores.
 test: $(VENV)/installed
-	HF_HUB_OFFLINE=1 python -m pytest
+	HF_HUB_OFFLINE=1 python -m pytest -n auto --dist loadgroup
+
+# For the edit loop: without what builds whole graphs or takes long.
+quick: $(VENV)/installed
+	HF_HUB_OFFLINE=1 python -m pytest -q -n auto -m "not graph and not slow"
 
 lint: $(VENV)/installed
 	ruff check stages tools tests benchmarks

@@ -19,7 +19,7 @@ log = logging.getLogger("merge")
 
 def main() -> None:
     name = sys.argv[1]
-    merge, record = read_merge(name), models.record(models.BASE)
+    merge, record = read_merge(name), models.base_record()
     trusted = record["trust_remote_code"]
     parts = {part: models.source(part) for part in merge.weights}
     for part, folder in parts.items():

@@ -7,10 +7,10 @@ import pytest
 from ruamel.yaml import YAML
 
 from stages.check import params
-from stages.shared import yaml12
-from stages.shared.languages import GROUPS, tasks
-from tests.graph.closure import ROOT
-from tools import results, study
+from stages.settings import yaml12
+from stages.shared.tasks import GROUPS, tasks
+from tools import overlay, results
+from tools.graph import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXTS = {str(page.relative_to(ROOT)): page.read_text(encoding="utf-8") for page in PAGES}
@@ -124,9 +124,9 @@ def test_every_link_leads_somewhere(name):
 def applied(shown, tmp_path, monkeypatch):
     """The params of the default study with the overlay `shown`, in which <words> stand for what the reader knows."""
     (tmp_path / "shown.yaml").write_text(re.sub(r"<[^<>\n]+>", "a" * 40, shown), encoding="utf-8")
-    monkeypatch.setattr(study, "STUDIES", tmp_path)
+    monkeypatch.setattr(overlay, "STUDIES", tmp_path)
     tree = YAML().load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    study.apply(tree, study.read("shown")[1])
+    overlay.apply(tree, overlay.read("shown")[1])
     YAML().dump(tree, tmp_path / "params.yaml")
     return params.load(tmp_path / "params.yaml")
 
@@ -137,10 +137,10 @@ def test_an_overlay_shown_is_a_study(part_of, shown, tmp_path, monkeypatch):
         applied(shown, tmp_path, monkeypatch)
         return
     (tmp_path / "shown.yaml").write_text(shown, encoding="utf-8")
-    overlay = yaml12.load(tmp_path / "shown.yaml")
-    monkeypatch.setattr(study, "STUDIES", ROOT / "studies")
-    whole = study.read(part_of)[1]
-    assert overlay == {key: whole[key] for key in overlay}
+    part = yaml12.load(tmp_path / "shown.yaml")
+    monkeypatch.setattr(overlay, "STUDIES", ROOT / "studies")
+    whole = overlay.read(part_of)[1]
+    assert part == {key: whole[key] for key in part}
 
 
 def test_overlays_are_shown():

@@ -134,4 +134,5 @@ def _carried(path: str) -> bool:
     graph = stages(GRAPH.read_text(encoding="utf-8"))
     made = [out.partition("/${")[0] for stage in graph.values() for out in stage.get("outs", [])]
     known = git("ls-files", "--error-unmatch", "--", path) is not None
-    return known or any(Path(path).is_relative_to(out) for out in made)
+    # A folder of tables that are outputs one by one is made, too.
+    return known or any(Path(path).is_relative_to(out) or Path(out).is_relative_to(path) for out in made)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stages.check.groups import Params
+from stages.schemas.collected import COLLECTED_FOLDER
 
 # What metrics/summary.json has beside the benchmarks.
 SUMMARY = ("metric", "selected_on", "best_recipe", "chosen_model", "contamination")
@@ -19,6 +20,8 @@ def contradictions(params: Params) -> Iterator[str]:
     for name, benchmark in params.benchmarks.items():
         if name in SUMMARY:
             yield f"benchmarks.{name} has the name of a key of metrics/summary.json: rename it"
+        if benchmark.source == "held-out" and benchmark.path != str(COLLECTED_FOLDER):
+            yield f"benchmarks.{name}.path is {benchmark.path!r}, but held-out reads {COLLECTED_FOLDER}: write that"
         if benchmark.metric and benchmark.metric not in params.score.metrics:
             yield f"benchmarks.{name}.metric is {benchmark.metric!r}: name one of score.metrics, or add it there"
     if params.compare.metric not in params.score.metrics:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from stages.shared.tables import Schema
+from stages.schemas.types import Schema
 
 EXAMPLES_FILE = Path("data/contamination/examples.parquet")
 # `kind` query or passage, `slot` where training has it (query, positive or negative), `match` exact or near.

@@ -11,9 +11,9 @@ import polars as pl
 
 from stages.schemas.comparison import SIGNIFICANCE_TABLE, TASKS_TABLE, TRADEOFF_TABLE
 from stages.schemas.curves import CURVE
+from stages.schemas.types import Schema
 from stages.shared import models
 from stages.shared.errors import UserError
-from stages.shared.tables import Schema
 
 METRICS_FOLDER = Path("metrics")
 ENCODERS = {"base": models.BASE / models.RECORD, "teacher": Path("data/candidates/teacher.json")}

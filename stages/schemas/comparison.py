@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from stages.shared.tables import Schema
+from stages.schemas.types import Schema
 
 BIAS_TABLE: Schema = {"model": pl.String, "language_bias": pl.Float64}
 TRADEOFF_TABLE: Schema = {

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import polars as pl
 
-from stages.shared.tables import Schema
+from stages.schemas.types import Schema
 
 CURVE: Schema = {"step": pl.Int64, "loss": pl.Float64}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from stages.shared.tables import Schema
+from stages.schemas.types import Schema
 
 # A row a label and measure (`kind`: descriptions, centroids or given), with its similarity to each label in the order
 # of their names.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from stages.shared.tables import Schema
+from stages.schemas.types import Schema
 
 CORPUS_FOLDER = Path("data/corpus")
 SYNTHETIC_FOLDER = Path("data/synthetic")

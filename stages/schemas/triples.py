@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from stages.shared.tables import Schema
+from stages.schemas.types import Schema
 
 TRIPLES_FOLDER = Path("data/triples")
 

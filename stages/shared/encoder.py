@@ -31,7 +31,7 @@ class Encoder(Protocol):
 
 
 def load(folder: str | Path, batch_size: int, trust_remote_code: bool = False) -> Encoder:
-    """The encoder in `folder`, run as its record says; raises `UserError` if there is none.
+    """The encoder in `folder`, run as its record says; raises `UserError` if there is none or it cannot be loaded.
 
     `trust_remote_code`: run code of the model's authors, also from a folder that no stage made.
     """
@@ -42,12 +42,16 @@ def load(folder: str | Path, batch_size: int, trust_remote_code: bool = False) -
 
     record = models.record(folder)
     attention = record.get("attention")
-    model = SentenceTransformer(
-        str(folder),
-        local_files_only=True,
-        trust_remote_code=trust_remote_code or record.get("trust_remote_code", False),
-        model_kwargs={"attn_implementation": attention} if attention else None,
-    )
+    try:
+        model = SentenceTransformer(
+            str(folder),
+            local_files_only=True,
+            trust_remote_code=trust_remote_code or record.get("trust_remote_code", False),
+            model_kwargs={"attn_implementation": attention} if attention else None,
+        )
+    except ValueError as error:  # one that needs its own code, for one
+        reason, _, _ = str(error).partition("\n")
+        raise UserError(f"{folder} cannot be loaded: {reason}") from None
     return TransformerEncoder(model, batch_size, query_normalizer.read(folder))
 
 

@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from stages.shared.errors import UserError
+
 MODELS = Path("models")
 # The name of the base among a study's models.
 BASE_NAME = "base"
@@ -44,8 +46,16 @@ def record(folder: Path) -> dict[str, Any]:
     if not (folder / RECORD).is_file():
         return {}
     found: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    ours = folder.resolve().is_relative_to(MODELS.resolve())
+    ours = any(folder.resolve().is_relative_to(own.resolve()) for own in (BASE, TRAINED, MERGED))
     return found | {"trust_remote_code": ours and bool(found.get("trust_remote_code"))}
+
+
+def base_record() -> dict[str, Any]:
+    """How the base is run, and so what is made of it; raises `UserError` if there is no base."""
+    found = record(BASE)
+    if not found:
+        raise UserError(f"{BASE / RECORD} is missing: run `dvc repro`")
+    return found
 
 
 def copy_record(folder: Path, target: Path) -> None:

@@ -15,9 +15,8 @@ from typing import Any
 
 import polars as pl
 
+from stages.schemas.types import Schema
 from stages.shared.errors import UserError
-
-Schema = dict[str, Any]
 
 
 def read(path: str | Path, schema: Schema) -> pl.DataFrame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from stages.shared.tables import Schema
+from stages.schemas.types import Schema
 
 FAILURES: Schema = {"job": pl.String, "task": pl.String, "reason": pl.String}
 DROPPED: Schema = {

@@ -24,7 +24,7 @@ CURVES = Path("metrics/training")
 
 def main() -> None:
     name = sys.argv[1]
-    settings, seed, record = read_train(), read_seed(), models.record(models.BASE)
+    settings, seed, record = read_train(), read_seed(), models.base_record()
     import torch
 
     from stages.shared import saving, training
@@ -67,8 +67,8 @@ def main() -> None:
 def base(settings: Train, record: dict[str, Any]) -> "SentenceTransformer":
     """The base, to be trained as its `record` says.
 
-    Raises `UserError` if it is static and `settings` are a transformer's. It is in float32, whatever it is stored in, for
-    small updates would be rounded away. With LoRA its weights stay as they are, and so does their type.
+    Raises `UserError` if it is static and `settings` are a transformer's. It is in float32, whatever it is stored in,
+    for small updates would be rounded away. With LoRA its weights stay as they are, and so does their type.
     """
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.base.losses.gradcache import has_static_embedding_input

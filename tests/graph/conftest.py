@@ -46,6 +46,15 @@ class Workspace:
         self.run("git", "add", "-A")
         self.run("git", "commit", "-qm", message)
 
+    def code(self, name: str, *changes: tuple[str, str]) -> None:
+        """Replace parts of a file, each of which must be there once; without any, add a comment at its end."""
+        file = self.folder / name
+        text = file.read_text(encoding="utf-8")
+        for old, new in changes:
+            assert text.count(old) == 1, f"{name} has {old!r} {text.count(old)} times"
+            text = text.replace(old, new)
+        file.write_text(text if changes else f"{text}# A comment.\n", encoding="utf-8")
+
     def edit(self, key: str, value: object) -> None:
         """Set a key of params.yaml."""
         yaml, file = YAML(), self.folder / "params.yaml"

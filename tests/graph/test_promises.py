@@ -6,10 +6,15 @@ import shutil
 import sys
 import time
 
+import pytest
+
 from stages.settings import yaml12
 
+pytestmark = [pytest.mark.graph, pytest.mark.xdist_group("smoke")]
 MERGE = "avg-koenen-kokoko"
 AFTER_RUNS = {"score", "labels", "compare", "report"}
+# It reads all of params.yaml, and writes the same whenever that is right.
+CHECK = {"check"}
 
 
 def test_repro_again_does_nothing(graph):
@@ -18,22 +23,22 @@ def test_repro_again_does_nothing(graph):
 
 def test_a_merge_weight_reruns_that_merge_and_what_reads_it(graph):
     graph.edit(f"merges.{MERGE}.weights.koenen", 0.8)
-    assert graph.repro() == {f"merge@{MERGE}", f"retrieve-merged@{MERGE}", *AFTER_RUNS}
+    assert graph.repro() - CHECK == {f"merge@{MERGE}", f"retrieve-merged@{MERGE}", *AFTER_RUNS}
 
 
 def test_a_metric_reruns_nothing_that_encodes(graph):
     graph.edit("score.metrics", ["ndcg@10", "recall@50"])
-    assert graph.repro() == AFTER_RUNS - {"labels"}
+    assert graph.repro() - CHECK == AFTER_RUNS - {"labels"}
 
 
 def test_a_limit_of_a_benchmark_encodes_nothing(graph):
     graph.edit("benchmarks.test.max_contamination", 0.5)
-    assert graph.repro() == {"benchmarks@test", "contamination", *AFTER_RUNS}
+    assert graph.repro() - CHECK == {"benchmarks@test", "contamination", *AFTER_RUNS}
 
 
 def test_one_recipe_retrains_one_model(graph):
     graph.edit("recipes.koenen.compositions", ["koenko"])
-    assert graph.repro() == {
+    assert graph.repro() - CHECK == {
         "trainsets",
         "contamination",
         "train@koenen",
@@ -46,7 +51,7 @@ def test_one_recipe_retrains_one_model(graph):
 
 def test_a_new_recipe_trains_one_model(graph):
     graph.edit("recipes.enkoko", {"compositions": ["enkoko"], "negatives": "window"})
-    ran = graph.repro()
+    ran = graph.repro() - CHECK
     # The merge looks again, since what is trained changed; its bytes do not, so nothing is encoded after it.
     retrained = {"train@enkoko", "retrieve-trained@enkoko", f"merge@{MERGE}"}
     assert ran == {"trainsets", "contamination", *retrained, *AFTER_RUNS}
@@ -55,7 +60,7 @@ def test_a_new_recipe_trains_one_model(graph):
 
 def test_the_rank_window_encodes_nothing_before_training(graph):
     graph.edit("negatives.window.rank_min", 8)
-    ran = graph.repro()
+    ran = graph.repro() - CHECK
     assert {"negatives", "triples", "trainsets"} <= ran
     assert not ran & {"corpus", "synthesize", "base", "candidates", "benchmarks@dev", "benchmarks@test"}
     assert "retrieve-base" not in ran
@@ -112,7 +117,7 @@ def test_experiments_run_here_and_from_the_queue_and_stand_side_by_side(graph):
     shown = json.loads(graph.run("dvc", "exp", "show", "--json"))
     text = json.dumps(shown)
     assert all(name in text for name in ("here", *queued))
-    table = graph.run(sys.executable, "-m", "stages.compare", "--experiments")
+    table = graph.run(sys.executable, "-m", "tools.experiments")
     assert "left out: broken, which failed" in table
     assert f"| {key} | model " in table
     weights = re.findall(rf"^\| (0\.\d) +\| {MERGE} ", table, re.MULTILINE)
@@ -125,7 +130,7 @@ def test_experiments_run_here_and_from_the_queue_and_stand_side_by_side(graph):
 def test_a_removed_recipe_leaves_the_tables_and_tidy_removes_it(graph):
     params = graph.folder / "params.yaml"
     params.write_text("".join(line for line in params.read_text().splitlines(True) if not line.startswith("  enenen:")))
-    assert graph.repro() == {"trainsets", "contamination", *AFTER_RUNS}
+    assert graph.repro() - CHECK == {"trainsets", "contamination", *AFTER_RUNS}
     assert "enenen" not in json.loads(graph.read("metrics/summary.json"))["test"]
     assert not (graph.folder / "metrics/models/enenen.json").exists()
     graph.run(sys.executable, "-m", "tools.tidy")
@@ -133,14 +138,28 @@ def test_a_removed_recipe_leaves_the_tables_and_tidy_removes_it(graph):
     assert not (graph.folder / "models/trained/enenen").exists()
     assert not any("enenen" in stage for stage in yaml12.load(graph.folder / "dvc.lock")["stages"])
     # The folder of all that is trained has changed, so the merge looks again; nothing is encoded.
-    assert graph.repro() <= {f"merge@{MERGE}", *AFTER_RUNS}
+    assert graph.repro() - CHECK <= {f"merge@{MERGE}", *AFTER_RUNS}
 
 
 def test_a_mistake_is_one_sentence_before_any_work(graph):
     graph.edit("train.stepz", 3)
-    said = graph.run(sys.executable, "-m", "stages.corpus", check=False)
+    said = graph.run(sys.executable, "-m", "stages.check", check=False)
     assert said == "error: params.yaml: unknown key train.stepz (did you mean steps?): rename or remove it\n"
     before = graph.read("dvc.lock")
     graph.edit("seed", 2)
-    assert "unknown key train.stepz" in graph.run("dvc", "repro", check=False)
+    said = graph.run("dvc", "repro", check=False)
+    assert "unknown key train.stepz" in said and "Running stage 'check'" in said
+    assert said.count("Running stage") == 1
     assert graph.read("dvc.lock") == before
+
+
+def test_too_much_contamination_is_refused_before_training(graph):
+    """Dev questions are trained on: what is measured on test is not touched."""
+    graph.code(
+        "stages/contamination/limits.py",
+        ("limit = 1.0 if benchmark.max_contamination is None", "limit = -1.0 if benchmark.max_contamination is None"),
+    )
+    graph.edit("train.steps", 13)
+    said = graph.run("dvc", "repro", check=False)
+    assert re.search(r"error: recipes\.\w+ trains on 0 % of the queries of the benchmark dev", said)
+    assert "train@" not in said and "retrieve" not in said

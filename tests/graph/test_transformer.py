@@ -1,12 +1,15 @@
 """The same graph with a pretrained transformer for a base: a tiny random XLM-R, saved as transformers saves it."""
 
 import json
+import re
 
+import pytest
 from sentence_transformers import SentenceTransformer
 
 from stages.shared import encoder
 from tests.fakes.checkpoints import save_transformer
 
+pytestmark = [pytest.mark.graph, pytest.mark.xdist_group("smoke")]
 PROMPTS = {"query": "query: ", "passage": "passage: "}
 
 
@@ -40,3 +43,14 @@ def test_a_transformer_goes_through_the_whole_graph(graph, tmp_path):
         assert any(not weights[name].equal(value) for name, value in base.named_parameters())
     scores = json.loads(graph.read("metrics/models/avg-koenen-kokoko.json"))["test"]
     assert {"en-en", "en-ko", "ko-*", "mono", "language_bias"} <= set(scores)
+    # A new benchmark: nothing is trained, and no text of another benchmark is encoded.
+    folder = graph.folder / "new"
+    folder.mkdir()
+    for kind, texts in (("corpus", {"p1": "one passage", "p2": "another passage"}), ("queries", {"q1": "one"})):
+        lines = [json.dumps({"_id": name, "text": text}) + "\n" for name, text in texts.items()]
+        (folder / f"{kind}.en.jsonl").write_text("".join(lines))
+    (folder / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\nq1\tp1\t1\n")
+    graph.edit("benchmarks.new", {"source": "beir", "path": "new"})
+    said = graph.run("dvc", "repro", "retrieve-base", "retrieve-trained@koenen", "contamination")
+    assert not re.search(r"Running stage '(train|merge|candidates|base)", said)
+    assert re.findall(r"(\w+): (\d+) texts encoded in all", said) == [("base", "3"), ("koenen", "3")]
