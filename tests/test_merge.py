@@ -11,7 +11,8 @@ from stages.settings.train import Lora
 from stages.shared import query_normalizer, tables
 from stages.shared.encoder import load
 from stages.shared.errors import UserError
-from tests.fakes.checkpoints import save_sentence_transformer, static_model
+from stages.train import lora
+from tests.fakes.checkpoints import save_record, save_sentence_transformer, static_model
 
 PROMPTS = {"query": "q: ", "document": "p: "}
 
@@ -20,9 +21,8 @@ def merged(workspace, weights, models, dtype="float32"):
     """Save `models` ({recipe: model}), merge them, and return the folder."""
     for name, model in models.items():
         model.save_pretrained(str(workspace.path / "models/trained" / name), create_model_card=False)
-    recipes = {name: {"compositions": ["enenen"], "negatives": "window"} for name in {*weights, *models} - {"base"}}
-    workspace.edit(recipes=recipes, merges={"m": {"method": "linear", "weights": weights}}, base__dtype=dtype)
-    workspace.run("merge", "m")
+    save_record("models/base", dtype=dtype)
+    workspace.edit(merges={"m": {"method": "linear", "weights": weights}}).run("merge", "m")
     return workspace.path / "models/merged/m"
 
 
@@ -161,17 +161,17 @@ def test_parts_without_a_normalizer_merge_to_a_model_without_one(workspace):
 
 
 @pytest.fixture
-def folded(training, tmp_path):
+def folded(tmp_path):
     """Two decoders made from one base by folding adapters with random weights, and the base."""
     folder = save_sentence_transformer(tmp_path / "base", "qwen3", prompts=PROMPTS, pooling="lasttoken")
     models = {}
     for seed, name in enumerate(("a", "b"), 1):
         model = SentenceTransformer(str(folder), device="cpu")
-        adapted = training.adapt(model, Lora(rank=2, alpha=4.0, targets="all-linear", dropout=0.0), seed)
+        adapted = lora.adapt(model, Lora(rank=2, alpha=4.0, targets="all-linear", dropout=0.0), seed)
         for parameter in adapted.parameters():
             if parameter.requires_grad:
                 torch.nn.init.normal_(parameter, std=0.1)
-        training.fold(adapted)
+        lora.fold(adapted)
         models[name] = model
     return SentenceTransformer(str(folder), device="cpu"), models
 
@@ -222,6 +222,15 @@ def test_parts_that_pad_on_different_sides_are_refused(workspace, folded):
         UserError, match=r"a and b differ in padding_side \('left', 'right'\): merge models of one base"
     ):
         merged(workspace, {"a": 1, "b": 1}, models)
+
+
+def test_a_merge_has_the_record_of_the_base(workspace):
+    folder = merged(workspace, {"a": 1, "b": 1}, pair())
+    record = workspace.path / "models/base/encoder.json"
+    assert (folder / "encoder.json").read_bytes() == record.read_bytes()
+    record.unlink()
+    with pytest.raises(UserError, match=r"^models/base/encoder\.json is missing: run `dvc repro`$"):
+        workspace.run("merge", "m")
 
 
 def test_a_missing_part_is_named(workspace):

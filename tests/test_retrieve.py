@@ -14,13 +14,13 @@ import pytest
 
 from stages import retrieve
 from stages.schemas.benchmarks import BENCHMARK_PASSAGES, BENCHMARK_QRELS, BENCHMARK_QUERIES, RERANK
-from stages.schemas.runs import RUN
+from stages.schemas.runs import RUN, RUNS_FOLDER
 from stages.shared import encoder, tables
 from stages.shared.errors import UserError
 from stages.shared.vectors import blocks
 from stages.shared.vectors.blocks import KeptBlocks
 from tests.conftest import ROOT
-from tests.fakes.checkpoints import save_sentence_transformer, static_model
+from tests.fakes.checkpoints import save_record, save_sentence_transformer, static_model
 
 
 def frame(rows, schema):
@@ -296,7 +296,7 @@ class Kept:
 
 
 def content():
-    return {file.name: file.read_bytes() for file in sorted(retrieve.OUT.joinpath("base").iterdir())}
+    return {file.name: file.read_bytes() for file in sorted(RUNS_FOLDER.joinpath("base").iterdir())}
 
 
 @pytest.fixture
@@ -372,7 +372,7 @@ def test_a_killed_run_goes_on(kept):
         with pytest.raises(KeyboardInterrupt):
             kept.run()
         done += kept.encoded
-        assert not retrieve.OUT.joinpath("base").exists()
+        assert not RUNS_FOLDER.joinpath("base").exists()
     rest, found = kept.run()
     assert done and rest and set(Counter(done + rest).values()) == {1}
     shutil.rmtree(kept.folder)
@@ -391,7 +391,7 @@ def test_runs_are_the_same_bytes_whatever_was_kept(kept):
 
 CHANGES = {
     "model": lambda kept: kept.model(seed=1),
-    "attention": lambda kept: kept.workspace.edit(base__attention="eager"),
+    "attention": lambda kept: save_record("models/base", attention="eager"),
     "batch size": lambda kept: kept.workspace.edit(retrieve__batch_size=3),
 }
 

@@ -171,10 +171,10 @@ def test_bad_entries_are_one_sentence_and_leave_the_index_as_it_was(study, rows,
 def test_an_index_of_no_model_says_which(study):
     study.jsonl("kb.jsonl", BEFORE)
     set_up(study, model="models/trained/enenko")
-    with pytest.raises(UserError, match=r"indexes.kb.model: models/trained/enenko holds no model"):
+    with pytest.raises(UserError, match=r"indexes\.kb\.model: models/trained/enenko holds no model"):
         study.run("index", "kb")
 
 
 def test_an_unknown_index_is_named(study):
-    with pytest.raises(UserError, match=r"params.yaml has no store.other"):
+    with pytest.raises(UserError, match=r"params\.yaml has no indexes.other"):
         study.run("index", "other")

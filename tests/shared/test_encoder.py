@@ -1,13 +1,14 @@
 """Texts to unit vectors: as sentence-transformers computes them."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 
 from stages.shared import encoder, query_normalizer
 from stages.shared.errors import UserError
-from tests.fakes.checkpoints import WORDS, save_published, save_sentence_transformer, static_model
+from tests.fakes.checkpoints import WORDS, save_published, save_record, save_sentence_transformer, static_model
 
 PROMPTS = {"query": "q: ", "document": "p: "}
 
@@ -136,8 +137,10 @@ def test_texts_of_all_lengths_get_their_own_vectors_whatever_the_batch(transform
 
 
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
-def test_the_attention_is_the_one_asked_for(transformer, attention):
-    own = encoder.load(transformer, 4, attention=attention)
+def test_the_attention_is_that_of_the_folders_record(transformer, tmp_path, attention):
+    shutil.copytree(transformer, tmp_path / "recorded")
+    save_record(tmp_path / "recorded", attention=attention)
+    own = encoder.load(tmp_path / "recorded", 4)
     assert own.model[0].model.config._attn_implementation == attention
     plain = encoder.load(transformer, 4).encode(texts(), "query")
     np.testing.assert_allclose(own.encode(texts(), "query"), plain, atol=1e-5)

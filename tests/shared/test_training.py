@@ -1,55 +1,42 @@
 """The loss, against other computations of it; and training that repeats and resumes to the byte."""
 
-import json
 import math
-import pickle
 
 import numpy as np
 import pytest
 import torch
-from datasets import Dataset
-from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 from torch.nn import functional as F
 
-from stages.settings.train import Lora
+from stages.shared import saving
 from stages.shared.errors import UserError
 from tests.fakes.checkpoints import WORDS, save_sentence_transformer, static_model
+from tests.shared.fitting import (
+    DECODERS,
+    KILLED,
+    SIDES,
+    TEXTS,
+    Killed,
+    all_different,
+    assert_equal_gradients,
+    checkpointed,
+    columns,
+    equal,
+    fitted,
+    goes_on,
+    kill_at,
+    loaded,
+    rows,
+    save_families,
+    value_and_gradients,
+)
 
 
 @pytest.fixture(scope="module")
 def transformer(tmp_path_factory):
     """The folder of a tiny transformer without dropout, mean pooling."""
     return save_sentence_transformer(tmp_path_factory.mktemp("model") / "st", pooling="mean")
-
-
-def texts(seed, count):
-    rng = np.random.default_rng(seed)
-    return [" ".join(rng.choice(WORDS, rng.integers(2, 9))) for _ in range(count)]
-
-
-def columns(model, batch=6, negatives=2):
-    return [model.preprocess(texts(seed, batch)) for seed in range(2 + negatives)]
-
-
-def value_and_gradients(model, loss, features, labels):
-    model.zero_grad()
-    value = loss(features, labels)
-    value.backward()
-    return value.item(), {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
-
-
-def assert_equal_gradients(one, other, tolerance=1e-5):
-    assert one.keys() == other.keys()
-    largest = max(g.abs().max().item() for g in one.values())
-    assert largest > 1e-3
-    for name in one:
-        torch.testing.assert_close(one[name], other[name], atol=tolerance * largest, rtol=1e-4)
-
-
-def all_different(batch, width):
-    return torch.arange(batch * width).reshape(batch, width)
 
 
 def test_without_clashes_it_is_multiple_negatives_ranking(training, transformer):
@@ -174,34 +161,12 @@ def test_a_batch_of_one_group_teaches_nothing(training):
     assert all(c.grad.abs().max() < 1e-6 for c in embedded)
 
 
-def rows(count=40, seed=5):
-    made = [texts(seed + i, count) for i in range(3)]
-    return Dataset.from_dict(
-        {
-            "query": made[0],
-            "positive": made[1],
-            "negative_1": made[2],
-            "label": [[i, count + i] for i in range(count)],
-        }
-    )
-
-
-def fitted(training, model, name="x", data=None, **changes):
-    settings = {"seed": 3, "steps": 12, "batch_size": 8, "learning_rate": 0.05, "log_every": 2, **changes}
-    points = training.fit(model, data or rows(), training.InfoNCE(model, 0.05), name, **settings)
-    return points, {n: p.detach().clone() for n, p in model.named_parameters()}
-
-
-def equal(one, other):
-    return all(torch.equal(one[n], other[n]) for n in one)
-
-
 def test_two_runs_give_the_same_bytes(training, tmp_path):
     written = []
     for name in ("one", "other"):
         model = static_model()
         points, _ = fitted(training, model, name)
-        training.save(model, tmp_path / name)
+        saving.save(model, tmp_path / name)
         written.append((points, {f.name: f.read_bytes() for f in (tmp_path / name).rglob("*") if f.is_file()}))
     assert written[0] == written[1]
     assert [step for step, _ in written[0][0]] == [2, 4, 6, 8, 10, 12]
@@ -210,24 +175,6 @@ def test_two_runs_give_the_same_bytes(training, tmp_path):
 
 def test_another_seed_draws_other_batches(training):
     assert not equal(*(fitted(training, static_model(), f"s{s}", seed=s)[1] for s in (1, 2)))
-
-
-class Killed(Exception):
-    pass
-
-
-def kill_at(training, monkeypatch, step):
-    """Raise at the end of `step`; return the list that the steps done are added to."""
-    before, done = training.Progress.on_step_end, []
-
-    def on_step_end(self, args, state, control, **kwargs):
-        before(self, args, state, control, **kwargs)
-        done.append(state.global_step)
-        if state.global_step == step:
-            raise Killed
-
-    monkeypatch.setattr(training.Progress, "on_step_end", on_step_end)
-    return done
 
 
 def with_dropout(folder):
@@ -239,33 +186,18 @@ def with_dropout(folder):
     return model
 
 
-@pytest.mark.parametrize("kind", ["static", "transformer", "adapters"])
-def test_a_killed_training_goes_on_to_the_same_weights(training, transformer, checkpoints, monkeypatch, caplog, kind):
-    def run(name, dropout=0.2):
+@pytest.mark.parametrize("kind", ["static", "transformer"])
+def test_a_killed_training_goes_on_to_the_same_weights(training, transformer, monkeypatch, caplog, kind):
+    def run(name, dropout=True):
         if kind == "static":
-            return fitted(training, static_model(), name, **changes)
-        if kind == "transformer":
-            model = with_dropout(transformer) if dropout else SentenceTransformer(str(transformer), device="cpu")
-        else:
-            model = loaded(checkpoints["qwen3"], "bfloat16")
-            training.adapt(model, lora(dropout=dropout), 1)
-        return fitted(training, model, name, **changes)
+            return fitted(training, static_model(), name, **KILLED)
+        model = with_dropout(transformer) if dropout else SentenceTransformer(str(transformer), device="cpu")
+        return fitted(training, model, name, **KILLED)
 
-    changes = {"checkpoint_every": 4, "steps": 8, "batch_size": 4, "learning_rate": 1e-3}
-    undisturbed = run("undisturbed")
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        kill_at(training, patch, 5)
-        run("killed")
-    with monkeypatch.context() as patch, caplog.at_level("INFO"):
-        done = kill_at(training, patch, None)
-        resumed = run("killed")
-    assert done == [5, 6, 7, 8]
-    assert "going on from checkpoint at step 4" in caplog.text
-    assert resumed[0] == undisturbed[0]
-    assert equal(resumed[1], undisturbed[1])
-    if kind != "static":
+    undisturbed = goes_on(training, monkeypatch, caplog, run)
+    if kind == "transformer":
         # The dropout was at work, or the random state would not have been tested.
-        assert not equal(undisturbed[1], run("dry", dropout=0.0)[1])
+        assert not equal(undisturbed, run("dry", dropout=False)[1])
 
 
 def test_a_checkpoint_cut_off_while_written_is_passed_over(training, monkeypatch):
@@ -328,24 +260,7 @@ def test_a_fingerprint_changes_with_settings_and_content(training, tmp_path):
 
 @pytest.fixture(scope="module")
 def checkpoints(tmp_path_factory):
-    """Folders of an encoder and of two decoders with last-token pooling."""
-    folder = tmp_path_factory.mktemp("models")
-    pooling = {"xlm-r": "mean", "qwen3": "lasttoken", "mistral": "lasttoken"}
-    return {
-        family: save_sentence_transformer(folder / family, family, pooling=mode) for family, mode in pooling.items()
-    }
-
-
-def loaded(folder, dtype="float32", side=None):
-    model = SentenceTransformer(str(folder), device="cpu", model_kwargs={"torch_dtype": dtype})
-    if side:
-        model.tokenizer.padding_side = side
-    return model
-
-
-DECODERS = ["qwen3", "mistral"]
-SIDES = ["left", "right"]
-TEXTS = ["w1", "w2 w3 w4 w5 w6 w7", "w8 w9 w3"]
+    return save_families(tmp_path_factory.mktemp("models"))
 
 
 @pytest.mark.parametrize("family", DECODERS)
@@ -374,163 +289,9 @@ def test_a_text_cut_to_length_keeps_the_token_that_is_pooled(checkpoints):
         assert end not in ids[:-1]
 
 
-def test_a_saved_model_pads_on_the_side_that_was_set_and_cuts_nothing(training, checkpoints, tmp_path):
-    for side in SIDES:
-        model = loaded(checkpoints["qwen3"], side=side)
-        model.max_seq_length = 4
-        model.encode(TEXTS)
-        training.save(model, tmp_path / side)
-        assert loaded(tmp_path / side).tokenizer.padding_side == side
-        written = json.loads((tmp_path / side / "tokenizer.json").read_text())
-        assert (written["truncation"], written["padding"]) == (None, None)
-
-
-# ── LoRA ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def lora(targets="all-linear", dropout=0.0):
-    return Lora(rank=4, alpha=8.0, targets=targets, dropout=dropout)
-
-
-ADAPTED = {"steps": 6, "batch_size": 6, "learning_rate": 0.02}
-
-
-@pytest.mark.parametrize("family", ["xlm-r", *DECODERS])
-def test_only_adapters_are_trained_and_they_fold_into_the_weights(training, checkpoints, family, tmp_path):
-    model = loaded(checkpoints[family])
-    names = list(model.state_dict())
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    first = model.encode(TEXTS)
-    adapted = training.adapt(model, lora(), 1)
-    np.testing.assert_allclose(model.encode(TEXTS), first, atol=1e-6)
-    trained = {name for name, p in model.named_parameters() if p.requires_grad}
-    assert trained
-    assert all(".lora_" in name for name in trained)
-    points, _ = fitted(training, model, **ADAPTED)
-    assert points[-1][1] < points[0][1]
-    frozen = {name.replace(".base_layer", ""): p for name, p in model.named_parameters() if name not in trained}
-    assert frozen.keys() == {name for name, _ in loaded(checkpoints[family]).named_parameters()}
-    assert all(torch.equal(p, before[name]) for name, p in frozen.items())
-    vectors = model.encode(TEXTS)
-    assert np.abs(vectors - first).max() > 0.01
-    training.fold(adapted)
-    np.testing.assert_allclose(model.encode(TEXTS), vectors, atol=2e-6)
-    assert list(model.state_dict()) == names
-    training.save(model, tmp_path / "saved")
-    np.testing.assert_allclose(loaded(tmp_path / "saved").encode(TEXTS), vectors, atol=2e-6)
-    plain = {f.name for f in checkpoints[family].iterdir()} - {"README.md"}
-    assert {f.name for f in (tmp_path / "saved").iterdir()} == plain
-    # The tokenizer's special tokens among it: parts of a merge must agree on them.
-    assert (tmp_path / "saved/config.json").read_bytes() == (checkpoints[family] / "config.json").read_bytes()
-
-
-def test_frozen_weights_keep_their_type_and_adapters_are_summed_in_float32(training, checkpoints):
-    model = loaded(checkpoints["qwen3"], "bfloat16")
-    adapted = training.adapt(model, lora(), 1)
-    assert {p.dtype for p in model.parameters() if p.requires_grad} == {torch.float32}
-    assert {p.dtype for p in model.parameters() if not p.requires_grad} == {torch.bfloat16}
-    fitted(training, model, **ADAPTED)
-    layer = model[0].auto_model.layers[0].self_attn.q_proj
-    delta = layer.lora_B["default"].weight @ layer.lora_A["default"].weight * 2
-    wanted = (layer.base_layer.weight.float() + delta).to(torch.bfloat16)
-    twice = layer.base_layer.weight + delta.to(torch.bfloat16)
-    training.fold(adapted)
-    found = model[0].auto_model.layers[0].self_attn.q_proj.weight
-    assert torch.equal(found, wanted)
-    assert not torch.equal(found, twice)
-    assert {p.dtype for p in model.parameters()} == {torch.bfloat16}
-
-
-def test_adapters_begin_as_the_seed_says_and_where_the_targets_are(training, checkpoints):
-    def adapters(seed, targets):
-        model = loaded(checkpoints["qwen3"])
-        training.adapt(model, lora(targets), seed)
-        return {name: p for name, p in model.named_parameters() if p.requires_grad}
-
-    first, again, other = (adapters(seed, ["q_proj", "self_attn.v_proj"]) for seed in (1, 1, 2))
-    assert {name.split(".")[-4] for name in first} == {"q_proj", "v_proj"}
-    assert len(first) == 2 * 2 * 2
-    assert equal(first, again)
-    assert not equal(first, other)
-    assert len(adapters(1, "all-linear")) == 2 * 7 * 2
-
-
-def test_targets_that_are_not_there_are_told_those_that_are(training, checkpoints):
-    with pytest.raises(UserError) as caught:
-        training.adapt(loaded(checkpoints["qwen3"]), lora(["q_proj", "query"]), 1)
-    assert str(caught.value) == (
-        "train.lora.targets names 'query', which the base does not have: choose from down_proj, gate_proj, k_proj, "
-        "o_proj, q_proj, up_proj, v_proj, or write all-linear"
-    )
-    with pytest.raises(UserError, match=r"train\.lora .* a static base has none: write null"):
-        training.adapt(static_model(), lora(), 1)
-
-
-def test_a_dense_module_behind_the_transformer_is_frozen_too(training, tmp_path):
-    model = loaded(save_sentence_transformer(tmp_path / "m", dense=8))
-    training.adapt(model, lora(), 1)
-    assert not any(p.requires_grad for p in model[2].parameters())
-
-
-@pytest.mark.parametrize("adapters", [False, True])
 @pytest.mark.parametrize("family", ["xlm-r", "qwen3"])
-def test_gradient_checkpointing_changes_nothing(training, checkpoints, family, adapters):
-    found = []
-    for on in (False, True):
-        model = loaded(checkpoints[family])
-        if adapters:
-            training.adapt(model, lora(dropout=0.2), 1)
-        # The embeddings' gradient, of many rows to one, is summed in an order of its own.
-        found.append(fitted(training, model, f"gc{on}", gradient_checkpointing=on, steps=3, learning_rate=1e-3))
-        assert model[0].auto_model.is_activation_checkpointing == on
-        assert model[0].auto_model.config.use_cache is not True
-    assert [loss for _, loss in found[0][0]] == pytest.approx([loss for _, loss in found[1][0]], rel=1e-5)
-    for name, value in found[0][1].items():
-        torch.testing.assert_close(value, found[1][1][name], atol=1e-5, rtol=1e-4)
-
-
-@pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize("family", DECODERS)
-def test_mini_batches_change_nothing_for_adapted_decoders(training, checkpoints, family, side):
-    model = loaded(checkpoints[family], side=side)
-    training.adapt(model, lora(dropout=0.0), 1)
-    fitted(training, model, f"{family}{side}", **ADAPTED)
-    whole, cached = (
-        value_and_gradients(model, training.InfoNCE(model, 0.1, mini_batch_size=n), columns(model), all_different(6, 3))
-        for n in (None, 4)
-    )
-    assert cached[0] == pytest.approx(whole[0], rel=1e-5)
-    assert all(".lora_" in name for name in whole[1])
-    assert_equal_gradients(whole[1], cached[1])
-
-
-def test_a_checkpoint_of_adapters_holds_them_alone_and_unpickles_nothing(training, checkpoints, monkeypatch):
-    changes = ADAPTED | {"checkpoint_every": 4}
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        kill_at(training, patch, 5)
-        model = loaded(checkpoints["qwen3"])
-        training.adapt(model, lora(), 1)
-        fitted(training, model, "killed", **changes)
-    (folder,) = (training.STATE / "training" / "killed").glob("checkpoint-*")
-    assert {f.name for f in folder.glob("*.safetensors")} == {"trained.safetensors"}
-    assert load_file(folder / "trained.safetensors").keys() == {
-        n for n, p in model.named_parameters() if p.requires_grad
-    }
-    assert not (folder / "training_args.bin").exists()
-    torch.save({"state": Trap(), "param_groups": []}, folder / "optimizer.pt")
-    model = loaded(checkpoints["qwen3"])
-    training.adapt(model, lora(), 1)
-    with pytest.raises(pickle.UnpicklingError):
-        fitted(training, model, "killed", **changes)
-    assert not sprung
-
-
-sprung = []
-
-
-class Trap:
-    def __reduce__(self):
-        return sprung.append, (1,)
+def test_gradient_checkpointing_changes_nothing(training, checkpoints, family):
+    checkpointed(training, lambda: loaded(checkpoints[family]))
 
 
 # ── Hybrid batches ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -558,11 +319,11 @@ def test_batches_are_of_one_pool_each_by_its_share_and_full(training):
 
 def test_every_row_of_a_pool_comes_before_any_comes_again(training):
     orders = []
-    for _, rows in POOLS:
-        drawn = [row for batch in batches(training) if batch[0] in rows for row in batch]
-        passes = [drawn[i : i + len(rows)] for i in range(0, len(drawn) - len(rows), len(rows))]
+    for _, pool in POOLS:
+        drawn = [row for batch in batches(training) if batch[0] in pool for row in batch]
+        passes = [drawn[i : i + len(pool)] for i in range(0, len(drawn) - len(pool), len(pool))]
         assert len(passes) > 50
-        assert all(sorted(one) == rows.tolist() for one in passes)
+        assert all(sorted(one) == pool.tolist() for one in passes)
         assert len({tuple(one) for one in passes}) == len(passes)
         orders.append(passes[0])
     assert orders[0] != sorted(orders[0])
