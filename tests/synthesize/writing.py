@@ -6,7 +6,7 @@ import pytest
 
 from stages.shared.errors import UserError
 from tests.conftest import ROOT
-from tests.fakes.endpoint import write
+from tests.fakes.writer import write
 
 REPLIES = ROOT / "data/collection/replies.jsonl"
 TOPICS = [{"id": str(n), "topic": {"en": f"Topic {n}", "ko": f"주제 {n}"}} for n in range(6)]

@@ -11,7 +11,8 @@ import pytest
 from stages.shared.errors import UserError
 from stages.synthesize.llm import direct
 from stages.synthesize.llm.session import Session
-from tests.fakes.endpoint import completion, write
+from tests.fakes.endpoint import completion
+from tests.fakes.writer import write
 from tests.synthesize.llm import asking
 
 
