@@ -138,7 +138,7 @@ def config(lang, text, split="test", judged=(("1", "7"),), prefix=""):
     }
 
 
-def test_configs_of_languages_with_the_same_judgements_are_parallel(tmp_path):
+def test_configs_of_languages_with_the_same_qrels_are_parallel(tmp_path):
     at = parquet(tmp_path, {**config("ko", "칠"), **config("en", "seven")})
     passages, queries, qrels = beir.read(at, ["en", "ko"])
     assert passages.rows()[:2] == [("7", "en", "", "seven"), ("7", "ko", "", "칠")]
@@ -146,7 +146,7 @@ def test_configs_of_languages_with_the_same_judgements_are_parallel(tmp_path):
     assert qrels.rows() == [("1", "7", "en", 1), ("1", "7", "ko", 1)]
 
 
-def test_configs_of_languages_with_other_judgements_have_ids_of_their_own(tmp_path):
+def test_configs_of_languages_with_other_qrels_have_ids_of_their_own(tmp_path):
     at = parquet(tmp_path, {**config("ko", "칠"), **config("en", "seven", judged=[("1", "8")])})
     passages, queries, qrels = beir.read(at, ["en", "ko"])
     assert [name for name, *_ in passages.rows()] == ["en:7", "en:8", "ko:7", "ko:8"]
@@ -180,7 +180,7 @@ def test_queries_of_all_splits_are_those_that_a_split_judges(tmp_path):
     assert beir.read(at, ["en"], "dev")[2].rows() == [("11", "1", "en", 1)]
 
 
-def test_judgements_in_the_config_default(tmp_path):
+def test_qrels_in_the_config_default(tmp_path):
     files = config("", "seven", prefix="./")
     files["data/test-00000-of-00001.parquet"] = files.pop("./qrels/test-00000-of-00001.parquet")
     assert beir.read(parquet(tmp_path, files), ["en"])[2].rows() == [("1", "7", "en", 1)]
@@ -200,7 +200,7 @@ def test_a_damaged_parquet_is_told(tmp_path):
 
 
 @pytest.mark.skipif(not XQUAD.is_dir(), reason="../shared/data/xquad_r is not beside this checkout")
-def test_xquad_r_has_a_judgement_in_each_language():
+def test_xquad_r_has_qrels_in_each_language():
     passages, _, qrels = beir.read(XQUAD, ["en", "zh"])
     assert set(passages["lang"]) == {"en", "zh"}
     known = set(passages.select("passage", "lang").rows())
@@ -209,7 +209,7 @@ def test_xquad_r_has_a_judgement_in_each_language():
     assert len(by_query["en"]) == len(by_query["zh"]) == 632
 
 
-def test_judgements_of_another_split_are_no_stand_in(tmp_path):
+def test_qrels_of_another_split_are_no_stand_in(tmp_path):
     files = {"corpus.jsonl": '{"_id": "p", "text": "x"}\n', "queries.jsonl": '{"_id": "q", "text": "y"}\n'}
     made = folder(tmp_path, {**files, "qrels/test.tsv": "query-id\tcorpus-id\tscore\nq\tp\t1\n"})
     with pytest.raises(UserError, match="judges the split test alone, not dev"):

@@ -8,7 +8,7 @@ from stages.shared import jsonl
 from stages.shared.errors import UserError
 
 
-def test_plain_gzipped_bom_and_crlf_read_alike(tmp_path):
+def test_plain_gzipped_bom_and_crlf_read_the_same(tmp_path):
     lines = '{"a": "하나"}\r\n\r\n{"a": "둘"}'
     (tmp_path / "plain.jsonl").write_bytes(lines.replace("\r", "").encode())
     (tmp_path / "crlf.jsonl").write_bytes(b"\xef\xbb\xbf" + lines.encode())

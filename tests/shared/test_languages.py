@@ -1,47 +1,8 @@
-"""Compositions and tasks."""
+"""Language tags and their names."""
 
 import pytest
 
-from stages.shared.compositions import Composition, composition, compositions
-from stages.shared.errors import UserError
 from stages.shared.languages import is_language, language_name
-from stages.shared.tasks import Task, task_groups, tasks
-
-
-def test_two_languages_form_eight_compositions_in_order():
-    assert [c.name for c in compositions(["en", "ko"])] == [
-        "enenen",
-        "enenko",
-        "enkoen",
-        "enkoko",
-        "koenen",
-        "koenko",
-        "kokoen",
-        "kokoko",
-    ]
-
-
-def test_three_languages_form_twenty_seven():
-    found = compositions(["en", "ko", "hi-Latn"])
-    assert len(set(found)) == 27
-    for each in found:
-        assert composition(each.name, ["en", "ko", "hi-Latn"]) == each
-        assert composition("-".join(each), ["en", "ko", "hi-Latn"]) == each
-
-
-def test_only_two_of_eight_match_query_and_negatives():
-    found = compositions(["en", "ko"])
-    assert {c.name for c in found if c.query_negatives_match} == {"koenko", "enkoen"}
-    assert {c.name for c in found if c.crosses} == {"enkoen", "enkoko", "koenen", "koenko"}
-
-
-def test_slots_are_query_positive_negative():
-    assert composition("koenhi-Latn", ["en", "ko", "hi-Latn"]) == Composition("ko", "en", "hi-Latn")
-
-
-def test_another_text_is_no_composition():
-    with pytest.raises(UserError, match=r"'enko' is no composition of en, ko: .* as in 'kokoko'"):
-        composition("enko", ["en", "ko"])
 
 
 @pytest.mark.parametrize("tag", ["en", "ko", "hi-Latn", "no", "zh-Hant-TW"])
@@ -56,18 +17,3 @@ def test_other_texts_are_no_tags(tag):
 
 def test_names():
     assert [language_name(t) for t in ("ko", "en", "hi-Latn")] == ["Korean", "English", "Hindi (Latin)"]
-
-
-def test_tasks_and_their_groups():
-    assert task_groups(["en", "ko"]) == {
-        "en-en": "mono",
-        "en-ko": "cross",
-        "en-*": "multi",
-        "ko-en": "cross",
-        "ko-ko": "mono",
-        "ko-*": "multi",
-    }
-
-
-def test_one_corpus_language_has_no_pool():
-    assert tasks(["en", "ko"], ["en"]) == [Task("en", "en"), Task("ko", "en")]

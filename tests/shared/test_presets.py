@@ -54,6 +54,7 @@ def test_revisions_are_commits_and_each_architecture_has_a_preset():
     assert set(PUBLISHED) <= set(PRESETS)
 
 
+@pytest.mark.slow
 def test_presets_are_those_of_mteb():
     """Where we differ from mteb, it is on purpose: weights as safetensors."""
     get_model_meta = pytest.importorskip("mteb").get_model_meta

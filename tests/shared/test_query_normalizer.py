@@ -1,4 +1,4 @@
-"""Queries as people type them in Latin letters: made alike, and nothing else touched."""
+"""Queries as people type them in Latin letters: brought to one spelling, and nothing else touched."""
 
 import json
 import random
@@ -79,7 +79,7 @@ def test_hindi_is_written_as_it_is_typed(word, wanted):
     assert query_normalizer.latin(word) == wanted
 
 
-def test_neighbours_of_devanagari_are_read_alike_and_their_schwas_kept_where_they_are_said():
+def test_neighbours_of_devanagari_are_read_as_it_is_and_their_schwas_kept_where_they_are_said():
     words = {
         "પૈસા": "paisa",
         "ਪੈਸੇ": "paise",
@@ -132,7 +132,7 @@ def test_an_english_word_in_devanagari_is_the_passages_word():
 
 
 @pytest.mark.parametrize(
-    "alike",
+    "spellings",
     [
         "nahi nhi nahin nahee naahi nahii",
         "karna krna karnaa kaarna",
@@ -154,8 +154,8 @@ def test_an_english_word_in_devanagari_is_the_passages_word():
         "waqt wakt",
     ],
 )
-def test_spellings_of_a_word_have_one_key(alike):
-    assert len({sound(word) for word in alike.split()}) == 1
+def test_spellings_of_a_word_have_one_key(spellings):
+    assert len({sound(word) for word in spellings.split()}) == 1
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_grams_are_those_of_duplicates(texts):
             assert len(left & right) == len(own & other)
 
 
-def test_texts_as_alike_as_the_threshold_share_a_key():
+def test_texts_as_similar_as_the_threshold_share_a_key():
     dice = random.Random(2)
     words = ["".join(dice.choices("abcdefgh", k=5)) for _ in range(400)]
     pairs = []

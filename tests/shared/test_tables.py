@@ -10,7 +10,6 @@ import pytest
 from stages.schemas.texts import QUERIES
 from stages.shared import tables
 from stages.shared.errors import UserError
-from stages.shared.passages import passage_text
 from tests.conftest import ROOT
 
 ROWS = pl.DataFrame([("q1", "en", "who"), ("q1", "ko", "누가")], schema=QUERIES, orient="row")
@@ -87,7 +86,7 @@ def test_a_folder_is_replaced_whole(tmp_path):
 def test_equal_content_is_equal_bytes_in_any_process(tmp_path):
     tables.write(ROWS, tmp_path / "here.parquet", QUERIES)
     code = (
-        "import sys, polars as pl; from stages.shared import tables;"
+        "import sys; from stages.schemas.texts import QUERIES; from stages.shared import tables; "
         "tables.write(tables.read(sys.argv[1], QUERIES), sys.argv[2], QUERIES)"
     )
     files = [str(tmp_path / name) for name in ("here.parquet", "there.parquet")]
@@ -109,8 +108,3 @@ def test_json_refuses_what_is_no_number(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         tables.write_json({"a": float("nan")}, tmp_path / "x.json")
     assert not list(tmp_path.iterdir())
-
-
-def test_a_passage_is_read_with_its_title():
-    rows = pl.DataFrame({"title": ["T", ""], "text": ["x", "y"]})
-    assert rows.select(passage_text())["text"].to_list() == ["T x", "y"]
