@@ -26,7 +26,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from stages.shared import yaml12  # noqa: E402
+from stages.settings import yaml12  # noqa: E402
 
 GROUPS = 100_000  # of words, three of which make a text
 CHUNK = 500_000

@@ -2,8 +2,8 @@
 
 python benchmarks/llm.py [--requests 5000] [--concurrency 64] [--latency 0.1] asks a local server that answers each
 request after the latency, several times in turn: with `asyncio.gather` over the openai client, and with
-`stages.synthesize.llm`. It prints each time as a multiple of the ideal, requests x latency / concurrency, and the memory
-that the second took while running.
+`stages.synthesize.llm`. It prints each time as a multiple of the ideal, requests x latency / concurrency, and the
+memory that the second took while running.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ import psutil
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from stages.shared import params  # noqa: E402
+from stages.settings import yaml12  # noqa: E402
+from stages.settings.llm import Llm  # noqa: E402
 from stages.synthesize.forms import Queries  # noqa: E402
 from stages.synthesize.llm.converse import ask  # noqa: E402
 from stages.synthesize.llm.session import Session, Task  # noqa: E402
@@ -65,8 +66,9 @@ def plain(url: str, count: int, concurrency: int, turn: int) -> None:
 
 
 def ours(url: str, count: int, concurrency: int, turn: int, folder: str) -> None:
-    llm = params.load(ROOT / "params.yaml").llm.model_copy(
-        update={
+    llm = Llm.model_validate(
+        yaml12.load(ROOT / "params.yaml")["llm"]
+        | {
             "provider": "openai",
             "base_url": url,
             "key_env": None,
