@@ -2,78 +2,25 @@
 
 import json
 import random
-from pathlib import Path
 
 import polars as pl
 import pytest
 
-from stages import contamination
-from stages.contamination import EXAMPLES_TABLE
-from stages.schemas.benchmarks import BENCHMARK_PASSAGES, BENCHMARK_QRELS, BENCHMARK_QUERIES
-from stages.schemas.trainsets import TRAINING_ROWS, TRAINING_TEXTS
+from stages.contamination import __main__ as stage
+from stages.contamination.examples import EXAMPLES, EXAMPLES_FILE
+from stages.contamination.limits import METRICS
 from stages.shared import duplicates, tables
-
-BUS = "The last tram to the harbour leaves at a quarter past eleven, and on Sundays half an hour earlier than that."
-MOSS = "Moss keeps no roots: it drinks through its leaves, so that a roof of slate or a north wall is home enough."
-BUS_KO = "항구로 가는 마지막 전차는 열한 시 십오 분에 떠나며, 일요일에는 그보다 삼십 분 일찍 출발한다."
-QUESTION = "When does the last tram to the harbour leave on weekdays?"
-OTHER = ["Copper pots must be tinned inside.", "A fiddle has four strings.", "Salt is raked in August."]
-
-
-@pytest.fixture
-def study(workspace):
-    """A workspace of one recipe and the benchmark `dev` (two queries and passages, English and Korean)."""
-    workspace.edit(
-        recipes={"one": {"compositions": ["koenen"], "negatives": "window"}},
-        merges={},
-        benchmarks={"dev": {"source": "beir", "path": "x"}},
-        contamination={"near": 0.9, "examples": 3},
-    )
-    bench(
-        "dev",
-        {("q1", "en"): QUESTION, ("q1", "ko"): "항구행 막차는 언제 떠나나요?", ("q2", "en"): "Where does moss grow?"},
-        {("p1", "en"): BUS, ("p1", "ko"): BUS_KO, ("p2", "en"): MOSS, ("p3", "en"): OTHER[0]},
-        [("q1", "p1", "en"), ("q1", "p1", "ko"), ("q2", "p2", "en")],
-    )
-    return workspace
-
-
-def bench(name, queries, passages, relevant, by_label=False):
-    """Write a benchmark; of passages the title is what comes before a bar."""
-    folder = Path("data/benchmarks") / name
-    titled = [(*key, *("|" + text).split("|")[-2:]) for key, text in passages.items()]
-    asked = [(*key, text) for key, text in queries.items()]
-    judged = [(*row, 1) if len(row) == 3 else row for row in relevant]
-    for kind, rows, schema in (
-        ("queries", asked, BENCHMARK_QUERIES),
-        ("passages", titled, BENCHMARK_PASSAGES),
-        ("qrels", judged, BENCHMARK_QRELS),
-    ):
-        tables.write(pl.DataFrame(rows, schema, orient="row"), folder / f"{kind}.parquet", schema)
-    tables.write_json({"by_label": by_label}, folder / "about.json")
-
-
-def train(name, *triples):
-    """Write a training set of (query, positive, negatives)."""
-    texts = sorted({text for query, positive, negatives in triples for text in (query, positive, *negatives)})
-    rows = [
-        ("koenen", texts.index(q), texts.index(p), [texts.index(n) for n in negatives], [0] * (1 + len(negatives)))
-        for q, p, negatives in triples
-    ]
-    folder = Path("data/trainsets") / name
-    tables.write(pl.DataFrame({"text": texts}), folder / "texts.parquet", TRAINING_TEXTS)
-    table = pl.DataFrame(rows, TRAINING_ROWS, orient="row")
-    tables.write(table, folder / "rows.parquet", TRAINING_ROWS)
+from tests.contamination.conftest import BUS, BUS_KO, MOSS, OTHER, QUESTION, bench, train
 
 
 def run(study, benchmark="dev", recipe="one"):
     """The shares of a benchmark and recipe, and all examples."""
     study.run("contamination")
-    return json.loads(contamination.METRICS.read_text())[benchmark][recipe], examples()
+    return json.loads(METRICS.read_text())[benchmark][recipe], examples()
 
 
 def examples():
-    return tables.read(contamination.EXAMPLES, EXAMPLES_TABLE).rows(named=True)
+    return tables.read(EXAMPLES_FILE, EXAMPLES).rows(named=True)
 
 
 def brief(rows):
@@ -197,7 +144,7 @@ def test_each_recipe_and_benchmark_has_its_own(study):
     train("one", (OTHER[0], OTHER[1], [OTHER[2]]))
     train("two", (OTHER[1], MOSS, [OTHER[0]]))
     study.run("contamination")
-    report = json.loads(contamination.METRICS.read_text())
+    report = json.loads(METRICS.read_text())
     found = {(b, r): (s["*"]["queries"], s["*"]["passages"]) for b, of in report.items() for r, s in of.items()}
     assert found == {
         ("dev", "one"): (0.0, 0.0),
@@ -270,7 +217,7 @@ def variants(rng, words, count):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_random_texts_are_matched_as_by_comparing_all_with_all(seed, monkeypatch):
-    monkeypatch.setattr(contamination, "BATCH", 37)
+    monkeypatch.setattr(stage, "BATCH", 37)
     rng = random.Random(seed)
     words = ["".join(rng.choices("abcdefghijklmnop전차이끼", k=rng.randint(2, 8))) for _ in range(300)]
     texts = variants(rng, words, 400)
@@ -283,21 +230,21 @@ def test_random_texts_are_matched_as_by_comparing_all_with_all(seed, monkeypatch
             similarity = duplicates.jaccard(duplicates.grams(own), duplicates.grams(other))
             if own == other:
                 wanted.add((number, text, "exact", 1.0))
-            elif similarity >= 0.8 and len(duplicates.grams(own)) >= contamination.FEWEST:
+            elif similarity >= 0.8 and len(duplicates.grams(own)) >= stage.FEWEST:
                 wanted.add((number, text, "near", similarity))
-    found = contamination.matches(plains, trained, 0.8).rows()
+    found = stage.matches(plains, trained, 0.8).rows()
     assert len(found) == len(set(found))
     assert set(found) <= wanted
     # At most one in a thousand goes unseen.
     assert len(wanted) - len(found) <= 1
     assert {match for *_, match, _ in wanted} == {"exact", "near"}
-    assert set(contamination.matches(plains, trained, None).rows()) == {row for row in wanted if row[2] == "exact"}
+    assert set(stage.matches(plains, trained, None).rows()) == {row for row in wanted if row[2] == "exact"}
 
 
 def test_a_share_is_rounded_but_never_to_none():
-    assert contamination._share(1, 10_000_000) == 0.00001
-    assert contamination._share(0, 10_000_000) == 0.0
-    assert contamination._share(1, 3) == 0.33333
+    assert stage._share(1, 10_000_000) == 0.00001
+    assert stage._share(0, 10_000_000) == 0.0
+    assert stage._share(1, 3) == 0.33333
 
 
 def test_the_same_inputs_give_the_same_bytes(study):
@@ -305,5 +252,5 @@ def test_the_same_inputs_give_the_same_bytes(study):
     written = []
     for _ in range(2):
         study.run("contamination")
-        written.append([file.read_bytes() for file in (contamination.METRICS, contamination.EXAMPLES)])
+        written.append([file.read_bytes() for file in (METRICS, EXAMPLES_FILE)])
     assert written[0] == written[1]

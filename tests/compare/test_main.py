@@ -1,0 +1,182 @@
+"""compare: the choice on one benchmark, and the tables of all."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from stages import score
+from stages.compare import contamination, means
+from stages.schemas.scores import QUERY_SCORES
+from stages.shared import tables
+from stages.shared.errors import UserError
+from stages.shared.tasks import task_groups
+
+
+def leak(shares=(), recipes=("koenko", "enenen"), benchmarks=("dev", "test")):
+    """Write what `contamination` found: `shares` {(benchmark, recipe, language): {count: share}}, else nothing."""
+    clean = {"queries": 0.0, "queries_exact": 0.0, "passages": 0.0, "passages_exact": 0.0}
+    report = {b: {r: {lang: dict(clean) for lang in ("en", "ko", "*")} for r in recipes} for b in benchmarks}
+    for (benchmark, recipe, lang), found in dict(shares).items():
+        report[benchmark][recipe][lang] |= found
+    tables.write_json(report, contamination.METRICS)
+
+
+TASKS = ("en-en", "en-ko", "en-*")
+
+
+def measure(level, tasks=None, mrr=lambda value: 1.0):
+    """Write what `score` has of `level` {benchmark: {model: mean}}, in `tasks` {benchmark: names}."""
+    for model in next(iter(level.values())):
+        rows = []
+        for benchmark, values in level.items():
+            for task in (tasks or {}).get(benchmark, TASKS):
+                for metric, value in (("ndcg@10", values[model]), ("mrr@10", mrr(values[model]))):
+                    rows += [(benchmark, task, f"q{i}", metric, value + i / 100) for i in range(5)]
+                if "*" in task:
+                    rows += [(benchmark, task, f"q{i}", "language_bias", float(i)) for i in range(5)]
+        table = pl.DataFrame(rows, schema=QUERY_SCORES, orient="row")
+        tables.write(table, f"data/scores/{model}.parquet", QUERY_SCORES)
+        told = score.summary(table, task_groups(["en", "ko", "hi-Latn"]))
+        tables.write_json(told, means.METRICS / f"{model}.json")
+
+
+@pytest.fixture
+def study(workspace):
+    """A study of two recipes and a merge, measured on dev and test."""
+    recipes = {n: {"compositions": [n], "negatives": "window"} for n in ("koenko", "enenen")}
+    workspace.edit(recipes=recipes, merges={"m": {"method": "linear", "weights": dict.fromkeys(recipes, 1)}})
+    measure(
+        {
+            "dev": {"base": 0.3, "koenko": 0.5, "enenen": 0.4, "m": 0.6},
+            "test": {"base": 0.9, "koenko": 0.1, "enenen": 0.8, "m": 0.2},
+        }
+    )
+    leak()
+    return workspace
+
+
+def summary():
+    return json.loads(Path("metrics/summary.json").read_text())
+
+
+def test_the_stage_chooses_on_dev_and_writes_its_tables(study):
+    study.run("compare")
+    written = summary()
+    assert written["best_recipe"] == "koenko"
+    assert written["chosen_model"] == "m"
+    assert written["test"]["base"] == {"mono": 0.92, "cross": 0.92, "multi": 0.92, "language_bias": 2.0}
+    tradeoff = pl.read_csv("metrics/tables/tradeoff/test.csv")
+    assert tradeoff.filter(pl.col("pareto"))["model"].to_list() == ["base"]
+    assert tradeoff.filter(pl.col("query_negatives_match"))["model"].to_list() == ["koenko"]
+    assert dict(tradeoff.select("model", "kind").iter_rows()) == {
+        "base": "base",
+        "koenko": "recipe",
+        "enenen": "recipe",
+        "m": "merge",
+    }
+    tasks = pl.read_csv("metrics/tables/tasks/dev.csv")
+    assert tasks.filter(model="m", task="en-ko")["value"].to_list() == [0.62]
+    tested = pl.read_csv("metrics/tables/significance/dev.csv")
+    assert set(tested["reference"]) == {"base", "koenko"}
+    assert tested.height == 3 * 2 * 3
+
+
+def test_a_benchmark_is_compared_by_its_own_metric(study):
+    """Here mrr@10 turns the order around; on dev, it then decides which model is chosen."""
+    values = {"base": 0.3, "koenko": 0.5, "enenen": 0.4, "m": 0.6}
+    tasks = ("en-en", "en-ko")
+    measure({"dev": values, "test": values}, {"dev": tasks, "test": tasks}, mrr=lambda value: 1 - value)
+    held_out = {"source": "held-out", "path": "data/collected"}
+    study.edit(
+        benchmarks={"dev": held_out | {"split": "dev"}, "test": held_out | {"split": "test", "metric": "mrr@10"}}
+    )
+    study.run("compare")
+    written = summary()
+    assert (written["best_recipe"], written["chosen_model"]) == ("koenko", "m")
+    assert written["dev"]["m"] == {"mono": 0.62, "cross": 0.62}
+    assert written["test"]["m"] == {"mono": 0.42, "cross": 0.42}
+    tested = pl.read_csv("metrics/tables/significance/test.csv").filter(model="m", reference="base")
+    assert tested["difference"].to_list() == [-0.3, -0.3]
+    assert pl.read_csv("metrics/tables/tasks/test.csv").filter(model="m")["value"].to_list() == [0.42, 0.42]
+    front = pl.read_csv("metrics/tables/tradeoff/test.csv").filter(pl.col("pareto"))
+    assert front["model"].to_list() == ["base"]
+    study.edit(benchmarks__dev__metric="mrr@10", benchmarks__test__metric=None)
+    study.run("compare")
+    written = summary()
+    assert (written["best_recipe"], written["chosen_model"]) == ("enenen", "base")
+    assert written["dev"]["m"]["mono"] == 0.42
+    assert written["test"]["m"]["mono"] == 0.62
+
+
+def test_a_benchmark_of_one_cross_lingual_task_and_a_language_of_its_own(study):
+    study.edit(
+        benchmarks={
+            "dev": {
+                "source": "intents",
+                "path": "x",
+                "columns": {"text": "t", "label": "l"},
+                "languages": ["hi-Latn", "en"],
+            },
+            "test": {"source": "held-out", "path": "data/collected", "split": "test"},
+        }
+    )
+    values = {"base": 0.3, "koenko": 0.5, "enenen": 0.4, "m": 0.6}
+    measure({"dev": values, "test": values}, {"dev": ["hi-Latn-en"], "test": ["en-en", "ko-ko"]})
+    study.run("compare")
+    written = summary()
+    assert (written["best_recipe"], written["chosen_model"]) == ("koenko", "m")
+    assert written["dev"]["m"] == {"cross": 0.62}
+    assert written["test"]["m"] == {"mono": 0.62}
+    tested = pl.read_csv("metrics/tables/significance/dev.csv")
+    assert set(tested["group"]) == {"cross"}
+    front = pl.read_csv("metrics/tables/tradeoff/dev.csv").filter(pl.col("pareto"))
+    assert front["model"].to_list() == ["m"]
+    assert pl.read_csv("metrics/tables/bias/dev.csv").is_empty()
+
+
+def test_the_summary_has_the_most_that_a_recipe_trains_on(study):
+    found = {
+        ("test", "koenko", "*"): {"queries": 0.2},
+        ("test", "enenen", "ko"): {"queries": 0.1, "passages": 0.01},
+    }
+    leak(found)
+    study.run("compare")
+    assert summary()["contamination"] == {
+        "dev": {"queries": 0.0, "passages": 0.0},
+        "test": {"queries": 0.2, "passages": 0.01},
+    }
+
+
+def test_passages_that_are_not_counted_are_none(study):
+    """Those of a benchmark by label are the knowledge base, which is trained on by right."""
+    leak()
+    report = json.loads(contamination.METRICS.read_text())
+    report["test"]["koenko"]["en"] = {"queries": 0.0, "passages_known": 1.0}
+    report["test"]["koenko"]["*"] = {"queries": 0.01, "passages_known": 1.0}
+    tables.write_json(report, contamination.METRICS)
+    study.run("compare")
+    assert summary()["contamination"]["test"] == {"queries": 0.01, "passages": 0.0}
+
+
+def test_options_are_those_of_the_experiments(study):
+    with pytest.raises(UserError, match=r"compare takes no options: .* `python -m tools\.experiments`"):
+        study.run("compare", "--against", "base")
+    assert not Path("metrics/summary.json").exists()
+
+
+def test_a_measurement_of_another_study_is_stale(study):
+    leak(recipes=("koenko",))
+    with pytest.raises(UserError, match="says nothing of enenen on dev: run `dvc repro`"):
+        study.run("compare")
+    contamination.METRICS.unlink()
+    with pytest.raises(UserError, match=r"contamination\.json is missing"):
+        study.run("compare")
+
+
+def test_a_model_that_was_not_measured_is_named_and_nothing_is_written(study):
+    (means.METRICS / "enenen.json").unlink()
+    with pytest.raises(UserError, match=r"enenen\.json says nothing of dev: run `dvc repro`"):
+        study.run("compare")
+    assert not Path("metrics/summary.json").exists() and not Path("metrics/tables").exists()
