@@ -1,0 +1,64 @@
+"""The base and the teacher as they were run, and a warning where prompts may be missing."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.report.conftest import edit, page, section, write
+
+
+def test_encoders_are_shown_as_they_were_run(study):
+    text, _ = page()
+    assert "none: it was trained without" in text and "runs without prompts" not in text
+    record = {
+        "name": "m5",
+        "preset": None,
+        "revision": "abc123",
+        "pooling": "mean",
+        "dtype": "float32",
+        "padding": None,
+    }
+    write("models/base/encoder.json", record | {"prompts": {"query": "<q>: ", "passage": ""}})
+    write("data/candidates/teacher.json", {"name": "acme/teacher", "preset": "acme/teacher", "prompts": {}})
+    text, _ = page()
+    own = section(text, "encoders")
+    rows = dict(re.findall(r'<th scope="row">(.*?)</th><td>(.*?)</td>', own))
+    assert rows == {
+        "name": "acme/teacher",
+        "revision": "abc123",
+        "pooling": "mean",
+        "dtype": "float32",
+        "prompt of a query": '<code class="exact">&lt;q&gt;: </code>',
+        "prompts": "none: acme/teacher needs none",
+    }
+    assert own.index("m5") < own.index("acme/teacher") and "runs without prompts" not in text
+    card = Path("metrics/report/model_card.md").read_text()
+    assert '- query: "\\<q\\>: "' in card and "ranked by `acme/teacher`" not in card
+    tables = Path("metrics/report/tables.md").read_text()
+    assert "- base: m5, revision abc123, pooling mean, dtype float32; before a query:" in tables
+
+
+@pytest.mark.parametrize(
+    ("role", "prompts", "preset", "note"),
+    [
+        ("base", None, None, "the model states none, and is not known to need none"),
+        ("base", "none", "intfloat/e5", "base.prompts says so"),
+        ("base", None, "BAAI/bge", None),
+        ("teacher", None, None, "set teacher.prompts"),
+        ("teacher", "none", None, "teacher.prompts says so"),
+    ],
+)
+def test_an_encoder_that_may_lack_its_prompts_is_warned_of_at_the_top(study, role, prompts, preset, note):
+    edit(lambda params: params[role].update(name="acme/encoder", prompts=prompts))
+    file = {"base": "models/base/encoder.json", "teacher": "data/candidates/teacher.json"}[role]
+    write(file, {"name": "acme/encoder", "preset": preset, "prompts": {"query": "", "passage": ""}})
+    text, _ = page()
+    top = text.split("<main>")[0]
+    if note is None:
+        assert "runs without prompts" not in top and f"none: {preset} needs none" in text
+    else:
+        assert f"The {role}, <code>acme/encoder</code>, runs without prompts: " in top and note in top
+        assert 'class="high">none: ' in text.split('<section id="encoders"')[1]
+    if role == "base":
+        assert (note or "needs none") in Path("metrics/report/model_card.md").read_text()

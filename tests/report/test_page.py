@@ -1,0 +1,78 @@
+"""The page: whole, safe, the same each time, and what it says first."""
+
+from pathlib import Path
+
+from stages.report.__main__ import main
+from tests.report.conftest import cells, edit, page, write
+
+
+def test_the_page_stands_alone(study):
+    text, reader = page()
+    assert "http:" not in text and "https:" not in text and "url(" not in text and "@import" not in text
+    assert not reader.seen & {"script", "link", "img", "iframe", "object"}
+    assert not [a for a in reader.attributes if a[1] == "src" or (a[1] == "href" and not a[2].startswith("#"))]
+    assert str(study) not in text and "/somewhere" not in text
+
+
+def test_links_and_labels_lead_somewhere_and_ids_are_unique(study):
+    _, reader = page()
+    ids = [value for _, name, value in reader.attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+    wanted = {value.lstrip("#") for _, name, value in reader.attributes if name in ("href", "aria-labelledby")}
+    assert wanted <= set(ids)
+
+
+def test_the_page_by_label_is_whole(by_label):
+    text, reader = page()
+    ids = [value for _, name, value in reader.attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+    wanted = {value.lstrip("#") for _, name, value in reader.attributes if name in ("href", "aria-labelledby")}
+    assert wanted <= set(ids) and "by-label" in wanted
+    assert "{" not in text.split("</style>")[1]
+
+
+def test_the_title_is_escaped(study):
+    text, _ = page()
+    assert "<h1>A &lt;b&gt;bold&lt;/b&gt; &amp; [careful] study</h1>" in text
+    assert "<b>" not in text
+    assert Path("metrics/report/tables.md").read_text().startswith(r"# A \<b\>bold\</b\> & \[careful\] study")
+
+
+def test_the_lead_says_what_was_chosen_and_the_selecting_benchmark_comes_last(study):
+    text, _ = page()
+    lead = " ".join(text.split('class="lead">')[1].split("</p>")[0].split())
+    assert "Of 5 models" in lead and "<code>avg</code> was chosen" in lead
+    assert "61.0 Mono (+11.0 against the base, 95 % interval +10.0 to +12.0)" in lead
+    assert "not significantly different from <code>both</code>" in lead
+    order = [text.index(f'<section id="benchmark-{name}"') for name in ("test", "plain", "dev")]
+    assert order == sorted(order)
+
+
+def test_a_second_run_gives_the_same_bytes(study):
+    main()
+    first = {f.name: f.read_bytes() for f in Path("metrics/report").iterdir()}
+    main()
+    assert first == {f.name: f.read_bytes() for f in Path("metrics/report").iterdir()}
+    assert set(first) == {"index.html", "tables.md", "model_card.md"}
+
+
+def test_one_language_one_benchmark_no_merge(study):
+    """The least a study can be: nothing has a value beyond Mono, and the only benchmark is the one chosen on."""
+    dev = {"source": "held-out", "path": "data/corpus", "split": "dev"}
+    recipe = {"compositions": ["enenen"], "negatives": "window"}
+    edit(lambda p: p.update(languages=["en"], merges={}, recipes={"enenen": recipe}, benchmarks={"dev": dev}))
+    write("metrics/contamination.json", {"dev": {"enenen": {"en": {"queries": 0.0}}}})
+    write("metrics/summary.json", {"best_recipe": "enenen", "chosen_model": "enenen"})
+    write("metrics/models/enenen.json", {"dev": {"mono": {"ndcg@10": 0.7}}})
+    write("metrics/training/enenen.csv", "step,loss\n")
+    tradeoff = Path("metrics/tables/tradeoff/dev.csv")
+    tradeoff.write_text(
+        f"{tradeoff.read_text().splitlines()[0]}\nbase,0.5,,,,base,false,false\nenenen,0.7,,,,recipe,false,true\n"
+    )
+    write("metrics/tables/tasks/dev.csv", "model,task,value\nbase,en-en,0.5\nenenen,en-en,0.7\n")
+    tests = Path("metrics/tables/significance/dev.csv")
+    tests.write_text(tests.read_text().splitlines()[0] + "\n")
+    text, reader = page()
+    assert [c[0] for c in cells(reader, "results-dev", "enenen")][1:] == ["70.0", "–", "–", "–", "70.0"]
+    assert "every number here flatters the choice" in " ".join(text.split())
+    assert "No losses were logged" in text and "There is nothing to compare" in text

@@ -1,0 +1,62 @@
+"""What was read and written, and what filters left."""
+
+from pathlib import Path
+
+from stages.report import provenance
+from tests.report.conftest import CORPUS, page, section, write
+
+
+def test_the_corpus(study):
+    text, reader = page()
+    own = " ".join(section(text, "corpus").split())
+    assert "Rows read: 1,200 of <code>memory</code>, 30 of <code>pages</code>." in own
+    assert "<li>left out: that are duplicates (2)</li>" in own
+    assert "<li>left out: with an &lt;empty&gt; side (1)</li>" in own
+    heads, header, english, korean = [[c[0] for c in row] for row in reader.tables["passages"]]
+    assert heads == ["Language", "Passages", "Characters of a passage", "Repeated texts"]
+    assert header == ["train", "dev", "test", "median", "max", "exact", "near"]
+    assert english == ["en English", "1,000", "90", "137", "409", "504", "1", "1"]
+    assert korean == ["ko Korean", "1,000", "90", "137", "198", "269", "0", "2"]
+    assert "Left out: that are duplicates (2)." in Path("metrics/report/tables.md").read_text()
+    write("metrics/corpus.json", CORPUS | {"queries": {"ko": 7}})
+    _, reader = page()
+    assert [row[-1][0] for row in reader.tables["passages"]][1:] == ["queries", "–", "7"]
+    write("metrics/corpus.json", {"read": {}, "passages": {}})
+    text, reader = page()
+    assert "No source was read" in text and "passages" not in reader.tables
+
+
+def test_the_table_of_written_texts_shows_what_was_kept(study):
+    _, reader = page()
+    header, row = reader.tables["written"]
+    assert [c[0] for c in header] == ["Job", "items", "failed", "texts", "script", "parallel", "kept"]
+    assert [c[0] for c in row] == ["queries", "20", "0", "40", "1", "1", "38"]
+    write("metrics/synthesis.json", {"requests": {}, "filters": {}, "tokens": {}})
+    text, reader = page()
+    assert "written" not in reader.tables and "synthesis" not in text
+
+
+def test_negatives_table_shows_what_was_dropped(study):
+    _, reader = page()
+    header, full, empty = reader.tables["dropped"]
+    assert [c[0] for c in header][2:5] == ["queries", "candidates", "relevant"]
+    assert [c[0] for c in full] == ["window", "en-en", "9", "1,234", "2", "7", "1", "0.500"]
+    assert [c[0] for c in empty] == ["window", "ko-en", "0", *["–"] * 5]
+
+
+def test_strategies_by_labels_are_explained_where_there_are_some(study):
+    text, _ = page()
+    assert "strategy by labels" not in text
+    counts = {"queries": 9, "similarity": 0.5, "similarity_at_random": 0.25, "unlabelled": 0}
+    write("metrics/negatives.json", {"mixed": {"ko-en": counts}})
+    text, reader = page()
+    assert "strategy by labels" in text
+    assert [c[0] for c in reader.tables["dropped"][1]] == ["mixed", "ko-en", "9", "0.500", "0.250", "0"]
+
+
+def test_strategies_of_different_filters_share_a_table():
+    table = provenance.negatives_table(
+        {"a": {"en-en": {"queries": 1, "x": 2, "short": 3}}, "b": {"en-en": {"queries": 1, "y": 4, "short": 5}}}
+    )
+    assert table.header == ["Direction", "queries", "y", "x", "short"]
+    assert [c.text for c in table.rows[1].cells] == ["en-en", "1", "4", "–", "5"]
