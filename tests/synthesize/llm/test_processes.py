@@ -113,6 +113,7 @@ def test_what_a_living_process_gives_up_is_asked_by_the_other(settings, start):
 KEY = "sk-canary-5f0c7e1d9b3a"
 
 
+@pytest.mark.slow
 def test_the_key_is_nowhere_but_in_the_environment(settings, start, tmp_path):
     def echoing(body, nth):
         return "500" if nth == 0 else None
