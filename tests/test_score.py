@@ -201,7 +201,7 @@ def prepared(workspace: Workspace):
         recipes={"r": {"compositions": ["enenen"], "negatives": "window"}},
         merges={},
         languages=["en"],
-        benchmarks={"dev": {"source": "held-out", "path": "data/corpus", "split": "dev"}},
+        benchmarks={"dev": {"source": "held-out", "path": "data/collected", "split": "dev"}},
     )
     folder = "data/benchmarks/dev"
     tables.write(table([("q", "en", "x")], BENCHMARK_QUERIES), f"{folder}/queries.parquet", BENCHMARK_QUERIES)
@@ -240,6 +240,7 @@ def scored(seed, queries=12, passages=40):
 KINDS = {"ndcg": "ndcg", "map": "map", "recall": "recall", "mrr": "mrr", "accuracy": "hit_rate"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_values_are_those_of_mteb(seed):
     theirs = pytest.importorskip("mteb._evaluators.retrieval_metrics", reason="mteb is not installed")

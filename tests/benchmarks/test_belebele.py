@@ -67,6 +67,7 @@ def test_a_question_twice_is_refused(publish, made):
         made("belebele", ["en"])
 
 
+@pytest.mark.slow
 def test_a_task_is_the_subset_of_mteb_whose_corpus_comes_first(publish, made, monkeypatch):
     """`kor_Hang-eng_Latn` asks in English and searches Korean: our task en-ko."""
     module = pytest.importorskip("mteb.tasks.retrieval.multilingual.belebele_retrieval", reason="mteb is not installed")

@@ -3,8 +3,7 @@
 import polars as pl
 import pytest
 
-from stages.schemas.benchmarks import BENCHMARK_QUERIES
-from stages.schemas.texts import QRELS
+from stages.schemas.texts import QRELS, QUERIES
 from stages.shared import tables
 from stages.shared.errors import UserError
 from tests.benchmarks.conftest import labels, read
@@ -67,9 +66,10 @@ def test_synthesized_queries_follow_their_passage(workspace):
     held_out(workspace)
     asked = [("b#q1", "en", "how"), ("a#q1", "en", "why")]
     judged = [("b#q1", "b", 1), ("a#q1", "a", 1)]
-    for kind, rows, schema in (("queries", asked, BENCHMARK_QUERIES), ("qrels", judged, QRELS)):
+    for kind, rows, schema in (("queries", asked, QUERIES), ("qrels", judged, QRELS)):
         table = pl.DataFrame(rows, schema=schema, orient="row")
         tables.write(table, f"data/synthetic/{kind}.parquet", schema)
+    workspace.run("collect")
     workspace.run("benchmarks", "dev")
     found = {q for q, *_ in read("dev").queries}
     assert "b#q1" in found

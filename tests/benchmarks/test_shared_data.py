@@ -35,6 +35,7 @@ SETS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data is not beside this checkout")
 def test_the_real_sets_run_through(workspace):
     metrics = ["ndcg@10", "map@100", "accuracy@1"]

@@ -58,7 +58,7 @@ def test_a_second_run_gives_the_same_bytes(study):
 
 def test_one_language_one_benchmark_no_merge(study):
     """The least a study can be: nothing has a value beyond Mono, and the only benchmark is the one chosen on."""
-    dev = {"source": "held-out", "path": "data/corpus", "split": "dev"}
+    dev = {"source": "held-out", "path": "data/collected", "split": "dev"}
     recipe = {"compositions": ["enenen"], "negatives": "window"}
     edit(lambda p: p.update(languages=["en"], merges={}, recipes={"enenen": recipe}, benchmarks={"dev": dev}))
     write("metrics/contamination.json", {"dev": {"enenen": {"en": {"queries": 0.0}}}})

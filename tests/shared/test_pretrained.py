@@ -65,6 +65,7 @@ def test_a_published_model_is_run_as_its_preset_says(published, name):
     assert preset.pooling in (None, record["pooling"])
     assert preset.padding in (None, record["padding"])
     assert record["dimension"] == model.encode(["w1"]).shape[1] == 32
+    assert record["trust_remote_code"] == preset.remote_code
     if record["max_length"]:
         assert record["max_length"] <= POSITIONS
 
