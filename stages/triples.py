@@ -23,8 +23,11 @@ log = logging.getLogger("triples")
 def main() -> None:
     languages, settings, seed = read_languages(), read_triples(), read_seed()
     answers = positives(collection.read(languages), settings.positives, seed)
+    strategies = sorted(file.stem for file in NEGATIVES_FOLDER.glob("*.parquet"))
+    if not strategies:
+        raise errors.UserError(f"{NEGATIVES_FOLDER} has no table of negatives: run `dvc repro`")
     with tables.replacing(TRIPLES_FOLDER) as draft:
-        for strategy in sorted(file.stem for file in NEGATIVES_FOLDER.glob("*.parquet")):
+        for strategy in strategies:
             mined = tables.read(NEGATIVES_FOLDER / f"{strategy}.parquet", NEGATIVES)
             for composition in compositions(languages):
                 # Negatives are those mined where the composition's query language asks its negative language.

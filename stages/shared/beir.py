@@ -48,7 +48,7 @@ def read(
     folder = _checked(folder)
     passages = _texts(folder, "corpus", languages, split)
     queries = _texts(folder, "queries", languages, split)
-    judged = _judgements(folder, languages, split)
+    judged = _qrels_by_language(folder, languages, split)
     if _differ(judged):
         log.info(f"{folder}: the languages have qrels of their own, so ids are taken for their own too")
         passages, queries = _prefixed(passages, "passage"), _prefixed(queries, "query")
@@ -119,12 +119,12 @@ def _repeated(paths: Iterable[Path], lang: str) -> UserError:
     raise AssertionError("no id is repeated")
 
 
-def _judgements(folder: Path, languages: list[str], split: str | None) -> dict[str, pl.DataFrame]:
-    """Judgements as they stand (query, passage, relevance), of each language or, under '', of all."""
+def _qrels_by_language(folder: Path, languages: list[str], split: str | None) -> dict[str, pl.DataFrame]:
+    """Qrels as they stand (query, passage, relevance), of each language or, under '', of all."""
     # MTEB has them in the config `qrels` or `default`, whose files may be in the folder `data`.
     found = _files(folder, "qrels") or _files(folder, "default") or _files(folder, "data")
     if not found:
-        raise UserError(f"{folder} has no qrels.tsv: add the relevance qrels")
+        raise UserError(f"{folder} has no qrels.tsv: add the relevance judgements")
     fields = {name: JUDGED_ROWS[name] for name in ("query", "passage", "relevance")}
     return {
         lang: records.frame((row for path in _judging(own, split, folder) for row in _judged(path)), fields)

@@ -124,7 +124,7 @@ def write(folder):
     text = io.StringIO()
     YAML().dump(STUDY, text)
     # Its recipes are the only ones, and it has no merges.
-    only = re.sub(r"(?m)^(recipes|merges):", r"\\1: !only", text.getvalue())
+    only = re.sub(r"(?m)^(recipes|merges):", r"\1: !only", text.getvalue())
     (folder / "studies/knowledge.yaml").write_text(only, encoding="utf-8")
 
 
