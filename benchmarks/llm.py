@@ -30,7 +30,7 @@ from stages.settings import yaml12  # noqa: E402
 from stages.settings.llm import Llm  # noqa: E402
 from stages.synthesize.forms import Queries  # noqa: E402
 from stages.synthesize.llm.converse import ask  # noqa: E402
-from stages.synthesize.llm.session import Session, Task  # noqa: E402
+from stages.synthesize.llm.session import Session, WritingTask  # noqa: E402
 
 PROMPT = "You write search queries in English.\n\nWrite 2 different English queries. " + "Some passage. " * 70
 
@@ -77,14 +77,14 @@ def ours(url: str, count: int, concurrency: int, turn: int, folder: str) -> None
         }
     )
 
-    def task(number: int) -> Task:
+    def task(number: int) -> WritingTask:
         def steps():  # type: ignore[no-untyped-def]
             prompt = f"{PROMPT} ours {turn} {number}"
             form = {"queries": ["q" * 60] * 2}
             reply = yield from ask(llm, prompt, Queries, form, lambda r: None if len(r.queries) == 2 else "count")
             return reply.queries
 
-        return Task(str(number), steps)
+        return WritingTask(str(number), steps)
 
     with Session(llm) as session:
         made = session.run({"queries": [task(number) for number in range(count)]})["queries"]

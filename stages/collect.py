@@ -17,8 +17,8 @@ from stages.schemas.collected import (
     COLLECTED_PASSAGES,
     COLLECTED_QRELS,
     COLLECTED_QUERIES,
-    ENTRIES,
     GROUP_LABELS,
+    KNOWLEDGE_ENTRIES,
 )
 from stages.schemas.texts import CORPUS_FOLDER, LABELLED, LABELS, PASSAGES, QRELS, QUERIES, SPLITS, SYNTHETIC_FOLDER
 from stages.shared import errors, tables
@@ -46,7 +46,7 @@ def main() -> None:
             ("queries", queries, COLLECTED_QUERIES, ["query", "lang"]),
             ("qrels", qrels, COLLECTED_QRELS, ["query", "group"]),
             ("labels", labels, GROUP_LABELS, ["group"]),
-            ("entries", entries(asked, labelled), ENTRIES, ["query", "lang"]),
+            ("entries", entries(asked, labelled), KNOWLEDGE_ENTRIES, ["query", "lang"]),
         ):
             tables.write(table.select(*schema).sort(*order), draft / f"{name}.parquet", schema)
     report: dict[str, dict[str, Any]] = {
@@ -123,7 +123,7 @@ def with_splits(
 
 
 def entries(asked: pl.DataFrame, labelled: pl.DataFrame) -> pl.DataFrame:
-    """The training queries of a labelled collection (ENTRIES): they are its documents, as its passages are."""
+    """The training queries of a labelled collection: they are its documents, as its passages are."""
     trained = labelled.filter(kind="query", split="train").select(query="id")
     return asked.join(trained, on="query", how="semi")
 

@@ -33,7 +33,7 @@ DEPTHS = (1, 3, 5)
 # accepts the answer that it was taken from.
 DIGITS = 5
 # Characters shown of an example.
-SHOWN = 120
+EXAMPLE_CHARS = 120
 
 
 class Asked(NamedTuple):
@@ -266,7 +266,7 @@ def confusions(answered: pl.DataFrame, count: int) -> list[list[Any]]:
 
 def _shown(text: str) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= SHOWN else line[: SHOWN - 1] + "…"
+    return line if len(line) <= EXAMPLE_CHARS else line[: EXAMPLE_CHARS - 1] + "…"
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ from stages.shared.vectors.blocks import KeptBlocks
 
 log = logging.getLogger("retrieve")
 Tables = dict[str, pl.DataFrame]
-FOLDERS = {
+MODEL_FOLDERS = {
     "base": lambda name: models.BASE,
     "trained": models.TRAINED.joinpath,
     "merged": models.MERGED.joinpath,
@@ -42,10 +42,10 @@ FOLDERS = {
 
 def main() -> None:
     kind, name = sys.argv[1:]
-    if kind not in FOLDERS:
-        raise UserError(f"{kind!r} is no kind of model: write {', '.join(FOLDERS)}")
+    if kind not in MODEL_FOLDERS:
+        raise UserError(f"{kind!r} is no kind of model: write {', '.join(MODEL_FOLDERS)}")
     settings = read_retrieve()
-    folder = FOLDERS[kind](name)
+    folder = MODEL_FOLDERS[kind](name)
     static = encoder.is_static(folder)
     load = partial(encoder.load, folder, settings.batch_size)
     if not BENCHMARKS_FOLDER.is_dir():

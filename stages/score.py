@@ -4,14 +4,13 @@ A judged query that a run lacks counts as 0: pytrec_eval leaves it out, which wo
 """
 
 import logging
-from pathlib import Path
 
 import polars as pl
 import pytrec_eval
 
 from stages.schemas.benchmarks import BENCHMARK_QRELS, BENCHMARK_QUERIES, BENCHMARKS_FOLDER
 from stages.schemas.runs import RUN, RUNS_FOLDER
-from stages.schemas.scores import QUERY_SCORES, SCORES_FOLDER
+from stages.schemas.scores import MODEL_METRICS, QUERY_SCORES, SCORES_FOLDER
 from stages.settings.benchmarks import read_benchmarks
 from stages.settings.languages import read_languages
 from stages.settings.merges import read_merges
@@ -21,9 +20,8 @@ from stages.shared import errors, models, tables
 from stages.shared.tasks import BIAS, GROUPS, POOL, measured, task_groups, tasks
 
 log = logging.getLogger("score")
-METRICS = Path("metrics/models")
 # trec_eval's names.
-MEASURES = {"ndcg": "ndcg_cut", "map": "map_cut", "recall": "recall", "accuracy": "success"}
+TREC_MEASURES = {"ndcg": "ndcg_cut", "map": "map_cut", "recall": "recall", "accuracy": "success"}
 
 
 def main() -> None:
@@ -38,7 +36,7 @@ def main() -> None:
         )
         for name in benchmarks
     }
-    with tables.replacing(SCORES_FOLDER) as scores, tables.replacing(METRICS) as metrics:
+    with tables.replacing(SCORES_FOLDER) as scores, tables.replacing(MODEL_METRICS) as metrics:
         for model in names:
             parts = []
             for name, (queries, qrels) in judged.items():
@@ -74,7 +72,7 @@ def evaluate(run: pl.DataFrame, qrels: pl.DataFrame, metrics: list[str]) -> dict
     judged = _nested(qrels, pl.col("relevance"))
     ranked = _nested(run, pl.col("score"))
     split = [metric.split("@") for metric in metrics]
-    measures = {f"{MEASURES[kind]}.{k}" for kind, k in split if kind in MEASURES} | {"recip_rank"}
+    measures = {f"{TREC_MEASURES[kind]}.{k}" for kind, k in split if kind in TREC_MEASURES} | {"recip_rank"}
     found = pytrec_eval.RelevanceEvaluator(judged, measures).evaluate(ranked)
     values: dict[str, dict[str, float]] = {}
     for query in sorted(judged):
@@ -85,7 +83,7 @@ def evaluate(run: pl.DataFrame, qrels: pl.DataFrame, metrics: list[str]) -> dict
                 reciprocal = own.get("recip_rank", 0.0)
                 values[query][metric] = reciprocal if reciprocal * int(k) >= 1 - 1e-9 else 0.0
             else:
-                values[query][metric] = own.get(f"{MEASURES[kind]}_{k}", 0.0)
+                values[query][metric] = own.get(f"{TREC_MEASURES[kind]}_{k}", 0.0)
     return values
 
 

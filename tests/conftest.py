@@ -145,8 +145,10 @@ class Workspace:
         return self
 
     def tables(self, folder, passages=(), queries=(), qrels=(), labelled=(), labels=(), similarity=()):
-        """Write the tables of data/FOLDER that later stages read, from rows as their schemas have them; when both corpus
-        and synthetic are there, they are collected."""
+        """Write the tables of data/FOLDER that later stages read, from rows as their schemas have them.
+
+        When both corpus and synthetic are there, they are collected.
+        """
         kinds = {
             "passages": (passages, PASSAGES),
             "queries": (queries, QUERIES),
@@ -199,8 +201,8 @@ def prompt_files(tmp_path, monkeypatch):
     from stages.synthesize import prompts
 
     folder = tmp_path / "prompts"
-    shutil.copytree(prompts.FOLDER, folder)
-    monkeypatch.setattr(prompts, "FOLDER", folder)
+    shutil.copytree(prompts.PROMPTS_FOLDER, folder)
+    monkeypatch.setattr(prompts, "PROMPTS_FOLDER", folder)
     return folder
 
 
@@ -209,7 +211,7 @@ def topics(workspace, monkeypatch):
     """Call it with rows to have them for the study's only taxonomy, `mine`."""
     from stages.synthesize import taxonomy
 
-    monkeypatch.setattr(taxonomy, "FOLDER", workspace.path / "taxonomies")
+    monkeypatch.setattr(taxonomy, "TAXONOMIES_FOLDER", workspace.path / "taxonomies")
 
     def write(rows):
         workspace.jsonl("taxonomies/mine.jsonl", rows)

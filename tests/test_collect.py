@@ -10,8 +10,8 @@ from stages.schemas.collected import (
     COLLECTED_PASSAGES,
     COLLECTED_QRELS,
     COLLECTED_QUERIES,
-    ENTRIES,
     GROUP_LABELS,
+    KNOWLEDGE_ENTRIES,
 )
 from stages.shared import tables
 
@@ -20,7 +20,7 @@ SCHEMAS = {
     "queries": COLLECTED_QUERIES,
     "qrels": COLLECTED_QRELS,
     "labels": GROUP_LABELS,
-    "entries": ENTRIES,
+    "entries": KNOWLEDGE_ENTRIES,
 }
 
 

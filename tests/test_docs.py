@@ -9,8 +9,8 @@ from ruamel.yaml import YAML
 from stages.check import params
 from stages.settings import yaml12
 from stages.shared.tasks import GROUPS, tasks
+from tests.conftest import ROOT
 from tools import overlay, results
-from tools.graph import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXTS = {str(page.relative_to(ROOT)): page.read_text(encoding="utf-8") for page in PAGES}

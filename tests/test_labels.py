@@ -211,7 +211,7 @@ def test_confusions_are_the_most_frequent_with_the_surest_example():
     )
     found = labels.confusions(answered, 3)
     assert found[:2] == [["a", "b", 2, "sure of it"], ["a", "c", 1, "once"]]
-    assert found[2][:3] == ["b", "a", 1] and len(found[2][3]) == labels.SHOWN
+    assert found[2][:3] == ["b", "a", 1] and len(found[2][3]) == labels.EXAMPLE_CHARS
     assert labels.confusions(answered, 1) == found[:1] and labels.confusions(answered, 0) == []
 
 

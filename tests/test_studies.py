@@ -16,7 +16,7 @@ DEFAULT = (ROOT / "params.yaml").read_text(encoding="utf-8")
 
 
 def overlay_of(file):
-    return yaml.load(file.read_text(encoding="utf-8"), overlay.Loader)
+    return yaml.load(file.read_text(encoding="utf-8"), overlay.OverlayLoader)
 
 
 def merged(wanted):
@@ -75,7 +75,7 @@ def alternatives():
     found = []
     for block in re.findall(r"(?:^#: .*\n)+", text, re.MULTILINE):
         entries = re.findall(r"^\S.*\n(?:^ .*\n)*", re.sub(r"^#: ", "", block, flags=re.MULTILINE), re.MULTILINE)
-        found_here = [yaml.load(entry, overlay.Loader) for entry in entries]
+        found_here = [yaml.load(entry, overlay.OverlayLoader) for entry in entries]
         together = {key: value for some in found_here for key, value in some.items()}
         found += [together] if len(together) == len(found_here) else found_here
     return found

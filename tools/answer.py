@@ -31,13 +31,13 @@ from stages.shared import encoder, errors, files, models, search
 from stages.shared.errors import UserError
 
 # Bytes of input that are answered at once, at most (a line may be longer).
-BLOCK = 2**15
+INPUT_BLOCK = 2**15
 # Texts from which all are compared in one matrix product: 5 times as fast as one by one, faiss's choice for hundreds.
-TOGETHER = 20
+COMPARED_TOGETHER = 20
 STDIN = "-"
 
 
-class Row(NamedTuple):
+class AskedRow(NamedTuple):
     text: str
     given: dict[str, Any]  # the id, if the row has one
 
@@ -54,7 +54,7 @@ def main() -> None:
     arguments = parse()
     model = resolved(arguments.model)
     index = store.load(arguments.index or store.find(model), model)
-    faiss.cvar.distance_compute_blas_threshold = TOGETHER
+    faiss.cvar.distance_compute_blas_threshold = COMPARED_TOGETHER
     loaded = encoder.load(model, arguments.batch_size, arguments.trust_remote_code)
 
     def nearest(texts: list[str]) -> Nearest:
@@ -114,15 +114,17 @@ def resolved(model: Path) -> Path:
     return found[0]
 
 
-def stream(opened: BinaryIO, name: str, index: store.Index, nearest: Callable[[list[str]], Nearest]) -> None:
+def stream(opened: BinaryIO, name: str, index: store.LoadedIndex, nearest: Callable[[list[str]], Nearest]) -> None:
     """Write a JSON line for each row of `opened`. A bad row raises `UserError` when those before it are answered."""
-    columns = [index.entries[column].to_list() for column in store.ENTRIES]
+    columns = [index.entries[column].to_list() for column in store.INDEX_ENTRIES]
     labels = index.entries["label"].to_list()
     heads: dict[int, str] = {}  # an entry's JSON up to its score
 
     def entry(row: int, score: float) -> str:
         if row not in heads:
-            heads[row] = _json({name: values[row] for name, values in zip(store.ENTRIES, columns, strict=True)})[:-1]
+            heads[row] = _json({name: values[row] for name, values in zip(store.INDEX_ENTRIES, columns, strict=True)})[
+                :-1
+            ]
         return f'{heads[row]}, "score": {score:.6f}}}'
 
     for batch in batches(opened, name):
@@ -136,17 +138,17 @@ def stream(opened: BinaryIO, name: str, index: store.Index, nearest: Callable[[l
         sys.stdout.buffer.flush()
 
 
-def batches(opened: BinaryIO, name: str) -> Iterator[list[Row]]:
+def batches(opened: BinaryIO, name: str) -> Iterator[list[AskedRow]]:
     """The rows of each part of the input as it arrives, without empty lines."""
     number, rest, ended = 0, b"", False
     while not ended:
         # What is there, and not a whole block: who waits for an answer sends no more.
-        block = opened.read1(BLOCK)  # type: ignore[attr-defined]
+        block = opened.read1(INPUT_BLOCK)  # type: ignore[attr-defined]
         ended = not block
         *lines, rest = (rest + block).split(b"\n")
         if ended and rest:
             lines.append(rest)
-        batch: list[Row] = []
+        batch: list[AskedRow] = []
         try:
             for line in lines:
                 number += 1
@@ -160,13 +162,13 @@ def batches(opened: BinaryIO, name: str) -> Iterator[list[Row]]:
             yield batch
 
 
-def _row(line: bytes, place: str) -> Row:
+def _row(line: bytes, place: str) -> AskedRow:
     try:
         text = line.decode("utf-8-sig").strip()
     except UnicodeDecodeError as error:
         raise UserError(f"{place} is not UTF-8 ({error.reason}): save the file as UTF-8") from None
     if not text.startswith("{"):
-        return Row(text, {})
+        return AskedRow(text, {})
     try:
         row = json.loads(text)
     except ValueError as error:
@@ -177,7 +179,7 @@ def _row(line: bytes, place: str) -> Row:
         raise UserError(f'{place} has no text: write a row as {{"text": "..."}}')
     given = {"id": row["id"]} if "id" in row else {}
     check(row["text"] + _json(given), place)
-    return Row(row["text"], given)
+    return AskedRow(row["text"], given)
 
 
 def check(text: str, place: str) -> None:
@@ -188,7 +190,7 @@ def check(text: str, place: str) -> None:
         raise UserError(f"{place} is not UTF-8 (it holds a lone surrogate): mend the text") from None
 
 
-def show(texts: list[str], found: Nearest, index: store.Index) -> None:
+def show(texts: list[str], found: Nearest, index: store.LoadedIndex) -> None:
     """Print what people read: the answer's label, then the nearest entries, each with its score."""
     for text, rows, scores, fits in zip(texts, found.rows.tolist(), found.scores, found.fits, strict=True):
         near = index.entries[rows]

@@ -16,7 +16,7 @@ from stages.settings import yaml12
 from stages.shared import errors, tables
 
 GRAPH = Path("dvc.yaml")
-ROOT = Path(__file__).parents[1]
+CHECKOUT = Path(__file__).parents[1]
 
 
 def main() -> None:
@@ -74,13 +74,13 @@ def _block(block: str) -> str:
 def dependencies(module: str) -> set[str]:
     """The stage's own folder or file, and the files beyond it that it imports."""
     own = module.replace(".", "/")
-    folder = (ROOT / own).is_dir()
+    folder = (CHECKOUT / own).is_dir()
     beyond = {file for file in files(module) if not (folder and file.startswith(f"{own}/"))}
     return beyond | {own} if folder else beyond
 
 
 def entry(module: str) -> Path:
-    start = ROOT / module.replace(".", "/")
+    start = CHECKOUT / module.replace(".", "/")
     return start / "__main__.py" if start.is_dir() else start.with_suffix(".py")
 
 
@@ -94,10 +94,10 @@ def files(module: str) -> set[str]:
             continue
         found.add(file)
         for name in _imported(file):
-            target = ROOT / (name.replace(".", "/") + ".py")
+            target = CHECKOUT / (name.replace(".", "/") + ".py")
             if name.startswith("stages.") and target.is_file():
                 todo.append(target)
-    return {str(file.relative_to(ROOT)) for file in found}
+    return {str(file.relative_to(CHECKOUT)) for file in found}
 
 
 def _imported(file: Path) -> list[str]:

@@ -27,11 +27,11 @@ class Only(dict):
     """A group that replaces the one that is there."""
 
 
-class Loader(yaml12.Loader):
+class OverlayLoader(yaml12.Loader):
     """That of params.yaml, with `!only`."""
 
 
-def _only(loader: Loader, node: yaml.Node) -> Only:
+def _only(loader: OverlayLoader, node: yaml.Node) -> Only:
     if not isinstance(node, yaml.MappingNode):
         raise yaml.constructor.ConstructorError(
             None, None, f"line {node.start_mark.line + 1}: !only marks a group of keys, and this is none"
@@ -39,7 +39,7 @@ def _only(loader: Loader, node: yaml.Node) -> Only:
     return Only(yaml12.Loader.construct_mapping(loader, node, deep=True))
 
 
-Loader.add_constructor("!only", _only)
+OverlayLoader.add_constructor("!only", _only)
 
 
 def read(name: str | None) -> tuple[Path, dict]:
@@ -51,7 +51,7 @@ def read(name: str | None) -> tuple[Path, dict]:
     if not file.is_file():
         raise UserError(f"there is no {file}: the studies are {known}")
     try:
-        overlay = yaml.load(file.read_text(encoding="utf-8"), Loader)
+        overlay = yaml.load(file.read_text(encoding="utf-8"), OverlayLoader)
     except yaml.YAMLError as error:
         raise UserError(f"{file} is not YAML: {getattr(error, 'problem', error)}") from None
     except UnicodeDecodeError:

@@ -13,9 +13,9 @@ from stages.shared import errors, models
 from stages.shared.errors import UserError
 from stages.shared.tasks import BIAS, GROUPS, measured, tasks
 
-SUMMARY = Path("metrics/summary.json")
-MODELS = Path("metrics/models")
-LABELS = Path("metrics/labels.json")
+SUMMARY_FILE = Path("metrics/summary.json")
+MODELS_FOLDER = Path("metrics/models")
+LABELS_FILE = Path("metrics/labels.json")
 REPORT = Path("metrics/report/index.html")
 BY_LABEL = {"R@1": "accuracy@1", "R@3": "accuracy@3", "R@5": "accuracy@5", "MRR": "mrr"}
 
@@ -23,16 +23,16 @@ BY_LABEL = {"R@1": "accuracy@1", "R@3": "accuracy@3", "R@5": "accuracy@5", "MRR"
 def main() -> None:
     study = params.load()
     languages, benchmarks, compare = study.languages, study.benchmarks, study.compare
-    if not SUMMARY.is_file():
+    if not SUMMARY_FILE.is_file():
         raise UserError("there are no results yet: run `make repro`")
-    summary = json.loads(SUMMARY.read_text(encoding="utf-8"))
+    summary = json.loads(SUMMARY_FILE.read_text(encoding="utf-8"))
     names = models.names(study.recipes, study.merges)
     for name in names:
-        file = MODELS / f"{name}.json"
+        file = MODELS_FOLDER / f"{name}.json"
         missing = benchmarks.keys() - (json.loads(file.read_text()).keys() if file.is_file() else set())
         if missing:
             raise UserError(f"{file} has no results on {', '.join(sorted(missing))} yet: run `make repro`")
-    scores = {name: json.loads((MODELS / f"{name}.json").read_text()) for name in names}
+    scores = {name: json.loads((MODELS_FOLDER / f"{name}.json").read_text()) for name in names}
     every = measured(languages, benchmarks)
     columns = [*(task.name for task in tasks(every, every)), *GROUPS]
     by_label = _by_label(names)
@@ -54,12 +54,12 @@ def main() -> None:
 
 def _by_label(names: list[str]) -> dict[str, dict[str, dict[str, dict]]]:
     """{benchmark by label: {task: {model: its numbers}}}."""
-    if not LABELS.is_file():
-        raise UserError(f"{LABELS} is missing: run `make repro`")
-    report = json.loads(LABELS.read_text(encoding="utf-8"))
+    if not LABELS_FILE.is_file():
+        raise UserError(f"{LABELS_FILE} is missing: run `make repro`")
+    report = json.loads(LABELS_FILE.read_text(encoding="utf-8"))
     for benchmark, told in report.items():
         if missing := [name for name in names if name not in told["models"]]:
-            raise UserError(f"{LABELS} has no results of {missing[0]} on {benchmark} yet: run `make repro`")
+            raise UserError(f"{LABELS_FILE} has no results of {missing[0]} on {benchmark} yet: run `make repro`")
     return {
         benchmark: {task: {name: told["models"][name]["tasks"][task] for name in names} for task in told["tasks"]}
         for benchmark, told in report.items()

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from stages.schemas.collected import COLLECTED_FOLDER, COLLECTED_PASSAGES, ENTRIES
+from stages.schemas.collected import COLLECTED_FOLDER, COLLECTED_PASSAGES, KNOWLEDGE_ENTRIES
 from stages.settings.base import QueryNormalizer, read_base
 from stages.settings.languages import read_languages
 from stages.settings.seed import read_seed
@@ -51,7 +51,7 @@ def main() -> None:
 def documents(languages: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The passages, and the entries of a knowledge base: its training queries, which are documents as well."""
     passages = tables.read(COLLECTED_FOLDER / "passages.parquet", COLLECTED_PASSAGES)
-    entries = tables.read(COLLECTED_FOLDER / "entries.parquet", ENTRIES)
+    entries = tables.read(COLLECTED_FOLDER / "entries.parquet", KNOWLEDGE_ENTRIES)
     return passages, entries.filter(pl.col("lang").is_in(languages))
 
 

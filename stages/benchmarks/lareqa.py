@@ -22,7 +22,7 @@ from stages.schemas.benchmarks import BENCHMARK_PASSAGES, BENCHMARK_QRELS, BENCH
 from stages.shared.errors import UserError
 
 # In the repository's root, in the folder of one of the sets, or in a copy of it.
-FOLDERS = {"xquad-r": "xquad-r", "mlqa-r": "mlqa(?:-dev)?-r"}
+LAREQA_FOLDERS = {"xquad-r": "xquad-r", "mlqa-r": "mlqa(?:-dev)?-r"}
 
 
 def read(folder: Path, languages: list[str], source: str) -> Parts:
@@ -34,7 +34,7 @@ def read(folder: Path, languages: list[str], source: str) -> Parts:
     inner = [path for path in folder.iterdir() if path.is_dir()]
     pattern = r"(?P<lang>[^/.]+)\.json"
     if inner:
-        pattern = f"{FOLDERS[source]}/{pattern}"
+        pattern = f"{LAREQA_FOLDERS[source]}/{pattern}"
     passages, queries, judged = [], [], []
     for lang, paths in by_language(folder, pattern, languages, f"{source}/<language>.json").items():
         for path in paths:

@@ -8,7 +8,7 @@ from stages.check.groups import Params
 from stages.schemas.collected import COLLECTED_FOLDER
 
 # What metrics/summary.json has beside the benchmarks.
-SUMMARY = ("metric", "selected_on", "best_recipe", "chosen_model", "contamination")
+SUMMARY_KEYS = ("metric", "selected_on", "best_recipe", "chosen_model", "contamination")
 
 
 def contradictions(params: Params) -> Iterator[str]:
@@ -18,7 +18,7 @@ def contradictions(params: Params) -> Iterator[str]:
     elif params.benchmarks[chosen].split == "test":
         yield f"compare.select_on is {chosen!r}, a test split: choose models on a dev split"
     for name, benchmark in params.benchmarks.items():
-        if name in SUMMARY:
+        if name in SUMMARY_KEYS:
             yield f"benchmarks.{name} has the name of a key of metrics/summary.json: rename it"
         if benchmark.source == "held-out" and benchmark.path != str(COLLECTED_FOLDER):
             yield f"benchmarks.{name}.path is {benchmark.path!r}, but held-out reads {COLLECTED_FOLDER}: write that"

@@ -8,8 +8,8 @@ from typing import Any
 
 from stages.shared.errors import UserError
 
-KEYS = {"base.normalize": "base.query_normalizer"}
-VALUES = {("corpus.queries", "held-out-lead"): "inverse-cloze"}
+RENAMED_KEYS = {"base.normalize": "base.query_normalizer"}
+RENAMED_VALUES = {("corpus.queries", "held-out-lead"): "inverse-cloze"}
 
 
 def refuse_old(found: Any, path: Path) -> None:
@@ -19,11 +19,11 @@ def refuse_old(found: Any, path: Path) -> None:
 
 
 def _renamed(found: Any) -> Iterator[str]:
-    for old, new in KEYS.items():
+    for old, new in RENAMED_KEYS.items():
         group, key = _group(found, old)
         if key in group:
             yield f"{old} is now {new}: rename it"
-    for (name, old), new in VALUES.items():
+    for (name, old), new in RENAMED_VALUES.items():
         group, key = _group(found, name)
         if group.get(key) == old:
             yield f"{name} {old} is now {new}: write that"

@@ -28,8 +28,8 @@ from stages.shared.errors import UserError
 from stages.shared.tasks import BIAS, GROUPS, measured, task_groups
 
 log = logging.getLogger("compare")
-SUMMARY = Path("metrics/summary.json")
-TABLES = Path("metrics/tables")
+SUMMARY_JSON = Path("metrics/summary.json")
+TABLES_FOLDER = Path("metrics/tables")
 
 
 def main() -> None:
@@ -72,13 +72,13 @@ def main() -> None:
         "significance": (tests, SIGNIFICANCE_TABLE),
     }
     for kind, (table, schema) in written.items():
-        with tables.replacing(TABLES / kind) as draft:
+        with tables.replacing(TABLES_FOLDER / kind) as draft:
             draft.mkdir()
             for benchmark in benchmarks:
                 own = table.filter(benchmark=benchmark).select(*schema)
                 own.write_csv(draft / f"{benchmark}.csv", line_terminator="\n")
     summary = _summary(tradeoff, settings, best, chosen)
-    tables.write_json(summary | {"contamination": contamination.most(contaminated, benchmarks)}, SUMMARY)
+    tables.write_json(summary | {"contamination": contamination.most(contaminated, benchmarks)}, SUMMARY_JSON)
     log.info(f"best single recipe on {settings.select_on}: {best}; best model: {chosen}")
 
 

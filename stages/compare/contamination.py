@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from pathlib import Path
 
+from stages.schemas.contamination import CONTAMINATION_METRICS, ContaminationShares
 from stages.shared.errors import UserError
 
-METRICS = Path("metrics/contamination.json")
 COUNTED = ("queries", "passages")
 
-# {benchmark: {recipe: {language, or * for any of them: {count: share}}}}
-Shares = dict[str, dict[str, dict[str, dict[str, float]]]]
 
-
-def read(benchmarks: Iterable[str], recipes: list[str]) -> Shares:
+def read(benchmarks: Iterable[str], recipes: list[str]) -> ContaminationShares:
     """The measured shares; raises `UserError` if they are missing or not of this study."""
-    if not METRICS.is_file():
-        raise UserError(f"{METRICS} is missing: run `dvc repro`")
-    shares = json.loads(METRICS.read_text(encoding="utf-8"))
+    if not CONTAMINATION_METRICS.is_file():
+        raise UserError(f"{CONTAMINATION_METRICS} is missing: run `dvc repro`")
+    shares = json.loads(CONTAMINATION_METRICS.read_text(encoding="utf-8"))
     for benchmark in benchmarks:
         for recipe in recipes:
             if recipe not in shares.get(benchmark, {}):
-                raise UserError(f"{METRICS} says nothing of {recipe} on {benchmark}: run `dvc repro`")
+                raise UserError(f"{CONTAMINATION_METRICS} says nothing of {recipe} on {benchmark}: run `dvc repro`")
     return shares
 
 
-def most(shares: Shares, benchmarks: Iterable[str]) -> dict[str, dict[str, float]]:
+def most(shares: ContaminationShares, benchmarks: Iterable[str]) -> dict[str, dict[str, float]]:
     """For each benchmark the greatest share of its queries, and of its passages, over recipes and languages."""
     return {
         benchmark: {

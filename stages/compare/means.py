@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from stages.schemas.scores import MODEL_METRICS
 from stages.shared.errors import UserError
 from stages.shared.tasks import BIAS, GROUPS
-
-METRICS = Path("metrics/models")
 
 # {model: {benchmark: {task or group: {metric: mean}, language_bias: mean}}}
 Means = dict[str, dict[str, dict[str, Any]]]
@@ -22,7 +20,7 @@ def read(names: list[str], benchmarks: list[str]) -> Means:
     """The models' means; raises `UserError` if some are missing."""
     found: Means = {}
     for name in names:
-        file = METRICS / f"{name}.json"
+        file = MODEL_METRICS / f"{name}.json"
         found[name] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
         if missing := [benchmark for benchmark in benchmarks if benchmark not in found[name]]:
             raise UserError(f"{file} says nothing of {missing[0]}: run `dvc repro`")

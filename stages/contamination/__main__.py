@@ -9,8 +9,8 @@ only told how many training has in any slot (`passages_known`).
 
 Exact: equal but for case, width, punctuation and white space. Near: the Jaccard similarity of the sets of character
 n-grams is at least `contamination.near`; MinHash only proposes the pairs (of those just as similar as that, it misses
-at most one in a thousand), and their similarity is counted. A short text is looked for exactly alone, for there a letter
-makes another text. What is only a part of a longer text is not found.
+at most one in a thousand), and their similarity is counted. A short text is looked for exactly alone, for there a
+letter makes another text. What is only a part of a longer text is not found.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from tqdm import tqdm
 
 from stages.contamination import limits
 from stages.contamination.examples import EXAMPLES, EXAMPLES_FILE, examples
-from stages.contamination.limits import KINDS, METRICS
+from stages.contamination.limits import PLURALS
 from stages.schemas.benchmarks import BENCHMARK_PASSAGES, BENCHMARK_QRELS, BENCHMARK_QUERIES, BENCHMARKS_FOLDER
+from stages.schemas.contamination import CONTAMINATION_METRICS
 from stages.schemas.trainsets import TRAINING_ROWS, TRAINING_TEXTS, TRAINSETS_FOLDER
 from stages.settings.benchmarks import read_benchmarks
 from stages.settings.contamination import read_contamination
@@ -39,11 +40,12 @@ log = logging.getLogger("contamination")
 ALLOWED = Path("data/contamination/allowed")
 
 FEWEST = 16  # n-grams of a text that may be nearly another: about 19 letters
-BATCH = 10_000  # texts of training looked up at once
+TEXTS_AT_ONCE = 10_000  # texts of training looked up at once
 
 
 def main() -> None:
     settings, benchmarks, recipes = read_contamination(), read_benchmarks(), read_recipes()
+    ALLOWED.unlink(missing_ok=True)
     about = {name: json.loads((BENCHMARKS_FOLDER / name / "about.json").read_text()) for name in benchmarks}
     asked = pl.concat(asked_of(name) for name in benchmarks).with_columns(plain=sketches.plain(pl.col("text")))
     plains = asked["plain"].unique().sort()
@@ -59,10 +61,10 @@ def main() -> None:
             report[name][recipe] = shares(own, hits.filter(benchmark=name), about[name]["by_label"])
     ordered = ("benchmark", "recipe", "kind", "lang", "name")
     tables.write(pl.concat(shown).sort(ordered), EXAMPLES_FILE, EXAMPLES)
-    tables.write_json(report, METRICS)
+    tables.write_json(report, CONTAMINATION_METRICS)
     for name, by_recipe in report.items():
         found = [counts for by_lang in by_recipe.values() for counts in by_lang.values()]
-        most = [max(counts.get(plural, 0) for counts in found) for plural in KINDS.values()]
+        most = [max(counts.get(plural, 0) for counts in found) for plural in PLURALS.values()]
         log.info(f"{name}: at most {100 * most[0]:.2f} % of its queries and {100 * most[1]:.2f} % of its passages")
     limits.check(report, benchmarks, list(recipes))
     tables.write_text("No recipe trains on more of a benchmark than it allows.\n", ALLOWED)
@@ -95,7 +97,7 @@ def matches(plains: pl.Series, trained: pl.Series, near: float | None) -> pl.Dat
     bands = _bands(plains, near) if near and len(plains) else []
     parts = [pl.DataFrame(schema={"number": pl.UInt32, **_columns("trained", "match", "similarity")})]
     with tqdm(total=len(trained), desc="looking for benchmarks", unit=" texts") as bar:
-        for batch in trained.to_frame("trained").iter_slices(BATCH):
+        for batch in trained.to_frame("trained").iter_slices(TEXTS_AT_ONCE):
             looked_up = batch.with_columns(other=sketches.plain(pl.col("trained")))
             equal = looked_up.join(wanted, left_on="other", right_on="own")
             parts.append(equal.select("number", "trained", match=pl.lit("exact"), similarity=pl.lit(1.0)))
@@ -153,7 +155,7 @@ def shares(asked: pl.DataFrame, hits: pl.DataFrame, by_label: bool = False) -> d
 
 def _shares(asked: pl.DataFrame, hits: pl.DataFrame, by_label: bool) -> dict[str, float]:
     found = {}
-    for kind, plural in KINDS.items():
+    for kind, plural in PLURALS.items():
         total = asked.filter(kind=kind)["name"].n_unique()
         own = hits.filter(kind=kind)
         counted = own.filter(pl.col("slot") != "negative")

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import polars as pl
 
 from stages.contamination.examples import EXAMPLES, EXAMPLES_FILE
+from stages.schemas.contamination import CONTAMINATION_METRICS, ContaminationShares
 from stages.settings.benchmarks import Benchmark
 from stages.shared import tables
 from stages.shared.errors import UserError
 from stages.shared.tasks import POOL
 
-METRICS = Path("metrics/contamination.json")
-KINDS = {"query": "queries", "passage": "passages"}
-SHOWN = 3  # examples in a refusal
+PLURALS = {"query": "queries", "passage": "passages"}
+EXAMPLES_SHOWN = 3  # examples in a refusal
 LENGTH = 80  # characters of a text that it shows
 
-# {benchmark: {recipe: {language, or * for any of them: {count: share}}}}
-Shares = dict[str, dict[str, dict[str, dict[str, float]]]]
 
-
-def check(shares: Shares, benchmarks: dict[str, Benchmark], recipes: list[str]) -> None:
+def check(shares: ContaminationShares, benchmarks: dict[str, Benchmark], recipes: list[str]) -> None:
     """Raise `UserError` if a recipe trains on more of a benchmark, in any language, than its `max_contamination`."""
     for name, benchmark in benchmarks.items():
         limit = 1.0 if benchmark.max_contamination is None else benchmark.max_contamination
@@ -29,7 +24,7 @@ def check(shares: Shares, benchmarks: dict[str, Benchmark], recipes: list[str]) 
             (found[plural], recipe, lang, kind)
             for recipe in recipes
             for lang, found in shares[name][recipe].items()
-            for kind, plural in KINDS.items()
+            for kind, plural in PLURALS.items()
             if found.get(plural, 0.0) > limit
         ]
         if over:
@@ -37,11 +32,11 @@ def check(shares: Shares, benchmarks: dict[str, Benchmark], recipes: list[str]) 
             where = "in some language" if lang == POOL else f"in {lang}"
             others = len({case[1] for case in over} - {recipe})
             raise UserError(
-                f"recipes.{recipe} trains on {100 * share:.3g} % of the {KINDS[kind]} of the benchmark {name} {where}, "
-                f"and benchmarks.{name}.max_contamination allows {100 * limit:.3g} %"
+                f"recipes.{recipe} trains on {100 * share:.3g} % of the {PLURALS[kind]} of the benchmark {name} "
+                f"{where}, and benchmarks.{name}.max_contamination allows {100 * limit:.3g} %"
                 f"{f' ({others} more go beyond it)' if others else ''}: {_examples(name, recipe, kind, lang)}; take "
-                f"such texts out of what is trained on ({EXAMPLES_FILE} and {METRICS} have more), or raise the limit, "
-                "or write null for none"
+                f"such texts out of what is trained on ({EXAMPLES_FILE} and {CONTAMINATION_METRICS} have more), raise "
+                "the limit, or write null for none"
             )
 
 
@@ -49,7 +44,7 @@ def _examples(benchmark: str, recipe: str, kind: str, lang: str) -> str:
     found = tables.read(EXAMPLES_FILE, EXAMPLES).filter(
         pl.col("slot") != "negative", benchmark=benchmark, recipe=recipe, kind=kind
     )
-    own = found.filter(pl.lit(lang == POOL) | (pl.col("lang") == lang)).head(SHOWN)
+    own = found.filter(pl.lit(lang == POOL) | (pl.col("lang") == lang)).head(EXAMPLES_SHOWN)
     texts = [
         f"{row['name']} {_short(row['text'])!r} as a {row['slot']}"
         + ("" if row["match"] == "exact" else f" {_short(row['trained'])!r}")

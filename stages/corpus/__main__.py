@@ -132,7 +132,7 @@ def share(spool: Spool, families: np.ndarray, shares: Split, seed: int) -> np.nd
     return split.draw(ranks[spool.strata[heads]], spool.orders(heads, seed, "split"), sizes, shares)[member]
 
 
-def hold_out(passages: pl.DataFrame, output: Output, counts: intake.Counts) -> pl.DataFrame:
+def hold_out(passages: pl.DataFrame, output: Output, counts: intake.IntakeCounts) -> pl.DataFrame:
     """`passages` without their lead sentences, which are written as their queries."""
     passages, queries, qrels = inverse_cloze.hold_out(passages)
     output.write("queries", queries)
@@ -142,7 +142,7 @@ def hold_out(passages: pl.DataFrame, output: Output, counts: intake.Counts) -> p
 
 
 def answer(
-    spool: Spool, twins: np.ndarray, settings: Corpus, languages: list[str], output: Output, counts: intake.Counts
+    spool: Spool, twins: np.ndarray, settings: Corpus, languages: list[str], output: Output, counts: intake.IntakeCounts
 ) -> None:
     """Write the source's queries and qrels: what is judged of a passage left out holds of the one it repeats."""
     queries, qrels = judged(settings, languages)

@@ -17,7 +17,7 @@ from stages.settings.corpus import Corpus, Source
 from stages.shared.errors import UserError
 
 
-class Counts(NamedTuple):
+class IntakeCounts(NamedTuple):
     """Rows read of each part, left out for each reason, and changed or doubtful."""
 
     read: Counter[str]
@@ -36,10 +36,10 @@ def parts(settings: Corpus) -> dict[str, Source]:
     return mixed or {settings.source: settings}
 
 
-def fill(spool: Spool, settings: Corpus, languages: list[str]) -> Counts:
+def fill(spool: Spool, settings: Corpus, languages: list[str]) -> IntakeCounts:
     """Spool the rows that are of use, but no more than `corpus.limit` if none are weighed out later; raises `UserError`
     if a part has none."""
-    counts = Counts(Counter(), Counter(), Counter())
+    counts = IntakeCounts(Counter(), Counter(), Counter())
     limit = None if any(part.weight for part in settings.parts.values()) else settings.limit
     with tqdm(desc="reading", unit=" rows") as bar:
         for name, source in parts(settings).items():
@@ -69,7 +69,7 @@ def _first(rows: pl.DataFrame, most: int) -> pl.DataFrame:
     return rows[: used[most - 1] + 1] if len(used) >= most else rows
 
 
-def _count(part: str, rows: pl.DataFrame, counts: Counts) -> None:
+def _count(part: str, rows: pl.DataFrame, counts: IntakeCounts) -> None:
     counts.read[part] += rows.height
     counts.left_out.update(dict(rows["reason"].drop_nulls().value_counts().iter_rows()))
     counts.noted["freed of control characters"] += int(rows["invisible"].sum())
@@ -88,7 +88,7 @@ def _named(rows: pl.DataFrame, file: str, part: str, mixed: bool, languages: lis
     )
 
 
-def _nothing(source: Source, languages: list[str], silent: list[str], counts: Counts) -> str:
+def _nothing(source: Source, languages: list[str], silent: list[str], counts: IntakeCounts) -> str:
     if silent and silent != languages:
         lang = silent[0]
         if source.columns:

@@ -26,7 +26,7 @@ from stages.shared import labelled_rows, records, seeds, sketches, split, tables
 from stages.shared.errors import UserError
 
 log = logging.getLogger("corpus")
-TEXTS: tables.Schema = {
+LABELLED_TEXTS: tables.Schema = {
     "place": pl.String,
     "table": pl.String,
     "role": pl.String,
@@ -121,7 +121,7 @@ def write(draft: Path, members: pl.DataFrame, labels: pl.DataFrame, similarity: 
 
 
 def read(settings: Corpus, base: Labelled, languages: list[str]) -> tuple[dict[str, str], pl.DataFrame]:
-    """The labels' descriptions, and all texts (TEXTS), a row for each language of a row of the source."""
+    """The labels' descriptions, and all texts (LABELLED_TEXTS), a row for each language of a row of the source."""
     descriptions: dict[str, str] = {}
     found: list[tuple[str, ...]] = []
     places: dict[str, str] = {}
@@ -149,7 +149,7 @@ def read(settings: Corpus, base: Labelled, languages: list[str]) -> tuple[dict[s
             raise UserError(
                 f"corpus.labelled.tables.{name} has no row with a description: check its file, rows and columns"
             )
-    texts = pl.DataFrame(found, TEXTS, orient="row")
+    texts = pl.DataFrame(found, LABELLED_TEXTS, orient="row")
     if missing := sorted(wanted - {*texts["lang"]}):
         raise UserError(
             f"corpus.labelled.tables: none has a text in {missing[0]}: set corpus.codes to what their columns call it, "
@@ -166,7 +166,7 @@ def _columns(table: LabelledTable, base: Labelled, settings: Corpus, languages: 
     return {lang: template.replace("{lang}", settings.codes.get(lang, lang)) for lang in languages}
 
 
-def _rows(settings: Corpus, table: LabelledTable, columns: dict[str, str]) -> Iterator[labelled_rows.Labelled]:
+def _rows(settings: Corpus, table: LabelledTable, columns: dict[str, str]) -> Iterator[labelled_rows.LabelledRow]:
     if table.dataset:
         name = tabular.set_name(table.dataset, settings.path)
         found: Iterable[tuple[str, dict[str, Any]]] = tabular.hub_rows(table.dataset, settings.path)
@@ -183,7 +183,7 @@ def cleaned(texts: pl.DataFrame, settings: Corpus, left_out: Counter[str]) -> pl
     rows = texts.with_columns(stratum=pl.lit(""), title_text=pl.lit("")).rename({"text": "text_text"})
     rows = clean(rows, ["text"], settings)
     left_out.update(dict(rows["reason"].drop_nulls().value_counts().iter_rows()))
-    return rows.filter(pl.col("reason").is_null()).rename({"text_text": "text"}).select(*TEXTS)
+    return rows.filter(pl.col("reason").is_null()).rename({"text_text": "text"}).select(*LABELLED_TEXTS)
 
 
 def distinct(texts: pl.DataFrame, duplicates: bool, left_out: Counter[str]) -> pl.DataFrame:

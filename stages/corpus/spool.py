@@ -13,7 +13,7 @@ from stages.shared import seeds, sketches
 from stages.shared.errors import UserError
 
 # A shard ends after so many rows, or sooner after so many bytes, whatever the batches that rows come in.
-ROWS = 8192
+ROWS_SPOOLED = 8192
 BYTES = 16_000_000
 
 
@@ -89,7 +89,7 @@ class Spool:
 
     def _check_ids(self, first: np.ndarray) -> None:
         """Raise `UserError` if a row has the id of another; `first` says where the hash of its id was first."""
-        again = np.flatnonzero(first != np.arange(self.rows))[:ROWS]
+        again = np.flatnonzero(first != np.arange(self.rows))[:ROWS_SPOOLED]
         places = self.take(np.unique(np.concatenate([again, first[again]])), "place", "id")
         named = {row: (place, name) for place, name, row in places.iter_rows()}
         for row, earlier in zip(again.tolist(), first[again].tolist(), strict=True):
@@ -108,7 +108,7 @@ class Spool:
         begin = 0
         while begin < waiting.height:
             before = sizes[begin - 1] if begin else 0
-            end = min(begin + ROWS, int(np.searchsorted(sizes, before + BYTES)) + 1)
+            end = min(begin + ROWS_SPOOLED, int(np.searchsorted(sizes, before + BYTES)) + 1)
             if end > waiting.height and not last:
                 break
             self._write_shard(waiting[begin:end])

@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def entries(settings: Index) -> pl.DataFrame:
-    """The entries to index (store.ENTRIES), sorted by id; raises `UserError` if an id is repeated.
+    """The entries to index (store.INDEX_ENTRIES), sorted by id; raises `UserError` if an id is repeated.
 
     Of entries with the same text and label the first by id is kept: the others would only fill the list of nearest
     entries. The same text under two labels stays, since which is meant is for the knowledge base to say.
@@ -60,7 +60,7 @@ def entries(settings: Index) -> pl.DataFrame:
         log.warning(f"{len(empty):,} rows have no text and are left out, the first is {empty[0]}")
     if not rows:
         raise UserError(f"{settings.path} has no entries: check rows and columns.text of the index in params.yaml")
-    found = pl.DataFrame(rows, schema=store.ENTRIES, orient="row").sort("entry")
+    found = pl.DataFrame(rows, schema=store.INDEX_ENTRIES, orient="row").sort("entry")
     distinct = found.unique(["label", "text"], keep="first", maintain_order=True)
     if distinct.height < found.height:
         log.info(f"{found.height - distinct.height:,} entries repeat another's text and label and are left out")

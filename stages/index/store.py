@@ -1,7 +1,7 @@
 """The index of a knowledge base: its labelled entries and their vectors, made for one model, in a folder.
 
-`entries.parquet` (ENTRIES) and `index.faiss` (exact inner product) have the same rows; `manifest.json` says of which
-model and which entries they are. An index answers with the model it was made with, or not at all: another one's
+`entries.parquet` (INDEX_ENTRIES) and `index.faiss` (exact inner product) have the same rows; `manifest.json` says of
+which model and which entries they are. An index answers with the model it was made with, or not at all: another one's
 vectors would give nonsense that looks like answers.
 """
 
@@ -24,15 +24,15 @@ from stages.shared.state import STATE
 
 # Of the folder's layout.
 FORMAT = 1
-ENTRIES: tables.Schema = {"entry": pl.String, "label": pl.String, "text": pl.String}
+INDEX_ENTRIES: tables.Schema = {"entry": pl.String, "label": pl.String, "text": pl.String}
 # Bytes of a model from which its digest is remembered; fewer are read in 50 ms.
 LARGE = 2**25
 # Nanoseconds: clocks of file systems tick slowly, and what changed just now could change again within the same tick.
 TICKS = 2e9
 
 
-class Index(NamedTuple):
-    entries: pl.DataFrame  # ENTRIES
+class LoadedIndex(NamedTuple):
+    entries: pl.DataFrame  # INDEX_ENTRIES
     vectors: np.ndarray  # float32, shape [entries, dimension]
     manifest: dict[str, Any]
 
@@ -41,7 +41,7 @@ def save(folder: Path, entries: pl.DataFrame, vectors: np.ndarray, model: str, d
     """Write an index: of `entries` read from `path`, encoded by the model in the folder `model`, whose digest is
     `digest`."""
     with tables.replacing(folder) as draft:
-        tables.write(entries, draft / "entries.parquet", ENTRIES)
+        tables.write(entries, draft / "entries.parquet", INDEX_ENTRIES)
         index = faiss.IndexFlatIP(vectors.shape[1])
         index.add(vectors)
         faiss.write_index(index, str(draft / "index.faiss"))
@@ -58,7 +58,7 @@ def save(folder: Path, entries: pl.DataFrame, vectors: np.ndarray, model: str, d
         tables.write_json(manifest, draft / "manifest.json")
 
 
-def load(folder: Path, model: Path) -> Index:
+def load(folder: Path, model: Path) -> LoadedIndex:
     """The index in `folder`; raises `UserError` if it is not whole, of another format, or made with another model than
     the one that is in the folder `model` now."""
     again = f"run `dvc repro index@{folder.name}`"
@@ -72,7 +72,7 @@ def load(folder: Path, model: Path) -> Index:
     try:
         if files.content(folder / "entries.parquet") != manifest["entries_digest"]:
             raise ValueError("entries.parquet")
-        entries = tables.read(folder / "entries.parquet", ENTRIES)
+        entries = tables.read(folder / "entries.parquet", INDEX_ENTRIES)
         index = faiss.read_index(str(folder / "index.faiss"))
         if (index.ntotal, index.d) != (entries.height, manifest["dimension"]):
             raise ValueError("index.faiss")
@@ -80,7 +80,7 @@ def load(folder: Path, model: Path) -> Index:
         vectors = held.reshape(index.ntotal, index.d).copy()  # faiss frees its own with the index
     except (OSError, RuntimeError, ValueError, KeyError, AttributeError):
         raise UserError(f"{folder} is not whole: {again}") from None
-    return Index(entries, vectors, manifest)
+    return LoadedIndex(entries, vectors, manifest)
 
 
 def find(model: Path) -> Path:

@@ -26,7 +26,7 @@ from stages.shared.collection import Collection
 log = logging.getLogger("negatives")
 REPORT = Path("metrics/negatives.json")
 
-Counts = dict[str, dict[str, int | float]]
+DirectionCounts = dict[str, dict[str, int | float]]
 
 
 def main() -> None:
@@ -34,7 +34,7 @@ def main() -> None:
     pool = tables.read(CANDIDATES_FOLDER / "pool.parquet", CANDIDATE_POOL)["passage"]
     stored = collection.read(languages)
     answers = Answers(stored, pool)
-    report: dict[str, Counts] = {}
+    report: dict[str, DirectionCounts] = {}
     with tables.replacing(NEGATIVES_FOLDER) as draft:
         for name, strategy in strategies.items():
             pick = by_rank if strategy.by_rank else by_query
@@ -52,7 +52,7 @@ def main() -> None:
 
 def by_rank(
     name: str, strategy: Negatives, stored: Collection, answers: Answers, languages: list[str], seed: int
-) -> tuple[pl.DataFrame, Counts]:
+) -> tuple[pl.DataFrame, DirectionCounts]:
     """The strategy's negatives (NEGATIVES), and counts by direction in which they were mined."""
     ranked = tables.read(CANDIDATES_FOLDER / "ranked.parquet", CANDIDATES)
     parts, report = [pl.DataFrame(schema=NEGATIVES)], {}
@@ -76,7 +76,7 @@ def by_rank(
 
 def by_query(
     name: str, strategy: Negatives, stored: Collection, answers: Answers, languages: list[str], seed: int
-) -> tuple[pl.DataFrame, Counts]:
+) -> tuple[pl.DataFrame, DirectionCounts]:
     """As `by_rank`, but chosen by labels or at random alone: the same passages in all of a query's languages.
 
     The counts: `queries`; by labels also `unlabelled` queries, which get no row; `similarity` of their labels and those
@@ -114,7 +114,7 @@ def by_query(
     if strategy.random:
         drawn = _random(name, strategy, answers, asked, table.select("query", passage="negatives"), seed)
         table = table.with_columns(negatives=pl.concat_list("negatives", drawn))
-    report: Counts = {}
+    report: DirectionCounts = {}
     for query_lang, corpus_lang in mined.iter_rows():
         of_way = facts.join(training.filter(query_lang=query_lang), on="query", how="semi")
         if of_way.is_empty():

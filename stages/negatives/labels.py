@@ -16,7 +16,7 @@ from stages.shared.errors import UserError
 from stages.shared.label_names import LABEL_SEPARATOR
 
 # Why a measure may be absent from the table of candidates.
-ABSENT = {
+MISSING_MEASURES = {
     "descriptions": "some label has no description: give each one, or name another measure",
     "centroids": "some label has no passage: give each one, or name another measure",
     "given": "no similarity is given: set corpus.labelled.similarity, or name another measure",
@@ -113,7 +113,7 @@ def _stored(names: list[str], measure: str, stored: pl.DataFrame) -> np.ndarray:
     if own.is_empty():
         raise UserError(
             f"negatives: labels.similarity names {measure}, which data/candidates/similarity.parquet lacks, for "
-            f"{ABSENT[measure]}"
+            f"{MISSING_MEASURES[measure]}"
         )
     at = {label: place for place, label in enumerate(own["label"].to_list())}
     lacking = [name for name in names if name not in at]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
 
 from stages.schemas.comparison import SIGNIFICANCE_TABLE, TASKS_TABLE, TRADEOFF_TABLE
+from stages.schemas.contamination import ContaminationShares
 from stages.schemas.curves import CURVE
 from stages.schemas.types import Schema
 from stages.shared import models
@@ -17,9 +17,6 @@ from stages.shared.errors import UserError
 
 METRICS_FOLDER = Path("metrics")
 ENCODERS = {"base": models.BASE / models.RECORD, "teacher": Path("data/candidates/teacher.json")}
-
-# {benchmark: {recipe: {language, or * for any of them: {count: share}}}}
-ContaminationShares = Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]]
 
 
 class Measured(NamedTuple):

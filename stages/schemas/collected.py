@@ -33,4 +33,4 @@ COLLECTED_QRELS: Schema = {"query": pl.String, "group": pl.String, "relevance": 
 # The groups that are labels, with what they are about ("" if nothing says it); without rows, none are.
 GROUP_LABELS: Schema = {"group": pl.String, "description": pl.String}
 # The training queries of a knowledge base, which are documents of it as its passages are; else without rows.
-ENTRIES: Schema = {"query": pl.String, "lang": pl.String, "text": pl.String}
+KNOWLEDGE_ENTRIES: Schema = {"query": pl.String, "lang": pl.String, "text": pl.String}

@@ -9,6 +9,8 @@ import polars as pl
 from stages.schemas.types import Schema
 
 SCORES_FOLDER = Path("data/scores")
+# Of each model, its means by benchmark, task and group of tasks.
+MODEL_METRICS = Path("metrics/models")
 
 QUERY_SCORES: Schema = {
     "benchmark": pl.String,

@@ -7,6 +7,7 @@ say, before any stage runs.
 from __future__ import annotations
 
 import difflib
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -37,7 +38,7 @@ def value(key: str, kind: Any) -> Any:
 def tree(path: Path) -> Any:
     """The file as it stands; raises `UserError`."""
     try:
-        return yaml12.load(path)
+        return _parsed(path.read_text(encoding="utf-8"))
     except OSError:
         raise UserError(f"{path} is missing here: run from the repository's root") from None
     except UnicodeDecodeError:
@@ -46,6 +47,12 @@ def tree(path: Path) -> Any:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         raise UserError(f"{path}{line} is not YAML: {getattr(error, 'problem', error)}") from None
+
+
+@lru_cache(maxsize=1)
+def _parsed(text: str) -> Any:
+    """Parsed once for all groups that a stage reads; nobody changes it."""
+    return yaml12.parse(text)
 
 
 def validated(found: Any, kind: Any, path: Path, at: list[str]) -> Any:

@@ -17,7 +17,7 @@ from typing import BinaryIO, cast
 from stages.shared.errors import UserError
 
 # UTF-32's little-endian mark begins with UTF-16's.
-MARKS = {
+BYTE_ORDER_MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
@@ -92,7 +92,7 @@ def lines(path: str | Path, encoding: str = "utf-8") -> Iterator[str]:
 
 def _marked(file: BinaryIO) -> str | None:
     start = cast(io.BufferedReader, file).peek(4)
-    return next((encoding for mark, encoding in MARKS.items() if start.startswith(mark)), None)
+    return next((encoding for mark, encoding in BYTE_ORDER_MARKS.items() if start.startswith(mark)), None)
 
 
 def _narrow(file: BinaryIO, encoding: str) -> Iterator[str]:

@@ -12,7 +12,7 @@ from stages.shared.errors import UserError
 from stages.shared.label_names import LABEL_SEPARATOR
 
 
-class Labelled(NamedTuple):
+class LabelledRow(NamedTuple):
     place: str  # file:line
     id: str
     label: str
@@ -22,7 +22,7 @@ class Labelled(NamedTuple):
 
 def read(
     path: str | Path, rows: Mapping[str, list[str]], columns: LabelledColumns, texts: Mapping[str, str]
-) -> Iterator[Labelled]:
+) -> Iterator[LabelledRow]:
     """Those of a JSON Lines, CSV, TSV or Parquet file; see `parse`. Raises `UserError` if it cannot be read."""
     path = Path(path)
     if not path.is_file():
@@ -36,7 +36,7 @@ def parse(
     rows: Mapping[str, list[str]],
     columns: LabelledColumns,
     texts: Mapping[str, str],
-) -> Iterator[Labelled]:
+) -> Iterator[LabelledRow]:
     """Those of the `found` rows (place, row) that have one of the values listed in each column of `rows`.
 
     `texts` says in which column a text is, by any name (a language); a row without an id gets `name` and its number.
@@ -50,7 +50,7 @@ def parse(
         if not all(words):
             raise UserError(f"{place}: the label is empty: name it or remove the row")
         said = {key: jsonl.text(row, column, place).strip() for key, column in texts.items() if row.get(column)}
-        one = Labelled(
+        one = LabelledRow(
             place,
             jsonl.text(row, columns.id, place) if columns.id else f"{name}#{number}",
             LABEL_SEPARATOR.join(words),

@@ -27,7 +27,7 @@ from stages.shared.roles import PROMPT_NAMES
 
 log = logging.getLogger(__name__)
 # The names under which sentence-transformers looks for prompts, the first that a model has.
-NAMES = {"query": ("query",), "passage": ("document", "passage", "corpus")}
+PROMPTS_TRIED = {"query": ("query",), "passage": ("document", "passage", "corpus")}
 
 
 def load(settings: PretrainedEncoder, key: str) -> tuple[SentenceTransformer, dict[str, Any]]:
@@ -140,7 +140,7 @@ def _fill_in(preset: Preset, files: _Files, modules: list[Any]) -> Preset:
     """What `preset` adds to a model fine-tuned from its own: pooling and prompts where that states none."""
     own = files.json("config_sentence_transformers.json").get("prompts") or {}
     preset = replace(preset, max_length=None, padding=None, dtype="float32", note="")
-    if any(own.get(name) for names in NAMES.values() for name in names):
+    if any(own.get(name) for names in PROMPTS_TRIED.values() for name in names):
         preset = replace(preset, query="", passage="")
     return replace(preset, pooling=None) if modules else preset
 
@@ -209,7 +209,7 @@ def _set_prompts(
     model: SentenceTransformer, settings: PretrainedEncoder, preset: Preset, key: str, known: bool
 ) -> None:
     """`known`: the preset is the model's own, so that it is sure to need no prompts where the preset has none."""
-    own = {role: next(filter(None, map(model.prompts.get, tried)), "") for role, tried in NAMES.items()}
+    own = {role: next(filter(None, map(model.prompts.get, tried)), "") for role, tried in PROMPTS_TRIED.items()}
     wanted = {"query": preset.query, "passage": preset.passage}
     if settings.prompts == "none":
         chosen = dict.fromkeys(own, "")

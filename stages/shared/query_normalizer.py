@@ -23,12 +23,12 @@ from typing import Any
 # In a model's folder.
 FILE = "normalizer.json"
 # Words of Latin letters alone: not a part of co2, naïve or don't.
-WORD = re.compile(r"(?<![\w'’])[A-Za-z]+(?![\w'’])")
+LATIN_WORD = re.compile(r"(?<![\w'’])[A-Za-z]+(?![\w'’])")
 ROMAN = set("IVXLCDM")
 LONG = re.compile(r"([^\W\d_])\1{2,}", re.IGNORECASE)
 DOUBLE = re.compile(r"(.)\1")
 LETTERS = re.compile(r"[^\W\d_]+")
-MARKS = re.compile(r"([!?])\1+|([^\w\s])\2{2,}")
+REPEATED_MARKS = re.compile(r"([!?])\1+|([^\w\s])\2{2,}")
 # Devanagari, Bengali, Gurmukhi, Gujarati, Oriya, Tamil, Telugu, Kannada, Malayalam, with the (zero-width) joiners.
 INDIC = re.compile("[\u0900-\u0963\u0966-\u0d7f][\u0900-\u0963\u0966-\u0d7f\u200c\u200d]*")
 DANDAS = str.maketrans("।॥", "..")
@@ -52,7 +52,7 @@ def learn(parts: dict[str, bool], queries: Iterable[str], passages: Iterable[str
     state: dict[str, Any] = {**parts, "vocabulary": sorted(vocabulary), "spellings": {}, "loans": {}}
     # Spellings are counted as they are after the parts before.
     texts = Normalizer({**state, "spelling": False})(list(queries))
-    counts = Counter(word.lower() for text in texts for word in WORD.findall(text))
+    counts = Counter(word.lower() for text in texts for word in LATIN_WORD.findall(text))
     ranked = sorted(counts, key=lambda word: (-counts[word], word))
     if parts["spelling"]:
         groups = defaultdict(list)
@@ -99,10 +99,10 @@ class Normalizer:
 
     def _token(self, token: str) -> str:
         if self.elongation:
-            token = MARKS.sub(lambda match: match[1] or match[2], LETTERS.sub(self._shorter, token))
+            token = REPEATED_MARKS.sub(lambda match: match[1] or match[2], LETTERS.sub(self._shorter, token))
         if self.script:
             token = INDIC.sub(self._latin, token.translate(DANDAS))
-        return WORD.sub(self._respelled, token) if self.spelling else token
+        return LATIN_WORD.sub(self._respelled, token) if self.spelling else token
 
     def _shorter(self, match: re.Match[str]) -> str:
         """Runs of three letters and more become one, or two if that alone is a word of the passages ("freee")."""

@@ -14,7 +14,7 @@ import polars as pl
 from stages.shared import files, jsonl
 from stages.shared.errors import UserError
 
-BATCH = 50_000
+ROWS_AT_ONCE = 50_000
 
 
 def rows(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -50,7 +50,7 @@ def frame(found: Iterable[tuple[Any, ...]], schema: dict[str, Any]) -> pl.DataFr
     """A table of many rows, of which few are Python's at any time."""
     found = iter(found)
     parts = [pl.DataFrame(schema=schema)]
-    while part := list(islice(found, BATCH)):
+    while part := list(islice(found, ROWS_AT_ONCE)):
         parts.append(pl.DataFrame(part, schema=schema, orient="row"))
     return pl.concat(parts)
 
@@ -62,7 +62,7 @@ def _parquet(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     number = 0
     try:
         with ParquetFile(path) as file:
-            for batch in file.iter_batches(BATCH):
+            for batch in file.iter_batches(ROWS_AT_ONCE):
                 for row in batch.to_pylist():
                     number += 1
                     yield f"{path}:{number}", row

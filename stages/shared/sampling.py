@@ -21,7 +21,7 @@ import numpy as np
 from stages.shared import seeds
 
 # Numbers in the largest matrix of a step.
-CHUNK = 1 << 22
+MATRIX_NUMBERS = 1 << 22
 
 
 class Short(Exception):
@@ -128,7 +128,7 @@ def outside(
         begin = 0
         while begin < len(members):
             width = int(counts[members[begin]])
-            rows = members[begin : begin + max(1, CHUNK // (width + k))]
+            rows = members[begin : begin + max(1, MATRIX_NUMBERS // (width + k))]
             taken = np.full((len(rows), width), len(line), np.int64)
             nth = np.arange(width)
             filled = nth < counts[rows][:, None]

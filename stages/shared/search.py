@@ -10,7 +10,7 @@ import faiss
 import numpy as np
 
 # Queries scored at once when counting ranks: at 1M passages a block takes 256 MB.
-BLOCK = 64
+QUERY_BLOCK = 64
 # Pairs scored at once: of 1,024 dimensions they take 128 MB.
 PAIRS = 2**14
 
@@ -40,11 +40,11 @@ def ranks(
     found = np.zeros(len(query_rows), np.uint32)
     scored = np.zeros(len(query_rows), np.float32)
     order = np.argsort(query_rows, kind="stable")
-    for begin in range(0, len(queries), BLOCK):
-        pairs = order[(query_rows[order] >= begin) & (query_rows[order] < begin + BLOCK)]
+    for begin in range(0, len(queries), QUERY_BLOCK):
+        pairs = order[(query_rows[order] >= begin) & (query_rows[order] < begin + QUERY_BLOCK)]
         if not len(pairs):
             continue
-        block = queries[begin : begin + BLOCK] @ corpus.T
+        block = queries[begin : begin + QUERY_BLOCK] @ corpus.T
         for pair in pairs:
             row, own = block[query_rows[pair] - begin], corpus_rows[pair]
             ahead = np.count_nonzero(row > row[own]) + np.count_nonzero(row[own + 1 :] == row[own])

@@ -166,10 +166,10 @@ class Trainer(SentenceTransformerTrainer):
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         assert output_dir is not None
         Path(output_dir).mkdir(parents=True, exist_ok=True)
-        save_file({name: p.detach().contiguous() for name, p in self._trained()}, Path(output_dir) / TRAINED)
+        save_file({name: p.detach().contiguous() for name, p in self._trained()}, Path(output_dir) / TRAINED_WEIGHTS)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        held = load_file(Path(resume_from_checkpoint) / TRAINED)
+        held = load_file(Path(resume_from_checkpoint) / TRAINED_WEIGHTS)
         with torch.no_grad():
             for name, parameter in self._trained():
                 parameter.copy_(held[name])
@@ -179,7 +179,7 @@ class Trainer(SentenceTransformerTrainer):
         return ((name, p) for name, p in self.model.named_parameters() if p.requires_grad)
 
 
-TRAINED = "trained.safetensors"
+TRAINED_WEIGHTS = "trained.safetensors"
 
 
 class Progress(ProgressCallback):

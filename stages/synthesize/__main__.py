@@ -25,14 +25,14 @@ from stages.shared.errors import UserError
 from stages.synthesize import filtering, jobs, known, output, taxonomy
 from stages.synthesize.known import KnownTexts
 from stages.synthesize.llm.cache import recorded_row
-from stages.synthesize.llm.session import Estimate, Session
+from stages.synthesize.llm.session import Estimate, Session, WritingTask
 from stages.synthesize.prompts import Prompts
 from stages.synthesize.rejected import FAILURES
 
 log = logging.getLogger("synthesize")
 REPORT = Path("metrics/synthesis.json")
 # Where the table of failures is while the stage fails, and so has no outputs.
-FAILED = Path(".state/synthesize-failures.csv")
+FAILURES_FILE = Path(".state/synthesize-failures.csv")
 
 
 def main() -> None:
@@ -56,7 +56,7 @@ def main() -> None:
             print(estimate(session))
             return
         allow(session, llm.max_failed)
-        FAILED.unlink(missing_ok=True)  # of a run before this one
+        FAILURES_FILE.unlink(missing_ok=True)  # of a run before this one
         if arguments.record:
             record(session, arguments.record)
         kept, dropped, filtered = filtering.keep(written, settings, corpus, languages)
@@ -87,15 +87,15 @@ def main() -> None:
 
 def write(
     session: Session, writer: jobs.Writer, settings: Synthesize, corpus: KnownTexts, languages: list[str]
-) -> dict[str, list[jobs.Row]]:
+) -> dict[str, list[jobs.WrittenRow]]:
     """Every job's rows, in the order in which one builds on the other."""
-    written: dict[str, list[jobs.Row]] = {}
+    written: dict[str, list[jobs.WrittenRow]] = {}
 
-    def run(**tasks: list[jobs.Task]) -> None:
+    def run(**tasks: list[WritingTask]) -> None:
         for job, made in session.run(tasks).items():
             written[job] = [row for rows in made for row in rows or []]
 
-    def queries() -> list[jobs.Task]:
+    def queries() -> list[WritingTask]:
         return jobs.queries(writer, settings.queries, known.passages(corpus, written), languages)
 
     topics = taxonomy.read(settings.topics.taxonomy) if settings.topics.per_topic else []
@@ -120,12 +120,12 @@ def allow(session: Session, most: float) -> None:
     """Raise `UserError` if more than the share `most` of the items failed."""
     failed, items = len(session.failures), sum(session.items.values())
     if failed > most * items:
-        FAILED.parent.mkdir(parents=True, exist_ok=True)
-        pl.DataFrame(session.failures, FAILURES, orient="row").write_csv(FAILED)
+        FAILURES_FILE.parent.mkdir(parents=True, exist_ok=True)
+        pl.DataFrame(session.failures, FAILURES, orient="row").write_csv(FAILURES_FILE)
         first = session.failures[0]
         raise UserError(
             f"{failed:,} of {items:,} items failed, more than llm.max_failed allows ({most:g}); the first is "
-            f"{first.job}, {first.task}: {first.reason}; all are in {FAILED}, and replies are kept: "
+            f"{first.job}, {first.task}: {first.reason}; all are in {FAILURES_FILE}, and replies are kept: "
             "mend the cause and run again, or raise llm.max_failed"
         )
 

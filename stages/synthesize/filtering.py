@@ -62,7 +62,7 @@ def _judged(rows: pl.DataFrame, corpus: KnownTexts, known: pl.DataFrame) -> pl.D
             given=pl.lit(False),
             held_out=pl.col("item").is_in(held_out.implode()),
         )
-        .select(*filters.TEXTS)
+        .select(*filters.JUDGED_TEXTS)
     )
 
 

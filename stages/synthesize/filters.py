@@ -27,9 +27,11 @@ from stages.shared.languages import language_name, scripts
 
 # `item` names a parallel group: the same text in several languages. `passage` is the text of the passage that a query
 # is for, in the query's language; `label` what it belongs to and `description` what that means; "" where there is none.
-TEXTS: tables.Schema = dict.fromkeys(["item", "lang", "kind", "text", "passage", "label", "description"], pl.String)
-TEXTS |= {"given": pl.Boolean, "held_out": pl.Boolean}
-FAILED: tables.Schema = dict.fromkeys(["item", "lang", "kind", "filter", "detail"], pl.String)
+JUDGED_TEXTS: tables.Schema = dict.fromkeys(
+    ["item", "lang", "kind", "text", "passage", "label", "description"], pl.String
+)
+JUDGED_TEXTS |= {"given": pl.Boolean, "held_out": pl.Boolean}
+FAILED_TEXTS: tables.Schema = dict.fromkeys(["item", "lang", "kind", "filter", "detail"], pl.String)
 BOILERPLATE = Path(__file__).with_name("boilerplate.txt")
 
 # Letters of an alphabet that say as much as one character: a Hangul syllable is written with two or three.
@@ -45,8 +47,8 @@ Details = Sequence[str | None] | None
 
 
 def judge(texts: pl.DataFrame, filters: Filters) -> pl.DataFrame:
-    """The texts (TEXTS) that fail, with the first filter that each fails and what the filter saw (FAILED)."""
-    left = texts.select(list(TEXTS)).sort(
+    """Of JUDGED_TEXTS those that fail, with the first filter that each fails and what the filter saw (FAILED_TEXTS)."""
+    left = texts.select(list(JUDGED_TEXTS)).sort(
         # Of two that are alike the first stays: what is measured on is not lost to what is trained on.
         ~pl.col("given"),
         ~pl.col("held_out"),
@@ -57,14 +59,14 @@ def judge(texts: pl.DataFrame, filters: Filters) -> pl.DataFrame:
     )
     plain = pl.Series([duplicates.plain(text) for text in left["text"]], dtype=pl.String)
     left = left.with_columns(nfkc=pl.col("text").str.normalize("NFKC"), plain=plain)
-    failed = [pl.DataFrame(schema=FAILED)]
+    failed = [pl.DataFrame(schema=FAILED_TEXTS)]
     for name, check in CHECKS.items():
         details = check(left, filters)
         if details is None:
             continue
         left = left.with_columns(pl.Series("detail", details, pl.String), filter=pl.lit(name))
         fails = pl.col("detail").is_not_null() & ~pl.col("given")
-        failed.append(left.filter(fails).select(list(FAILED)))
+        failed.append(left.filter(fails).select(list(FAILED_TEXTS)))
         left = left.filter(~fails)
     return pl.concat(failed).sort("item", "lang", "kind")
 

@@ -18,17 +18,17 @@ from stages.shared import seeds
 from stages.synthesize.forms import Queries, Texts, Triple, check_queries, check_texts, stand_in, wrong_language
 from stages.synthesize.llm.converse import ask
 from stages.synthesize.llm.request import Failed, Reply, Request
-from stages.synthesize.llm.session import Task
+from stages.synthesize.llm.session import WritingTask
 from stages.synthesize.prompts import Prompts
 from stages.synthesize.taxonomy import Topic
 
 # Queries of one passage translated in one request, and labelled queries written in one, at most.
-TOGETHER = 8
+QUERIES_TOGETHER = 8
 # Lengths of stand-ins, in characters.
 QUERY, PASSAGE = "q" * 60, "p" * 500
 
 
-class Row(NamedTuple):
+class WrittenRow(NamedTuple):
     bundle: str
     item: str
     lang: str
@@ -39,7 +39,7 @@ class Row(NamedTuple):
     label: str
 
 
-Rows = Generator[Request, Reply, list[Row]]
+Rows = Generator[Request, Reply, list[WrittenRow]]
 
 
 class Writer(NamedTuple):
@@ -70,14 +70,16 @@ class Writer(NamedTuple):
 # ── queries for passages ──
 
 
-def queries(writer: Writer, settings: PassageQueries, passages: pl.DataFrame, languages: list[str]) -> list[Task]:
+def queries(
+    writer: Writer, settings: PassageQueries, passages: pl.DataFrame, languages: list[str]
+) -> list[WritingTask]:
     """Queries for `passages` (PASSAGES); a query's number is its place in the reply, in every language."""
     if not settings.per_passage:
         return []
     write = languages if settings.written == "each" else languages[:1]
     others = [] if settings.written == "each" else languages[1:]
     return [
-        Task(
+        WritingTask(
             f"{row['passage']} in {row['lang']}",
             partial(_queries, writer, settings, row["passage"], row["lang"], row["title"], row["text"], others),
         )
@@ -98,7 +100,7 @@ def _queries(
     for other in others:
         found[other] = yield from writer.translated(found[lang], lang, other)
     return [
-        Row(item := f"{passage}#q{number}", item, each, "query", "", query, passage, "")
+        WrittenRow(item := f"{passage}#q{number}", item, each, "query", "", query, passage, "")
         for each, texts in found.items()
         for number, query in enumerate(texts, 1)
     ]
@@ -107,11 +109,11 @@ def _queries(
 # ── triples from topics ──
 
 
-def triples(writer: Writer, settings: Topics, topics: list[Topic], languages: list[str]) -> list[Task]:
+def triples(writer: Writer, settings: Topics, topics: list[Topic], languages: list[str]) -> list[WritingTask]:
     """Parallel triples (arXiv 2507.08480, data synthesis): a query, a passage that answers it and one that does not,
     in the first language, then translated, so that all compositions share one content."""
     return [
-        Task(
+        WritingTask(
             name := f"{settings.taxonomy}-{topic.id}-{number}",
             partial(_triple, writer, settings, topic, number, name, languages),
         )
@@ -151,9 +153,9 @@ def _triple(writer: Writer, settings: Topics, topic: Topic, number: int, name: s
     rows = []
     for lang, (query, positive, negative) in found.items():
         rows += [
-            Row(name, f"{name}#query", lang, "query", "", query, f"{name}#positive", ""),
-            Row(name, f"{name}#positive", lang, "passage", "", positive, "", ""),
-            Row(name, f"{name}#negative", lang, "passage", "", negative, f"{name}#query", ""),
+            WrittenRow(name, f"{name}#query", lang, "query", "", query, f"{name}#positive", ""),
+            WrittenRow(name, f"{name}#positive", lang, "passage", "", positive, "", ""),
+            WrittenRow(name, f"{name}#negative", lang, "passage", "", negative, f"{name}#query", ""),
         ]
     return rows
 
@@ -161,12 +163,12 @@ def _triple(writer: Writer, settings: Topics, topic: Topic, number: int, name: s
 # ── translations ──
 
 
-def passage_translations(writer: Writer, into: Translation, passages: pl.DataFrame) -> list[Task]:
+def passage_translations(writer: Writer, into: Translation, passages: pl.DataFrame) -> list[WritingTask]:
     """The passages (PASSAGES) that are in the source language and not yet in the target language."""
     have = passages.filter(lang=into.target).select("passage")
     todo = passages.filter(lang=into.source).join(have, on="passage", how="anti", maintain_order="left")
     return [
-        Task(
+        WritingTask(
             f"{row['passage']} into {into.target}",
             partial(_passage, writer, into, row["passage"], row["title"], row["text"]),
         )
@@ -178,27 +180,27 @@ def _passage(writer: Writer, into: Translation, passage: str, title: str, text: 
     texts = [title, text] if title else [text]
     *titles, body = yield from writer.translated(texts, into.source, into.target)
     bundle = f"{passage}>{into.target}"
-    return [Row(bundle, passage, into.target, "passage", titles[0] if titles else "", body, "", "")]
+    return [WrittenRow(bundle, passage, into.target, "passage", titles[0] if titles else "", body, "", "")]
 
 
-def query_translations(writer: Writer, into: Translation, asked: pl.DataFrame) -> list[Task]:
+def query_translations(writer: Writer, into: Translation, asked: pl.DataFrame) -> list[WritingTask]:
     """The queries (QUERIES and `passage`) that are in the source language and not yet in the target language,
     those of a passage together."""
     have = asked.filter(lang=into.target).select("query")
     todo = asked.filter(lang=into.source).join(have, on="query", how="anti").sort("passage", "query")
     tasks = []
     for (passage,), rows in todo.group_by("passage", maintain_order=True):
-        for number, some in enumerate(rows.iter_slices(TOGETHER)):
+        for number, some in enumerate(rows.iter_slices(QUERIES_TOGETHER)):
             pairs = list(some.select("query", "text").iter_rows())
             name = f"{passage}{f' ({number + 1})' if number else ''} into {into.target}"
-            tasks.append(Task(name, partial(_some_queries, writer, into, str(passage), pairs)))
+            tasks.append(WritingTask(name, partial(_some_queries, writer, into, str(passage), pairs)))
     return tasks
 
 
 def _some_queries(writer: Writer, into: Translation, passage: str, pairs: list[tuple[str, str]]) -> Rows:
     texts = yield from writer.translated([text for _, text in pairs], into.source, into.target)
     return [
-        Row(f"{query}>{into.target}", query, into.target, "query", "", text, passage, "")
+        WrittenRow(f"{query}>{into.target}", query, into.target, "query", "", text, passage, "")
         for (query, _), text in zip(pairs, texts, strict=True)
     ]
 
@@ -212,18 +214,18 @@ class Label(NamedTuple):
     texts: list[str]
 
 
-def labelled(writer: Writer, settings: LabelledQueries, labels: list[Label]) -> list[Task]:
+def labelled(writer: Writer, settings: LabelledQueries, labels: list[Label]) -> list[WritingTask]:
     """Queries that belong to a label (arXiv 2506.02527, synthetic queries in the target language)."""
     return [
-        Task(f"{label.name}, set {number}", partial(_labelled, writer, settings, label, number, count))
+        WritingTask(f"{label.name}, set {number}", partial(_labelled, writer, settings, label, number, count))
         for label in labels
         for number, count in _sets(settings.per_label)
     ]
 
 
 def _sets(count: int) -> Iterator[tuple[int, int]]:
-    for number, begin in enumerate(range(0, count, TOGETHER), 1):
-        yield number, min(TOGETHER, count - begin)
+    for number, begin in enumerate(range(0, count, QUERIES_TOGETHER), 1):
+        yield number, min(QUERIES_TOGETHER, count - begin)
 
 
 def _labelled(writer: Writer, settings: LabelledQueries, label: Label, number: int, count: int) -> Rows:
@@ -243,6 +245,6 @@ def _labelled(writer: Writer, settings: LabelledQueries, label: Label, number: i
     check = partial(check_queries, count=count, lang=settings.language, name=name)
     reply = yield from ask(writer.llm, prompt, Queries, stand_in(Queries, [QUERY] * count), check)
     return [
-        Row(item := f"{label.name}#s{number}.{n}", item, settings.language, "query", "", text, "", label.name)
+        WrittenRow(item := f"{label.name}#s{number}.{n}", item, settings.language, "query", "", text, "", label.name)
         for n, text in enumerate(reply.queries[:count], 1)
     ]

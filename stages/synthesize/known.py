@@ -10,9 +10,9 @@ from stages.schemas.texts import CORPUS_FOLDER, LABELLED, LABELS, PASSAGES, QREL
 from stages.shared import tables
 from stages.shared.errors import UserError
 from stages.synthesize import jobs
-from stages.synthesize.jobs import Row
+from stages.synthesize.jobs import WrittenRow
 
-WRITTEN = {"job": pl.String} | dict.fromkeys(Row._fields, pl.String)
+WRITTEN = {"job": pl.String} | dict.fromkeys(WrittenRow._fields, pl.String)
 
 
 class KnownTexts(NamedTuple):
@@ -49,7 +49,7 @@ class KnownTexts(NamedTuple):
         return [jobs.Label(name, description, own.get(name, [])) for name, description in self.labels.iter_rows()]
 
 
-Written = dict[str, list[Row]]
+Written = dict[str, list[WrittenRow]]
 
 
 def frame(written: Written) -> pl.DataFrame:

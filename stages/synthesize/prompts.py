@@ -12,7 +12,7 @@ import jinja2
 from stages.shared.errors import UserError
 from stages.shared.languages import language_name
 
-FOLDER = Path(__file__).parent / "prompts"
+PROMPTS_FOLDER = Path(__file__).parent / "prompts"
 
 
 class Prompts:
@@ -34,16 +34,18 @@ class Prompts:
             return template.render(values).strip()
         except jinja2.UndefinedError as error:
             known = ", ".join(sorted(values))
-            raise UserError(f"{FOLDER.name}/{name}.md: {error.message}: a prompt of {key} may use {known}") from None
+            raise UserError(
+                f"{PROMPTS_FOLDER.name}/{name}.md: {error.message}: a prompt of {key} may use {known}"
+            ) from None
         except Exception as error:  # whatever its expressions raise
-            raise UserError(f"{FOLDER.name}/{name}.md cannot be filled in ({error}): mend it") from None
+            raise UserError(f"{PROMPTS_FOLDER.name}/{name}.md cannot be filled in ({error}): mend it") from None
 
     def _template(self, key: str, name: str) -> jinja2.Template:
         if name not in self._templates:
-            file = FOLDER / f"{name}.md"
+            file = PROMPTS_FOLDER / f"{name}.md"
             if not file.is_file():
-                known = ", ".join(sorted(f.stem for f in FOLDER.glob("*.md")))
-                raise UserError(f"{key} is {name!r}, but {FOLDER.name}/ has {known}: name one or add the file")
+                known = ", ".join(sorted(f.stem for f in PROMPTS_FOLDER.glob("*.md")))
+                raise UserError(f"{key} is {name!r}, but {PROMPTS_FOLDER.name}/ has {known}: name one or add the file")
             try:
                 self._templates[name] = self._environment.from_string(file.read_text(encoding="utf-8"))
             except jinja2.TemplateSyntaxError as error:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from stages.shared import jsonl
 from stages.shared.errors import UserError
 
-FOLDER = Path(__file__).parent / "taxonomies"
+TAXONOMIES_FOLDER = Path(__file__).parent / "taxonomies"
 
 
 class Topic(NamedTuple):
@@ -25,11 +25,12 @@ class Topic(NamedTuple):
 
 def read(name: str) -> list[Topic]:
     """Raises `UserError` if there is no such taxonomy, or a row is none of its topics."""
-    file = FOLDER / f"{name}.jsonl"
+    file = TAXONOMIES_FOLDER / f"{name}.jsonl"
     if not file.is_file():
-        known = ", ".join(sorted(f.stem for f in FOLDER.glob("*.jsonl")))
+        known = ", ".join(sorted(f.stem for f in TAXONOMIES_FOLDER.glob("*.jsonl")))
         raise UserError(
-            f"synthesize.topics.taxonomy is {name!r}, but {FOLDER.name}/ has {known}: name one or add the file"
+            f"synthesize.topics.taxonomy is {name!r}, but {TAXONOMIES_FOLDER.name}/ has {known}: name one or add "
+            "the file"
         )
     topics: dict[str, Topic] = {}
     for place, row in jsonl.rows(file):

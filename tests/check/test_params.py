@@ -4,7 +4,6 @@ import pytest
 import yaml
 
 from stages.check import params
-from stages.settings import yaml12
 from stages.shared.errors import UserError
 from tests.conftest import ROOT
 

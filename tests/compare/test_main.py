@@ -20,7 +20,7 @@ def leak(shares=(), recipes=("koenko", "enenen"), benchmarks=("dev", "test")):
     report = {b: {r: {lang: dict(clean) for lang in ("en", "ko", "*")} for r in recipes} for b in benchmarks}
     for (benchmark, recipe, lang), found in dict(shares).items():
         report[benchmark][recipe][lang] |= found
-    tables.write_json(report, contamination.METRICS)
+    tables.write_json(report, contamination.CONTAMINATION_METRICS)
 
 
 TASKS = ("en-en", "en-ko", "en-*")
@@ -39,7 +39,7 @@ def measure(level, tasks=None, mrr=lambda value: 1.0):
         table = pl.DataFrame(rows, schema=QUERY_SCORES, orient="row")
         tables.write(table, f"data/scores/{model}.parquet", QUERY_SCORES)
         told = score.summary(table, task_groups(["en", "ko", "hi-Latn"]))
-        tables.write_json(told, means.METRICS / f"{model}.json")
+        tables.write_json(told, means.MODEL_METRICS / f"{model}.json")
 
 
 @pytest.fixture
@@ -152,10 +152,10 @@ def test_the_summary_has_the_most_that_a_recipe_trains_on(study):
 def test_passages_that_are_not_counted_are_none(study):
     """Those of a benchmark by label are the knowledge base, which is trained on by right."""
     leak()
-    report = json.loads(contamination.METRICS.read_text())
+    report = json.loads(contamination.CONTAMINATION_METRICS.read_text())
     report["test"]["koenko"]["en"] = {"queries": 0.0, "passages_known": 1.0}
     report["test"]["koenko"]["*"] = {"queries": 0.01, "passages_known": 1.0}
-    tables.write_json(report, contamination.METRICS)
+    tables.write_json(report, contamination.CONTAMINATION_METRICS)
     study.run("compare")
     assert summary()["contamination"]["test"] == {"queries": 0.01, "passages": 0.0}
 
@@ -170,13 +170,13 @@ def test_a_measurement_of_another_study_is_stale(study):
     leak(recipes=("koenko",))
     with pytest.raises(UserError, match="says nothing of enenen on dev: run `dvc repro`"):
         study.run("compare")
-    contamination.METRICS.unlink()
+    contamination.CONTAMINATION_METRICS.unlink()
     with pytest.raises(UserError, match=r"contamination\.json is missing"):
         study.run("compare")
 
 
 def test_a_model_that_was_not_measured_is_named_and_nothing_is_written(study):
-    (means.METRICS / "enenen.json").unlink()
+    (means.MODEL_METRICS / "enenen.json").unlink()
     with pytest.raises(UserError, match=r"enenen\.json says nothing of dev: run `dvc repro`"):
         study.run("compare")
     assert not Path("metrics/summary.json").exists() and not Path("metrics/tables").exists()

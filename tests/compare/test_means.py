@@ -62,7 +62,7 @@ def measured(workspace):
     """Two models, measured on a benchmark of another study too."""
     for model, more in (("base", 0.0), ("a", 0.25)):
         own = told(more)
-        tables.write_json(own | {"old": own["test"]}, means.METRICS / f"{model}.json")
+        tables.write_json(own | {"old": own["test"]}, means.MODEL_METRICS / f"{model}.json")
 
 
 def test_means_are_those_that_score_measured_by_each_benchmarks_metric(measured):

@@ -87,7 +87,7 @@ def test_the_stage_allows_training_within_the_limits_alone_and_tells_what_it_fou
         study.run("contamination")
     assert f"q1 {QUESTION!r} as a query" in str(error.value)
     assert not ALLOWED.exists()
-    assert json.loads(limits.METRICS.read_text())["dev"]["one"]["en"]["queries"] == 0.5
+    assert json.loads(limits.CONTAMINATION_METRICS.read_text())["dev"]["one"]["en"]["queries"] == 0.5
     assert tables.read(EXAMPLES_FILE, EXAMPLES)["name"].to_list() == ["p1", "q1"]
     study.edit(benchmarks__dev__max_contamination=0.5)
     study.run("contamination")

@@ -8,7 +8,7 @@ import pytest
 
 from stages.contamination import __main__ as stage
 from stages.contamination.examples import EXAMPLES, EXAMPLES_FILE
-from stages.contamination.limits import METRICS
+from stages.contamination.limits import CONTAMINATION_METRICS
 from stages.shared import duplicates, tables
 from tests.contamination.conftest import BUS, BUS_KO, MOSS, OTHER, QUESTION, bench, train
 
@@ -16,7 +16,7 @@ from tests.contamination.conftest import BUS, BUS_KO, MOSS, OTHER, QUESTION, ben
 def run(study, benchmark="dev", recipe="one"):
     """The shares of a benchmark and recipe, and all examples."""
     study.run("contamination")
-    return json.loads(METRICS.read_text())[benchmark][recipe], examples()
+    return json.loads(CONTAMINATION_METRICS.read_text())[benchmark][recipe], examples()
 
 
 def examples():
@@ -144,7 +144,7 @@ def test_each_recipe_and_benchmark_has_its_own(study):
     train("one", (OTHER[0], OTHER[1], [OTHER[2]]))
     train("two", (OTHER[1], MOSS, [OTHER[0]]))
     study.run("contamination")
-    report = json.loads(METRICS.read_text())
+    report = json.loads(CONTAMINATION_METRICS.read_text())
     found = {(b, r): (s["*"]["queries"], s["*"]["passages"]) for b, of in report.items() for r, s in of.items()}
     assert found == {
         ("dev", "one"): (0.0, 0.0),
@@ -217,7 +217,7 @@ def variants(rng, words, count):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_random_texts_are_matched_as_by_comparing_all_with_all(seed, monkeypatch):
-    monkeypatch.setattr(stage, "BATCH", 37)
+    monkeypatch.setattr(stage, "TEXTS_AT_ONCE", 37)
     rng = random.Random(seed)
     words = ["".join(rng.choices("abcdefghijklmnop전차이끼", k=rng.randint(2, 8))) for _ in range(300)]
     texts = variants(rng, words, 400)
@@ -252,5 +252,5 @@ def test_the_same_inputs_give_the_same_bytes(study):
     written = []
     for _ in range(2):
         study.run("contamination")
-        written.append([file.read_bytes() for file in (METRICS, EXAMPLES_FILE)])
+        written.append([file.read_bytes() for file in (CONTAMINATION_METRICS, EXAMPLES_FILE)])
     assert written[0] == written[1]

@@ -97,7 +97,7 @@ def test_neither_the_run_nor_the_size_of_batches_changes_a_byte(workspace, monke
 def test_what_is_written_does_not_depend_on_the_size_of_shards(workspace, monkeypatch, rows, size):
     whole = run(workspace, some_rows())
     before = report()
-    monkeypatch.setattr(spool, "ROWS", rows)
+    monkeypatch.setattr(spool, "ROWS_SPOOLED", rows)
     monkeypatch.setattr(spool, "BYTES", size)
     shards = run(workspace, some_rows())
     assert all(shards[kind].equals(whole[kind]) for kind in KINDS)
@@ -387,7 +387,7 @@ def test_a_part_that_is_missing_or_repeats_another_is_told(workspace):
 
 
 def test_the_same_id_twice_is_refused_wherever_it_stands(workspace, monkeypatch):
-    monkeypatch.setattr(spool, "ROWS", 8)
+    monkeypatch.setattr(spool, "ROWS_SPOOLED", 8)
     rows = [passage(f"p{i}") for i in range(30)]
     rows[25]["id"] = "p3"
     with pytest.raises(UserError, match=r"in\.jsonl:26 repeats the id 'p3' of in\.jsonl:4: ids must differ"):

@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from tools.graph import ROOT
-
 
 class Workspace:
     """A checkout with its built graph."""

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from stages.settings import yaml12
+from tests.conftest import ROOT
 from tools import graph
-from tools.graph import ROOT
 
 TEXT = (ROOT / "dvc.yaml").read_text(encoding="utf-8")
 GRAPH = yaml12.parse(TEXT)["stages"]

@@ -40,7 +40,7 @@ def content():
 
 
 def written():
-    return tables.read(models.INDEXES / "kb" / "entries.parquet", store.ENTRIES)
+    return tables.read(models.INDEXES / "kb" / "entries.parquet", store.INDEX_ENTRIES)
 
 
 def encoded(caplog):

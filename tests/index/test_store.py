@@ -13,7 +13,7 @@ from stages.index import store
 from stages.shared import files, models
 from stages.shared.errors import UserError
 
-ENTRIES = pl.DataFrame([("a", "x/1", "one"), ("b", "x/2", "two")], schema=store.ENTRIES, orient="row")
+ENTRIES = pl.DataFrame([("a", "x/1", "one"), ("b", "x/2", "two")], schema=store.INDEX_ENTRIES, orient="row")
 VECTORS = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
 
 

@@ -38,17 +38,20 @@ def test_a_key_that_is_not_there_is_named(workspace):
         read_train()
 
 
+UNKNOWN = "params.yaml: unknown key {} (did you mean {}?): rename or remove it"
+
+
 @pytest.mark.parametrize(
     ("read", "changes", "sentence"),
     [
-        (read_train, {"train__stepz": 1}, "params.yaml: unknown key train.stepz (did you mean steps?): rename or remove it"),
+        (read_train, {"train__stepz": 1}, UNKNOWN.format("train.stepz", "steps")),
         (read_train, {"train__steps": ...}, "params.yaml: train.steps is missing: add it"),
         (read_train, {"train": 3}, "params.yaml: train must hold a group of keys, but is 3"),
         (read_seed, {"seed": -1}, "params.yaml: seed is -1: input should be greater than or equal to 0"),
-        (read_recipes, {"recipes__joint__negative": "w"}, "params.yaml: unknown key recipes.joint.negative (did you mean negatives?): rename or remove it"),
+        (read_recipes, {"recipes__joint__negative": "w"}, UNKNOWN.format("recipes.joint.negative", "negatives")),
         (read_split, {"corpus__split__test": 0.5}, "params.yaml: corpus.split: train, dev and test must add up to 1"),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_is_one_sentence_that_names_the_whole_key(workspace, read, changes, sentence):
     workspace.edit(**changes)
     with pytest.raises(UserError) as caught:

@@ -48,7 +48,7 @@ def test_what_cannot_be_read_is_told(tmp_path):
 
 
 def test_a_table_of_many_rows(monkeypatch):
-    monkeypatch.setattr(records, "BATCH", 3)
+    monkeypatch.setattr(records, "ROWS_AT_ONCE", 3)
     schema = {"a": pl.String, "n": pl.Int32}
     rows = [(json.dumps(i), i) for i in range(10)]
     assert records.frame(iter(rows), schema).rows() == rows

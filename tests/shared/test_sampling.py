@@ -152,7 +152,7 @@ def test_draws_from_outside_are_uniform_over_all_that_is_left():
 
 @pytest.mark.parametrize("chunk", [1, 7, 1 << 22])
 def test_what_is_excluded_is_each_query_s_own(chunk, monkeypatch):
-    monkeypatch.setattr(sampling, "CHUNK", chunk)
+    monkeypatch.setattr(sampling, "MATRIX_NUMBERS", chunk)
     random = np.random.default_rng(3)
     count, entries = 300, random.integers(-1, 5, 40)
     labels = random.integers(-2, 5, count)

@@ -50,7 +50,7 @@ def test_top_k_without_ties():
 @pytest.mark.parametrize("seed", range(3))
 def test_ranks_are_places_in_the_whole_order(seed):
     # More queries than a block, in no order.
-    queries, corpus = whole_numbers(seed, 2 * search.BLOCK + 9, 80)
+    queries, corpus = whole_numbers(seed, 2 * search.QUERY_BLOCK + 9, 80)
     rng = np.random.default_rng(seed)
     asked, wanted = rng.integers(len(queries), size=500), rng.integers(len(corpus), size=500)
     found, scores = search.ranks(queries, corpus, asked, wanted)

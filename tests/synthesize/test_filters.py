@@ -52,7 +52,7 @@ BLANK = {
 def table(*rows):
     """Rows of `judge`; one that names no item gets a number of its own."""
     named = [{**BLANK, "item": f"i{number}", **row} for number, row in enumerate(rows)]
-    return pl.DataFrame(named, schema=filters.TEXTS)
+    return pl.DataFrame(named, schema=filters.JUDGED_TEXTS)
 
 
 def judged(*rows, **settings):
@@ -489,7 +489,7 @@ def test_each_filter_fails_some_and_each_text_fails_once():
     ]
     assert min(numbers.values()) > 0
     assert sum(numbers.values()) == len(found) == len(found.unique(["item", "lang", "kind"]))
-    assert found.schema == pl.Schema(filters.FAILED)
+    assert found.schema == pl.Schema(filters.FAILED_TEXTS)
     assert found.equals(found.sort("item", "lang", "kind"))
     assert found["detail"].null_count() == 0
 
@@ -497,7 +497,7 @@ def test_each_filter_fails_some_and_each_text_fails_once():
 def test_counts_name_the_filters_that_failed_nothing():
     assert set(filters.counts(judged()).values()) == {0}
     assert filters.counts(judged({"text": "x"}, query_chars=[5, 9]))["too_short"] == 1
-    assert filters.judge(table(), ON).schema == pl.Schema(filters.FAILED)
+    assert filters.judge(table(), ON).schema == pl.Schema(filters.FAILED_TEXTS)
 
 
 def test_the_first_filter_that_a_text_fails_is_named():

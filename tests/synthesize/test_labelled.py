@@ -6,7 +6,7 @@ import re
 import polars as pl
 import pytest
 
-from stages.schemas.collected import ENTRIES
+from stages.schemas.collected import KNOWLEDGE_ENTRIES
 from stages.schemas.texts import LABELLED, LABELS, PASSAGES, QUERIES
 from stages.shared import collection, tables
 from stages.shared.errors import UserError
@@ -35,7 +35,7 @@ def shipped(workspace, endpoint, **changes):
 
 def entries():
     """The collection's training queries, which are documents of a knowledge base too."""
-    return tables.read("data/collected/entries.parquet", ENTRIES)
+    return tables.read("data/collected/entries.parquet", KNOWLEDGE_ENTRIES)
 
 
 def shown_in(prompt):
@@ -182,7 +182,7 @@ def test_what_a_knowledge_base_has_is_not_written_again(workspace):
 
 
 def test_a_labels_queries_are_translated_together_and_stay_in_their_split(workspace):
-    many = [(f"q{n}", "a", "train", ["en"]) for n in range(jobs.TOGETHER + 1)]
+    many = [(f"q{n}", "a", "train", ["en"]) for n in range(jobs.QUERIES_TOGETHER + 1)]
     others = [
         ("t1", "b", "train", ["en"]),
         ("t2", "b", "train", ["en", "hi-Latn"]),
@@ -197,7 +197,7 @@ def test_a_labels_queries_are_translated_together_and_stay_in_their_split(worksp
     asked = [json.loads(prompt.split("Texts: ")[1]) for prompt in prompts_of(endpoint)]
     # What is searched is not translated, nor what there is in the target language.
     own = [f"{name}|en" for name, *_ in sorted(many)]
-    wanted = [own[: jobs.TOGETHER], own[jobs.TOGETHER :], ["t1|en", "t5|en"], ["t3|en"], ["t4|en"]]
+    wanted = [own[: jobs.QUERIES_TOGETHER], own[jobs.QUERIES_TOGETHER :], ["t1|en", "t5|en"], ["t3|en"], ["t4|en"]]
     assert sorted(asked) == sorted(wanted)
     written = workspace.written("queries")
     trained = [*(name for name, *_ in many), "t1", "t5"]

@@ -121,7 +121,7 @@ def test_no_queries_give_empty_tables(workspace):
 def failures(workspace, monkeypatch):
     """Where the table of failures goes while the stage fails."""
     file = workspace.path / ".state/failures.csv"
-    monkeypatch.setattr(stage, "FAILED", file)
+    monkeypatch.setattr(stage, "FAILURES_FILE", file)
     return file
 
 

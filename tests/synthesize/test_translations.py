@@ -120,10 +120,10 @@ def test_what_is_there_in_a_language_is_not_translated_into_it(workspace):
 
 def test_a_passages_queries_are_translated_so_many_at_once(workspace):
     workspace.corpus([("a", "train")])
-    count = jobs.TOGETHER + 3
+    count = jobs.QUERIES_TOGETHER + 3
     with Endpoint() as endpoint:
         workspace.asks(endpoint, synthesize__queries__per_passage=count, synthesize__translations=HINGLISH)
         workspace.run("synthesize")
     asked = [json.loads(p.split("Texts: ")[1]) for p in prompts_of(endpoint) if p.startswith("You translate")]
-    assert sorted(map(len, asked)) == [3, jobs.TOGETHER]
+    assert sorted(map(len, asked)) == [3, jobs.QUERIES_TOGETHER]
     assert workspace.written("queries").filter(lang="hi-Latn").height == count

@@ -116,7 +116,7 @@ def test_equal_scores_are_always_in_the_same_order(study, capsys):
 
 
 def test_rows_keep_their_order_and_ids(study, capsys, monkeypatch):
-    monkeypatch.setattr(answer, "BLOCK", 100)
+    monkeypatch.setattr(answer, "INPUT_BLOCK", 100)
     rows = [{"text": WORDS[i % 40], "id": i} for i in range(200)]
     found = stream(study, capsys, rows)
     assert [one["id"] for one in found] == list(range(200))

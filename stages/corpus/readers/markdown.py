@@ -33,7 +33,7 @@ class Section:
 
 PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 MDX = MarkdownIt("commonmark").enable(["table", "strikethrough"]).disable("code")  # which has no indented code
-KINDS = ("paragraph", "bullet_list", "ordered_list", "table", "blockquote")
+BLOCK_KINDS = ("paragraph", "bullet_list", "ordered_list", "table", "blockquote")
 
 FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?\n)---[ \t]*(?:\n|\Z)", re.DOTALL)
 FENCE = re.compile(r"^[ \t>]*(?:[-*+][ \t]+|\d+[.)][ \t]+)?(`{3,}|~{3,})")
@@ -49,7 +49,7 @@ INLINE = re.compile(
 # Lines that are no text: MDX's imports and exports (in .md files, which Docusaurus reads as MDX too, imports of a
 # quoted module alone), and the marks of admonitions and of GitHub's alerts.
 IMPORTS = re.compile(r"^(?:import|export)\s.*(?:\n.*\S.*)*", re.MULTILINE)
-SCRIPTS = re.compile(r"^[ \t]*<(script|style)\b.*?</\1>", re.DOTALL | re.MULTILINE)
+SCRIPT_LINES = re.compile(r"^[ \t]*<(script|style)\b.*?</\1>", re.DOTALL | re.MULTILINE)
 MODULES = re.compile(r"""^import\s(?:[\w*${},\s]+?\sfrom\s+)?["'][^"'\n]+["'];?[ \t]*$""", re.MULTILINE)
 MARKERS = re.compile(r"^[ \t]*:{3,}.*$|^[ \t>]*\[!\w+\][+-]?[ \t]*$", re.MULTILINE)
 # Admonitions and tabs of MkDocs, whose text is indented by four blanks, as code is.
@@ -64,7 +64,7 @@ def parse(text: str, mdx: bool) -> Section:
     its own. Code, comments and markup are left out."""
     front = FRONT_MATTER.match(text)
     body = _without_code(text[front.end() :] if front else text)
-    body = SCRIPTS.sub("", body)
+    body = SCRIPT_LINES.sub("", body)
     body = _outdented((IMPORTS if mdx else MODULES).sub("", body))
     body = MARKERS.sub("", re.sub(r"^#{1,6}[ \t].*$", lambda line: _heading(line[0]), body, flags=re.MULTILINE))
     page = _tree((MDX if mdx else PARSER).parse(INLINE.sub(lambda match: match["code"] or "", body)))
@@ -126,7 +126,7 @@ def _tree(tokens: list[Token]) -> Section:
                 above.pop()
             above[-1].children.append(section)
             above.append(section)
-        elif node.type in KINDS and (found := _plain(node)):
+        elif node.type in BLOCK_KINDS and (found := _plain(node)):
             above[-1].blocks.append(Block(node.type, found))
     if len(page.children) == 1 and page.children[0].level == 1:
         top = page.children[0]

@@ -22,7 +22,7 @@ log = logging.getLogger("corpus")
 
 # A passage ends before the block with which it would have more words than this in the first language.
 WORDS = 180
-WORD = regex.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
+WORD_OF_TEXT = regex.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
 ALONE = "pages that not every language has"
 UNSHARED = "sections that the languages do not share"
 
@@ -84,7 +84,7 @@ def _parts(sections: list[Section]) -> Iterator[tuple[str, ...]]:
         return
     start, words = 0, 0
     for end, block in enumerate(texts[0]):
-        count = len(WORD.findall(block))
+        count = len(WORD_OF_TEXT.findall(block))
         if words and words + count > WORDS:
             yield tuple("\n".join(blocks[start:end]) for blocks in texts)
             start, words = end, 0

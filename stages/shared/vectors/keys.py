@@ -10,12 +10,12 @@ from typing import Any
 from stages.shared.state import STATE
 
 # Of how vectors are made and stored; another number begins anew.
-VERSION = 1
+VECTORS_VERSION = 1
 
 
 def place(kind: str, identity: list[Any]) -> Path:
     """Where the vectors of this `identity` (JSON) are, among those kept as `kind` says."""
-    return STATE / "vectors" / kind / digest(json.dumps([VERSION, identity], sort_keys=True)).hex()
+    return STATE / "vectors" / kind / digest(json.dumps([VECTORS_VERSION, identity], sort_keys=True)).hex()
 
 
 def digest(text: str) -> bytes:

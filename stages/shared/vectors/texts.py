@@ -32,11 +32,11 @@ from stages.shared.vectors.keys import digest, place
 
 log = logging.getLogger(__name__)
 # Texts that are committed at once: what a kill may lose.
-CHUNK = 2048
+COMMITTED = 2048
 # Tokens of a batch.
 TOKENS = 256
 # Keys of a query; SQLite takes 999 at least.
-KEYS = 500
+KEYS_AT_ONCE = 500
 DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -63,7 +63,9 @@ class KeptTexts:
         keys = [digest(text) for text in texts]
         with _Store(self.files[role]) as store:
             missing = store.read(keys, vectors)
-            with tqdm(total=len(missing), desc=f"{role} vectors", unit=" texts", disable=len(missing) <= CHUNK) as bar:
+            with tqdm(
+                total=len(missing), desc=f"{role} vectors", unit=" texts", disable=len(missing) <= COMMITTED
+            ) as bar:
                 fresh: list[int] = []
                 for batch in self._batches([texts[row] for row in missing], role):
                     rows = [missing[i] for i in batch]
@@ -71,7 +73,7 @@ class KeptTexts:
                     vectors[rows] = self.encoder.encode([texts[row] for row in rows], role)
                     fresh += dict.fromkeys(rows)
                     bar.update(len(set(rows)))
-                    if len(fresh) >= CHUNK:
+                    if len(fresh) >= COMMITTED:
                         store.write(keys, vectors, fresh)
                         fresh = []
                 store.write(keys, vectors, fresh)
@@ -82,7 +84,7 @@ class KeptTexts:
         """Numbers of `texts`, cut into what is encoded at once; a batch may repeat its last."""
         model = getattr(self.encoder, "model", None)
         if model is None:
-            yield from (list(range(at, min(at + CHUNK, len(texts)))) for at in range(0, len(texts), CHUNK))
+            yield from (list(range(at, min(at + COMMITTED, len(texts)))) for at in range(0, len(texts), COMMITTED))
             return
         lengths = np.full(len(texts), TOKENS)  # one by one, if the model has no tokenizer of texts
         if texts and callable(model.tokenizer):
@@ -115,8 +117,8 @@ class _Store:
         """Fill in the `vectors` that are there, and return the rows of the others."""
         rows = {key: row for row, key in enumerate(keys)}
         missing, bad = set(range(len(keys))), 0
-        for at in range(0, len(keys), KEYS):
-            part = keys[at : at + KEYS]
+        for at in range(0, len(keys), KEYS_AT_ONCE):
+            part = keys[at : at + KEYS_AT_ONCE]
             marks = ", ".join("?" * len(part))
             try:
                 for key, vector, check in self._execute(f"SELECT * FROM vectors WHERE text IN ({marks})", part):

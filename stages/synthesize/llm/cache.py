@@ -23,8 +23,8 @@ from stages.shared import jsonl
 from stages.shared.errors import UserError
 from stages.synthesize.llm.request import Reply, Request
 
-VERSION = 1
-TABLES = """
+CACHE_VERSION = 1
+CACHE_TABLES = """
 CREATE TABLE replies (
     key TEXT PRIMARY KEY,
     model TEXT, form TEXT, size INTEGER, expected INTEGER, request TEXT,
@@ -61,14 +61,14 @@ class Cache:
             self._db.execute("BEGIN IMMEDIATE")
             found = self._db.execute("PRAGMA user_version").fetchone()[0]
             if found == 0:
-                for statement in TABLES.split(";"):
+                for statement in CACHE_TABLES.split(";"):
                     self._db.execute(statement)
-                self._db.execute(f"PRAGMA user_version={VERSION}")
+                self._db.execute(f"PRAGMA user_version={CACHE_VERSION}")
             self._db.execute("COMMIT")
         except (sqlite3.Error, OSError) as error:
             raise UserError(f"llm.cache: {path} cannot be used ({error}): name another file or move it away") from None
-        if found not in (0, VERSION):
-            raise UserError(f"llm.cache: {path} has version {found}, this code {VERSION}: name another file")
+        if found not in (0, CACHE_VERSION):
+            raise UserError(f"llm.cache: {path} has version {found}, this code {CACHE_VERSION}: name another file")
         self.run = uuid.uuid4().hex
         self._locks = path.with_name(path.name + ".runs")
         self._locks.mkdir(exist_ok=True)
@@ -256,7 +256,7 @@ class Recorded(Cache):
     def __init__(self, path: Path) -> None:
         self.path = path
         self._db = sqlite3.connect(":memory:", isolation_level=None)
-        for statement in TABLES.split(";"):
+        for statement in CACHE_TABLES.split(";"):
             self._db.execute(statement)
         self._db.execute("BEGIN")
         self._db.executemany(

@@ -23,7 +23,7 @@ from stages.synthesize.llm.meter import BYTES_PER_TOKEN, Meter
 from stages.synthesize.llm.request import REFUSED, STAND_IN, Failed, Reply, Request, Steps
 
 
-class Task(NamedTuple):
+class WritingTask(NamedTuple):
     """`steps` begins the task anew at each call; `name` is its row among the failures."""
 
     name: str
@@ -78,7 +78,7 @@ class Session:
     def __exit__(self, *_: object) -> None:
         self.cache.close()
 
-    def run(self, jobs: dict[str, list[Task]]) -> dict[str, list[Any]]:
+    def run(self, jobs: dict[str, list[WritingTask]]) -> dict[str, list[Any]]:
         """What each task of each job makes, in order; None for those that failed, which `failures` then lists.
 
         The jobs are asked for together, which in batch mode saves a day each. Raises `UserError` if asking had to stop,
@@ -92,7 +92,7 @@ class Session:
             self._ask(" and ".join(jobs), [task for tasks in jobs.values() for task in tasks])
         return {job: self._read(job, tasks) for job, tasks in jobs.items()}
 
-    def _read(self, job: str, tasks: list[Task]) -> list[Any]:
+    def _read(self, job: str, tasks: list[WritingTask]) -> list[Any]:
         made, missing = [], []
         for task in tasks:
             value = None
@@ -115,7 +115,7 @@ class Session:
             )
         return made
 
-    def _follow(self, task: Task) -> tuple[Any, Request | None]:
+    def _follow(self, task: WritingTask) -> tuple[Any, Request | None]:
         """What the task makes of cached replies, or the first request that has none."""
         steps = task.steps()
         try:
@@ -136,7 +136,7 @@ class Session:
         if self.llm.max_cost_usd is not None:
             self.meter.count_lost(request, self.cache)
 
-    def _ask(self, job: str, tasks: list[Task]) -> None:
+    def _ask(self, job: str, tasks: list[WritingTask]) -> None:
         """Have the cache filled with all that the tasks ask for."""
         asking: Direct | Batches
         if self.llm.mode == "batch":
@@ -163,7 +163,7 @@ class Session:
         if asking.stopped:
             raise UserError(f"synthesize, {job}: {asking.stopped}")
 
-    def _pending(self, tasks: list[Task], refused: dict[str, str]) -> dict[str, Request]:
+    def _pending(self, tasks: list[WritingTask], refused: dict[str, str]) -> dict[str, Request]:
         """The next request of each task that waits for one."""
         pending = {}
         for task in tasks:
@@ -175,7 +175,7 @@ class Session:
                 pending[request.key] = request
         return pending
 
-    def _imagine(self, job: str, tasks: list[Task]) -> list[Any]:
+    def _imagine(self, job: str, tasks: list[WritingTask]) -> list[Any]:
         """Follow tasks with stand-ins for the replies that are not in the cache, and estimate what those will need."""
         rates = self.cache.rates(self.llm.model)
         requests = cached = 0

@@ -28,7 +28,7 @@ class Numbers:
 @pytest.fixture(autouse=True)
 def state(tmp_path, monkeypatch):
     monkeypatch.setattr(keys, "STATE", tmp_path)
-    monkeypatch.setattr(texts, "CHUNK", 32)
+    monkeypatch.setattr(texts, "COMMITTED", 32)
     return tmp_path / "vectors" / "texts"
 
 

@@ -21,7 +21,7 @@ from stages.shared import errors
 from stages.synthesize.forms import Queries, Texts, check_queries, check_texts, stand_in
 from stages.synthesize.llm.converse import ask
 from stages.synthesize.llm.request import Steps
-from stages.synthesize.llm.session import Session, Task
+from stages.synthesize.llm.session import Session, WritingTask
 
 ROOT = Path(__file__).parents[3]
 # For quick tests, of an endpoint that asks for no key.
@@ -64,8 +64,8 @@ def steps(llm: Llm, number: int, translated: bool = False, size: int = 0) -> Ste
     return [*found, *texts.texts]
 
 
-def tasks(llm: Llm, count: int, begin: int = 0, translated: bool = False, size: int = 0) -> list[Task]:
-    return [Task(f"item {n}", partial(steps, llm, n, translated, size)) for n in range(begin, begin + count)]
+def tasks(llm: Llm, count: int, begin: int = 0, translated: bool = False, size: int = 0) -> list[WritingTask]:
+    return [WritingTask(f"item {n}", partial(steps, llm, n, translated, size)) for n in range(begin, begin + count)]
 
 
 def dying(moment: str) -> None:

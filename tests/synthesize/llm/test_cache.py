@@ -12,7 +12,7 @@ import pytest
 
 from stages.shared import state
 from stages.shared.errors import UserError
-from stages.synthesize.llm.cache import VERSION, Cache, Recorded, path_of, recorded_row
+from stages.synthesize.llm.cache import CACHE_VERSION, Cache, Recorded, path_of, recorded_row
 from stages.synthesize.llm.request import Reply
 from stages.synthesize.llm.session import Session
 from tests.fakes.endpoint import Endpoint
@@ -137,10 +137,10 @@ def test_what_is_no_cache_is_one_sentence(tmp_path):
 def test_a_cache_of_a_later_version_is_left_alone(opened, path):
     opened().close()
     with sqlite3.connect(path) as db:
-        db.execute(f"PRAGMA user_version={VERSION + 1}")
-    assert f"has version {VERSION + 1}, this code {VERSION}: name another file" in refusal(path)
+        db.execute(f"PRAGMA user_version={CACHE_VERSION + 1}")
+    assert f"has version {CACHE_VERSION + 1}, this code {CACHE_VERSION}: name another file" in refusal(path)
     with sqlite3.connect(path) as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (VERSION + 1,)
+        assert db.execute("PRAGMA user_version").fetchone() == (CACHE_VERSION + 1,)
 
 
 def test_one_request_is_one_row_with_what_was_asked(opened, path):

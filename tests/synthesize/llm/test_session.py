@@ -3,7 +3,7 @@
 import pytest
 
 from stages.synthesize.llm.request import Failed
-from stages.synthesize.llm.session import Estimate, Session, Task
+from stages.synthesize.llm.session import Estimate, Session, WritingTask
 from tests.fakes.endpoint import Endpoint
 from tests.synthesize.llm import asking
 from tests.synthesize.llm.conftest import right, rows, run
@@ -88,7 +88,7 @@ def test_an_item_may_need_no_reply_or_give_up_by_itself(settings):
         yield
 
     with Endpoint() as endpoint, Session(settings(endpoint)) as session:
-        assert session.run({"job": [Task("a", fails), Task("b", needs_nothing)]}) == {"job": [None, 7]}
+        assert session.run({"job": [WritingTask("a", fails), WritingTask("b", needs_nothing)]}) == {"job": [None, 7]}
         assert session.failures == [("job", "a", "no text")]
         assert endpoint.requests == []
 
