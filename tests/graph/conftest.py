@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from tests.conftest import ROOT
+
 
 class Workspace:
     """A checkout with its built graph."""

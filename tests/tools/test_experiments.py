@@ -488,6 +488,7 @@ def test_outside_of_git_it_says_so(tmp_path, monkeypatch):
 BUILD = """
 import json, pathlib
 import polars as pl
+from stages.schemas.scores import QUERY_SCORES
 from stages.shared import tables
 from stages.settings import yaml12
 p = yaml12.load(pathlib.Path("params.yaml"))
