@@ -2,19 +2,25 @@
 
 import json
 import re
+from typing import Any, get_args
 
 import pytest
+from pydantic import BaseModel
 from ruamel.yaml import YAML
 
 from stages.check import params
+from stages.check.groups import Params
 from stages.settings import yaml12
 from stages.shared.tasks import GROUPS, tasks
 from tests.conftest import ROOT
-from tools import overlay, results
+from tools import overlay, results, sweep
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXTS = {str(page.relative_to(ROOT)): page.read_text(encoding="utf-8") for page in PAGES}
 README = TEXTS["README.md"]
+# What else names files and keys: not of the README's pages.
+COLLECTION = "data/collection/README.md"
+NAMING = {**TEXTS, COLLECTION: (ROOT / COLLECTION).read_text(encoding="utf-8")}
 TREES = "stages|tools|tests|studies|benchmarks|docs|data/collection"
 # An overlay, and the study that it is a part of, if a comment before it says so.
 OVERLAY = re.compile(r"(?:<!-- part of ([\w-]+):.*-->\n)?```yaml\n(.*?)```", re.DOTALL)
@@ -22,6 +28,16 @@ OVERLAYS = [
     pytest.param(*found, id=f"{name}-{number}")
     for name, text in TEXTS.items()
     for number, found in enumerate(OVERLAY.findall(text))
+]
+
+# A sweep and the study it is of, if it names one, where people find it.
+SWEEP = re.compile(r"(?:make study STUDY=([\w-]+) +)?(?:\[?SWEEP=\"([^\"]+)\"|dvc exp run -S (\S+))")
+# A comment breaks a command after a comma or a backslash.
+BROKEN = re.compile(r"(?:(?<=,)|\\)\n# +")
+SWEEPS = [
+    pytest.param(study, swept or single, id=f"{page.name}-{number}")
+    for page in (*PAGES, *sorted((ROOT / "studies").glob("*.yaml")), ROOT / "Makefile")
+    for number, (study, swept, single) in enumerate(SWEEP.findall(BROKEN.sub("", page.read_text(encoding="utf-8"))))
 ]
 
 
@@ -87,12 +103,39 @@ def test_every_command_named_is_there(name):
         assert (ROOT / script).is_file(), script
 
 
-@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("name", NAMING)
 def test_every_file_named_is_there(name):
-    for path in re.findall(rf"[`\s]((?:{TREES})/[\w./-]*)(?=[`\s])", present(TEXTS[name])):
+    for path in re.findall(rf"[`\s]((?:{TREES})/[\w./-]*)(?=[`\s])", present(NAMING[name])):
         # X is any stage, mine a study of one's own.
         if not re.search(r"/X\b|/mine\b", path):
             assert (ROOT / path).exists(), path
+    # A folder, and files of it.
+    for folder, files in re.findall(r"`([\w/]+/)`: ([^|\n]*)", NAMING[name]):
+        for file in re.findall(r"`(\w+\.py)`", files):
+            assert (ROOT / folder / file).exists(), folder + file
+
+
+def below(kind: Any, part: str) -> Any:
+    """What a setting of type `kind` holds under `part`; None if it has no such key, Any if it may be anything."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        field = kind.model_fields.get(part)
+        return field.annotation if field else None
+    if getattr(kind, "__origin__", None) is dict:
+        return get_args(kind)[1]
+    # Of choices the one that has the key, and of a type with conditions the type.
+    return next((found for option in get_args(kind) if (found := below(option, part)) is not None), None)
+
+
+@pytest.mark.parametrize("name", NAMING)
+def test_every_setting_named_is_there(name):
+    groups = "|".join(Params.model_fields)
+    for key in re.findall(rf"`((?:{groups})\.[\w.<>-]*[\w>])", present(NAMING[name])):
+        if re.search(r"\.(?:py|json|jsonl|yaml|parquet)$", key):
+            continue
+        kind: Any = Params
+        for part in key.split("."):
+            kind = below(kind, part)
+            assert kind is not None, key
 
 
 def test_every_file_of_the_map_is_there():
@@ -146,6 +189,21 @@ def test_an_overlay_shown_is_a_study(part_of, shown, tmp_path, monkeypatch):
 def test_overlays_are_shown():
     pages = {param.id.rpartition("-")[0] for param in OVERLAYS}
     assert {"README.md", "docs/knowledge-base.md", "docs/sources.md", "docs/studies.md", "docs/synthesis.md"} <= pages
+
+
+@pytest.mark.parametrize(("study", "settings"), SWEEPS)
+def test_a_sweep_shown_is_of_keys_that_there_are(study, settings, monkeypatch):
+    monkeypatch.setattr(overlay, "STUDIES", ROOT / "studies")
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    if study:
+        text, _ = overlay.merged(text, overlay.read(study)[1])
+    for setting in settings.split():
+        sweep._check_key(setting, yaml12.parse(text))
+
+
+def test_sweeps_are_shown():
+    pages = {param.id.rpartition("-")[0] for param in SWEEPS}
+    assert {"README.md", "knowledge-base.md", "studies.md", "hinglish-kb.yaml", "paper-ko-en.yaml", "Makefile"} <= pages
 
 
 def overlay_of(page):
