@@ -12,8 +12,8 @@ import numpy as np
 import polars as pl
 
 from stages.schemas.candidates import CANDIDATE_POOL, CANDIDATES, CANDIDATES_FOLDER
+from stages.schemas.collected import COLLECTED_FOLDER
 from stages.schemas.similarity import SIMILARITY
-from stages.schemas.texts import CORPUS_FOLDER
 from stages.settings.candidates import read_candidates
 from stages.settings.encoders import PretrainedEncoder
 from stages.settings.languages import read_languages
@@ -151,7 +151,7 @@ def label_similarity(
         for kind, sides in sorted(found.items())
         for name, row in zip(names, (sides @ sides.T).tolist(), strict=True)
     ]
-    given = tables.read(CORPUS_FOLDER / "similarity.parquet", SIMILARITY)
+    given = tables.read(COLLECTED_FOLDER / "similarity.parquet", SIMILARITY)
     return pl.concat([pl.DataFrame(own, SIMILARITY, orient="row"), given]).sort("kind", "label")
 
 

@@ -20,6 +20,7 @@ from stages.schemas.collected import (
     GROUP_LABELS,
     KNOWLEDGE_ENTRIES,
 )
+from stages.schemas.similarity import SIMILARITY
 from stages.schemas.texts import CORPUS_FOLDER, LABELLED, LABELS, PASSAGES, QRELS, QUERIES, SPLITS, SYNTHETIC_FOLDER
 from stages.shared import errors, tables
 
@@ -40,6 +41,8 @@ def main() -> None:
     thought_of = ~pl.col("query").is_in(given.unique().implode())
     queries = queries.with_columns(origin=pl.when(thought_of).then(pl.lit("synthetic")).otherwise(pl.lit("given")))
     labels = tables.read(CORPUS_FOLDER / "labels.parquet", LABELS).rename({"label": "group"})
+    # What the source says of how similar labels are.
+    given_similarity = tables.read(CORPUS_FOLDER / "similarity.parquet", SIMILARITY)
     with tables.replacing(COLLECTED_FOLDER) as draft:
         for name, table, schema, order in (
             ("passages", passages, COLLECTED_PASSAGES, ["passage", "lang"]),
@@ -47,6 +50,7 @@ def main() -> None:
             ("qrels", qrels, COLLECTED_QRELS, ["query", "group"]),
             ("labels", labels, GROUP_LABELS, ["group"]),
             ("entries", entries(asked, labelled), KNOWLEDGE_ENTRIES, ["query", "lang"]),
+            ("similarity", given_similarity, SIMILARITY, ["kind", "label"]),
         ):
             tables.write(table.select(*schema).sort(*order), draft / f"{name}.parquet", schema)
     report: dict[str, dict[str, Any]] = {

@@ -17,11 +17,9 @@ import polars as pl
 
 from stages.schemas.benchmarks import BENCHMARK_LABELS, BENCHMARK_QRELS, BENCHMARK_QUERIES, BENCHMARKS_FOLDER
 from stages.schemas.runs import RUN, RUNS_FOLDER
-from stages.settings.benchmarks import read_benchmarks
 from stages.settings.compare import read_select_on
 from stages.settings.labels import read_labels
-from stages.settings.merges import read_merges
-from stages.settings.recipes import read_recipes
+from stages.settings.reading import read_names
 from stages.shared import errors, models, tables
 from stages.shared.label_names import LABEL_SEPARATOR
 from stages.shared.tasks import POOL, tasks
@@ -54,8 +52,8 @@ class Map(NamedTuple):
 
 
 def main() -> None:
-    settings, select_on, benchmarks = read_labels(), read_select_on(), read_benchmarks()
-    names = models.names(read_recipes(), read_merges())
+    settings, select_on, benchmarks = read_labels(), read_select_on(), read_names("benchmarks")
+    names = models.names(read_names("recipes"), read_names("merges"))
     by_label = {name: asked for name in benchmarks if (asked := read(name)) is not None}
     report: dict = {name: {"tasks": counts(asked.queries), "models": {}} for name, asked in by_label.items()}
     for model in names:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.settings.merges import read_merge
-from stages.shared import errors, files, models, query_normalizer, saving, tables
+from stages.shared import errors, files, models, saving, tables
 from stages.shared.errors import UserError
 
 log = logging.getLogger("merge")
@@ -33,7 +33,7 @@ def main() -> None:
     ]
     agree(name, {part: traits(model, parts[part]) for part, model in zip(parts, loaded, strict=True)})
     if trusted:
-        loaded = [loaded[0], *(alike(loaded[0], other) for other in loaded[1:])]
+        loaded = [loaded[0], *(as_same_class(loaded[0], other) for other in loaded[1:])]
     try:
         # Weights are scaled to add up to 1; sums are taken in float32.
         merged = SentenceTransformer.merge(
@@ -44,7 +44,7 @@ def main() -> None:
     with tables.replacing(models.MERGED / name) as draft:
         saving.save(merged, draft)
         models.copy_record(models.BASE, draft)
-        query_normalizer.copy(next(iter(parts.values())), draft)
+        models.copy_normalizer(next(iter(parts.values())), draft)
     log.info(f"{name}: " + " + ".join(f"{weight:g} {part}" for part, weight in merge.weights.items()))
 
 
@@ -60,7 +60,7 @@ def agree(name: str, found: dict[str, dict[str, Any]]) -> None:
                 )
 
 
-def alike(model: Any, other: Any) -> Any:
+def as_same_class(model: Any, other: Any) -> Any:
     """`other` as an instance of `model`'s classes: a model's own code is loaded once for each folder, and the classes
     then differ for mergekit though they are the same."""
     kinds = [type(getattr(m[0], "auto_model", m[0])) for m in (model, other)]
@@ -75,9 +75,9 @@ def traits(model: Any, folder: Path) -> dict[str, Any]:
     names = ("prompts", "default_prompt_name", "max_seq_length", "similarity_fn_name")
     # A static model's tokenizer does not pad.
     padding = getattr(model.tokenizer, "padding_side", None)
-    file = folder / query_normalizer.FILE
+    file = folder / models.NORMALIZER
     digest = files.content(file)[:8] if file.is_file() else None
-    return {**{name: getattr(model, name) for name in names}, "padding_side": padding, query_normalizer.FILE: digest}
+    return {**{name: getattr(model, name) for name in names}, "padding_side": padding, models.NORMALIZER: digest}
 
 
 if __name__ == "__main__":

@@ -13,8 +13,7 @@ from stages.schemas.runs import RUN, RUNS_FOLDER
 from stages.schemas.scores import MODEL_METRICS, QUERY_SCORES, SCORES_FOLDER
 from stages.settings.benchmarks import read_benchmarks
 from stages.settings.languages import read_languages
-from stages.settings.merges import read_merges
-from stages.settings.recipes import read_recipes
+from stages.settings.reading import read_names
 from stages.settings.score import read_score
 from stages.shared import errors, models, tables
 from stages.shared.tasks import BIAS, GROUPS, POOL, measured, task_groups, tasks
@@ -26,7 +25,7 @@ TREC_MEASURES = {"ndcg": "ndcg_cut", "map": "map_cut", "recall": "recall", "accu
 
 def main() -> None:
     settings, languages, benchmarks = read_score(), read_languages(), read_benchmarks()
-    names = models.names(read_recipes(), read_merges())
+    names = models.names(read_names("recipes"), read_names("merges"))
     for stale in sorted({f.name for f in RUNS_FOLDER.iterdir()} - set(names)):
         log.warning(f"data/runs/{stale} is of no model in params.yaml and left out: `python -m tools.tidy` removes it")
     judged = {

@@ -13,9 +13,11 @@ from stages.schemas.collected import (
     GROUP_LABELS,
     KNOWLEDGE_ENTRIES,
 )
+from stages.schemas.similarity import SIMILARITY
 from stages.shared import tables
 
 SCHEMAS = {
+    "similarity": SIMILARITY,
     "passages": COLLECTED_PASSAGES,
     "queries": COLLECTED_QUERIES,
     "qrels": COLLECTED_QRELS,

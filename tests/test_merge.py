@@ -8,7 +8,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
 
 from stages.settings.train import Lora
-from stages.shared import query_normalizer, tables
+from stages.shared import models, query_normalizer, tables
 from stages.shared.encoder import load
 from stages.shared.errors import UserError
 from stages.train import lora
@@ -133,7 +133,7 @@ def test_parts_of_unequal_length_or_shape_are_refused(workspace, tmp_path):
 
 def normalizer(workspace, part, elongation):
     learnt = query_normalizer.learn({"elongation": elongation, "script": False, "spelling": False}, [], [])
-    tables.write_json(learnt, workspace.path / "models/trained" / part / query_normalizer.FILE)
+    tables.write_json(learnt, workspace.path / "models/trained" / part / models.NORMALIZER)
 
 
 def test_the_normalizer_of_the_parts_is_the_merged_models(workspace):
@@ -141,7 +141,7 @@ def test_the_normalizer_of_the_parts_is_the_merged_models(workspace):
         normalizer(workspace, part, elongation=True)
     folder = merged(workspace, {"a": 1, "b": 1}, pair())
     part = workspace.path / "models/trained/a"
-    assert (folder / query_normalizer.FILE).read_bytes() == (part / query_normalizer.FILE).read_bytes()
+    assert (folder / models.NORMALIZER).read_bytes() == (part / models.NORMALIZER).read_bytes()
 
 
 @pytest.mark.parametrize("other", [None, False])
@@ -154,7 +154,7 @@ def test_parts_with_different_normalizers_are_refused(workspace, other):
 
 
 def test_parts_without_a_normalizer_merge_to_a_model_without_one(workspace):
-    assert not (merged(workspace, {"a": 1, "b": 1}, pair()) / query_normalizer.FILE).exists()
+    assert not (merged(workspace, {"a": 1, "b": 1}, pair()) / models.NORMALIZER).exists()
 
 
 # ── Decoders with adapters folded in ──────────────────────────────────────────────────────────────────────────────────

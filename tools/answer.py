@@ -29,6 +29,7 @@ import numpy as np
 from stages.index import store
 from stages.shared import encoder, errors, files, models, search
 from stages.shared.errors import UserError
+from tools import indexes
 
 # Bytes of input that are answered at once, at most (a line may be longer).
 INPUT_BLOCK = 2**15
@@ -53,7 +54,7 @@ class Nearest(NamedTuple):
 def main() -> None:
     arguments = parse()
     model = resolved(arguments.model)
-    index = store.load(arguments.index or store.find(model), model)
+    index = indexes.load(arguments.index or indexes.find(model), model)
     faiss.cvar.distance_compute_blas_threshold = COMPARED_TOGETHER
     loaded = encoder.load(model, arguments.batch_size, arguments.trust_remote_code)
 
@@ -114,7 +115,7 @@ def resolved(model: Path) -> Path:
     return found[0]
 
 
-def stream(opened: BinaryIO, name: str, index: store.LoadedIndex, nearest: Callable[[list[str]], Nearest]) -> None:
+def stream(opened: BinaryIO, name: str, index: indexes.LoadedIndex, nearest: Callable[[list[str]], Nearest]) -> None:
     """Write a JSON line for each row of `opened`. A bad row raises `UserError` when those before it are answered."""
     columns = [index.entries[column].to_list() for column in store.INDEX_ENTRIES]
     labels = index.entries["label"].to_list()
@@ -190,7 +191,7 @@ def check(text: str, place: str) -> None:
         raise UserError(f"{place} is not UTF-8 (it holds a lone surrogate): mend the text") from None
 
 
-def show(texts: list[str], found: Nearest, index: store.LoadedIndex) -> None:
+def show(texts: list[str], found: Nearest, index: indexes.LoadedIndex) -> None:
     """Print what people read: the answer's label, then the nearest entries, each with its score."""
     for text, rows, scores, fits in zip(texts, found.rows.tolist(), found.scores, found.fits, strict=True):
         near = index.entries[rows]

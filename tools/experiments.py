@@ -31,7 +31,7 @@ from stages.settings.compare import Compare
 from stages.shared import errors, tables
 from stages.shared.errors import UserError
 from stages.shared.tasks import BIAS, GROUPS
-from tools import revisions
+from tools import revisions, seeds
 from tools.revisions import ABSENT, Result, at
 
 log = logging.getLogger("experiments")
@@ -56,7 +56,7 @@ class Tests(NamedTuple):
     """What the models differ by on a benchmark.
 
     Attributes:
-        rows: as `significance.over_seeds` has them, with `number` of the set of params, and `metric`; p is corrected
+        rows: as `seeds.over_seeds` has them, with `number` of the set of params, and `metric`; p is corrected
             over all of them.
     """
 
@@ -162,7 +162,7 @@ def tested(groups: list[list[Result]], reference: str, metrics: list[str]) -> li
             for metric in metrics or [own]:
                 found = values.filter(benchmark=benchmark, metric=metric)
                 if not found.is_empty():
-                    rows = significance.over_seeds(found, group[0].task_groups, reference, settings, group[0].seed)
+                    rows = seeds.over_seeds(found, group[0].task_groups, reference, settings, group[0].seed)
                     parts.setdefault(benchmark, []).append(
                         rows.with_columns(number=pl.lit(number), metric=pl.lit(metric))
                     )

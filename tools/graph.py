@@ -15,7 +15,7 @@ from pathlib import Path
 from stages.settings import yaml12
 from stages.shared import errors, tables
 
-GRAPH = Path("dvc.yaml")
+GRAPH, LOCK = Path("dvc.yaml"), Path("dvc.lock")
 CHECKOUT = Path(__file__).parents[1]
 
 
@@ -29,13 +29,15 @@ def main() -> None:
         tables.write_text(found, GRAPH)
         print(f"{GRAPH} is as the imports say" if found == text else f"{GRAPH}: code lists written")
         return
+    differ = found != text
     for name, stage in stages(text).items():
         declared, imported = code(stage), dependencies(module(stage))
         for what, files in (("lacks", imported - declared), ("needs no more", declared - imported)):
             if files:
                 print(f"{name} {what}: {', '.join(sorted(files))}")
-    if found != text:
-        sys.exit("run `python -m tools.graph --write`")
+                differ = True
+    if differ:
+        sys.exit("run `python -m tools.graph --write` (a stage needs a list `deps:` to be written to)")
 
 
 def stages(text: str) -> dict[str, dict]:

@@ -36,7 +36,7 @@ def _only(loader: OverlayLoader, node: yaml.Node) -> Only:
         raise yaml.constructor.ConstructorError(
             None, None, f"line {node.start_mark.line + 1}: !only marks a group of keys, and this is none"
         )
-    return Only(yaml12.Loader.construct_mapping(loader, node, deep=True))
+    return Only(yaml12.mapping(loader, node))
 
 
 OverlayLoader.add_constructor("!only", _only)
@@ -56,6 +56,8 @@ def read(name: str | None) -> tuple[Path, dict]:
         raise UserError(f"{file} is not YAML: {getattr(error, 'problem', error)}") from None
     except UnicodeDecodeError:
         raise UserError(f"{file} is not UTF-8: save it as UTF-8") from None
+    if isinstance(overlay, Only):
+        raise UserError(f"{file}: !only marks a group, and not the whole file: remove it")
     if not isinstance(overlay, dict):
         raise UserError(f"{file} must hold groups of keys, as params.yaml does")
     return file, overlay

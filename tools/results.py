@@ -9,12 +9,12 @@ import json
 from pathlib import Path
 
 from stages.check import params
+from stages.schemas.scores import MODEL_METRICS
+from stages.schemas.summary import SUMMARY_FILE
 from stages.shared import errors, models
 from stages.shared.errors import UserError
 from stages.shared.tasks import BIAS, GROUPS, measured, tasks
 
-SUMMARY_FILE = Path("metrics/summary.json")
-MODELS_FOLDER = Path("metrics/models")
 LABELS_FILE = Path("metrics/labels.json")
 REPORT = Path("metrics/report/index.html")
 BY_LABEL = {"R@1": "accuracy@1", "R@3": "accuracy@3", "R@5": "accuracy@5", "MRR": "mrr"}
@@ -28,11 +28,11 @@ def main() -> None:
     summary = json.loads(SUMMARY_FILE.read_text(encoding="utf-8"))
     names = models.names(study.recipes, study.merges)
     for name in names:
-        file = MODELS_FOLDER / f"{name}.json"
+        file = MODEL_METRICS / f"{name}.json"
         missing = benchmarks.keys() - (json.loads(file.read_text()).keys() if file.is_file() else set())
         if missing:
             raise UserError(f"{file} has no results on {', '.join(sorted(missing))} yet: run `make repro`")
-    scores = {name: json.loads((MODELS_FOLDER / f"{name}.json").read_text()) for name in names}
+    scores = {name: json.loads((MODEL_METRICS / f"{name}.json").read_text()) for name in names}
     every = measured(languages, benchmarks)
     columns = [*(task.name for task in tasks(every, every)), *GROUPS]
     by_label = _by_label(names)

@@ -16,16 +16,16 @@ from typing import Any, NamedTuple
 import polars as pl
 import yaml
 
-from stages.schemas.scores import QUERY_SCORES
+from stages.schemas.scores import MODEL_METRICS, QUERY_SCORES, SCORES_FOLDER
+from stages.schemas.summary import SUMMARY_FILE
 from stages.settings import yaml12
 from stages.settings.reading import PARAMS
 from stages.shared.errors import UserError
 from stages.shared.tasks import task_groups
 from tools.git import git
+from tools.graph import LOCK
 
 log = logging.getLogger("experiments")
-SUMMARY, LOCK = "metrics/summary.json", "dvc.lock"
-METRICS, SCORES = "metrics/models", "data/scores"
 ABSENT = "-"
 
 
@@ -122,7 +122,7 @@ def further_seeds(results: list[Result], commit: str) -> list[Result]:
 
 def read(name: str, revision: str | None, commit: str) -> Result | None:
     """None if a file is missing, or the results were not made with the params beside them."""
-    texts = [text for file in (str(PARAMS), LOCK, SUMMARY) if (text := _text(revision, file)) is not None]
+    texts = [text for file in (PARAMS, LOCK, SUMMARY_FILE) if (text := _text(revision, file)) is not None]
     if len(texts) < 3:
         return None
     settings, lock = (yaml.load(text, yaml12.Loader) for text in texts[:2])
@@ -192,9 +192,9 @@ def scored(result: Result) -> dict[str, dict[str, dict[str, Any]]]:
     """Each model's metrics, as `score` writes them: model -> benchmark -> task or group -> metric -> mean."""
     trees = {}
     for model in result.models:
-        text = _text(result.revision, f"{METRICS}/{model}.json")
+        text = _text(result.revision, f"{MODEL_METRICS}/{model}.json")
         if text is None:
-            raise UserError(f"{result.name} lacks {METRICS}/{model}.json: remove it, or run it again")
+            raise UserError(f"{result.name} lacks {MODEL_METRICS}/{model}.json: remove it, or run it again")
         trees[model] = json.loads(text)
     return trees
 
@@ -210,7 +210,7 @@ def query_scores(result: Result, metrics: list[str]) -> pl.DataFrame:
     stored = DVCFileSystem(rev=result.revision)
     found = []
     for model in result.models:
-        file = f"{SCORES}/{model}.parquet"
+        file = f"{SCORES_FOLDER}/{model}.parquet"
         try:
             content = stored.read_bytes(file)
         except Exception as error:  # also those of a remote's own library, which DVC lets through
@@ -231,7 +231,7 @@ def at(tree: Any, key: Sequence[str]) -> Any:
     return tree
 
 
-def _text(revision: str | None, file: str) -> str | None:
+def _text(revision: str | None, file: str | Path) -> str | None:
     """A file of Git's, or of the workspace; None if it is not there."""
     if revision is not None:
         return git("show", f"{revision}:./{file}")

@@ -14,12 +14,13 @@ from typing import Any
 
 from stages.check import params
 from stages.settings import yaml12
+from stages.settings.corpus import Corpus
 from stages.settings.reading import PARAMS
 from stages.shared import tables
 from stages.shared.errors import UserError
 from tools import tidy
 from tools.git import git
-from tools.graph import GRAPH, stages
+from tools.graph import GRAPH, LOCK, stages
 
 
 def combinations(text: str, settings: list[str]) -> list[list[str]]:
@@ -73,7 +74,7 @@ def _unknown() -> list[str]:
         cache = Repo().cache.local
     except NotDvcRepoError:
         return []
-    locked = yaml12.load(tidy.LOCK)["stages"] if tidy.LOCK.is_file() else {}
+    locked = yaml12.load(LOCK)["stages"] if LOCK.is_file() else {}
     digests = {name: [str(out.get("md5", "")) for out in stage.get("outs", [])] for name, stage in locked.items()}
     return [name for name, own in digests.items() if any(d.endswith(".dir") and not cache.exists(d) for d in own)]
 
@@ -84,12 +85,12 @@ def _lock_without(stages: list[str]) -> Iterator[None]:
     if not stages:
         yield
         return
-    text = tidy.LOCK.read_text(encoding="utf-8")
+    text = LOCK.read_text(encoding="utf-8")
     tidy.drop(stages)
     try:
         yield
     finally:
-        tables.write_text(text, tidy.LOCK)
+        tables.write_text(text, LOCK)
 
 
 def _check_key(setting: str, tree: Any) -> None:
@@ -115,11 +116,13 @@ def _check_params(file: Path, run: list[str]) -> None:
         raise UserError(f"with {' '.join(run)}, {str(error).replace(str(file), str(PARAMS))}") from None
     named = {
         "corpus.path": found.corpus.path,
+        **_datasets(found.corpus),
         "llm.recorded": found.llm.recorded,
         "base.name": found.base.name,
         "teacher.name": found.teacher.name,
         **{f"benchmarks.{name}.path": benchmark.path for name, benchmark in found.benchmarks.items()},
         **{f"indexes.{name}.path": index.path for name, index in found.indexes.items()},
+        **{f"indexes.{name}.model": index.model for name, index in found.indexes.items()},
     }
     for key, path in named.items():
         if not Path(path).is_absolute() and Path(path).exists() and not _carried(path):
@@ -127,6 +130,15 @@ def _check_params(file: Path, run: list[str]) -> None:
                 f"{key} is {path}, which queued experiments do not see, since each runs in a checkout of what Git and "
                 f"DVC have: write {Path(path).resolve()}, or `git add` it"
             )
+
+
+def _datasets(corpus: Corpus) -> dict[str, str]:
+    """What may be a folder of a data set, by the key that names it."""
+    named = {"corpus.dataset": corpus.dataset}
+    if corpus.labelled:
+        tables = corpus.labelled.tables.items()
+        named |= {f"corpus.labelled.tables.{name}.dataset": table.dataset for name, table in tables}
+    return {f"{key}.name": dataset.name for key, dataset in named.items() if dataset and dataset.name}
 
 
 def _carried(path: str) -> bool:

@@ -15,8 +15,7 @@ from ruamel.yaml import YAML
 from stages.check import params
 from stages.settings import yaml12
 from stages.shared import errors, models, tables
-
-GRAPH, LOCK = Path("dvc.yaml"), Path("dvc.lock")
+from tools.graph import GRAPH, LOCK
 
 
 def main() -> None:

@@ -42,7 +42,7 @@ def main() -> None:
         saving.save(model, draft)
         tables.write_json(record, draft / models.RECORD)
         if normalizer:
-            tables.write_json(normalizer, draft / query_normalizer.FILE)
+            tables.write_json(normalizer, draft / models.NORMALIZER)
     if name:
         training.forget(name)
     log.info(f"models/base: {base.name}, {record['dimension']} dimensions")

@@ -6,9 +6,7 @@ from collections.abc import Iterator
 
 from stages.check.groups import Params
 from stages.schemas.collected import COLLECTED_FOLDER
-
-# What metrics/summary.json has beside the benchmarks.
-SUMMARY_KEYS = ("metric", "selected_on", "best_recipe", "chosen_model", "contamination")
+from stages.schemas.summary import SUMMARY_KEYS
 
 
 def contradictions(params: Params) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Contradictions of strategies of negatives, and of the encoder that ranks for them."""
+"""Contradictions of strategies of negatives."""
 
 from __future__ import annotations
 
@@ -28,5 +28,3 @@ def contradictions(params: Params) -> Iterator[str]:
                 f"negatives.{name}.round_trip is {strategy.round_trip}, but candidates.depth ranks only "
                 f"{params.candidates.depth}: raise candidates.depth or lower round_trip"
             )
-    if params.teacher.name == "static":
-        yield "teacher.name is 'static', which only base.name may be: write base for the study's own base"

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import polars as pl
 
-from stages.compare import contamination, means, significance
+from stages.compare import choice, contamination, scored, significance
 from stages.schemas.comparison import BIAS_TABLE, SIGNIFICANCE_TABLE, TASKS_TABLE, TRADEOFF_TABLE
 from stages.schemas.scores import QUERY_SCORES, SCORES_FOLDER
+from stages.schemas.summary import SUMMARY_FILE
 from stages.settings.benchmarks import read_benchmarks
 from stages.settings.compare import Compare, read_compare
 from stages.settings.languages import read_languages
@@ -28,7 +29,6 @@ from stages.shared.errors import UserError
 from stages.shared.tasks import BIAS, GROUPS, measured, task_groups
 
 log = logging.getLogger("compare")
-SUMMARY_JSON = Path("metrics/summary.json")
 TABLES_FOLDER = Path("metrics/tables")
 
 
@@ -46,14 +46,15 @@ def main() -> None:
     )
     metrics = {name: benchmark.metric or settings.metric for name, benchmark in benchmarks.items()}
     values = scores.filter(pl.col("metric") == pl.col("benchmark").replace_strict(metrics, default=None))
-    scored = means.read(names, list(benchmarks))
-    worth = means.by_model(scored, metrics)
-    best, chosen = (means.choose(worth, settings.select_on, of) for of in (list(recipes), names))
+    means = scored.read(names, list(benchmarks))
+    worth = scored.by_model(means, metrics)
+    best, chosen = (choice.choose(worth, settings.select_on, of) for of in (list(recipes), names))
     tests = pl.concat(
-        significance.test(values, groups, benchmark, names, ["base", best], settings, seed) for benchmark in benchmarks
+        significance.test(values, groups, benchmark, names, [models.BASE_NAME, best], settings, seed)
+        for benchmark in benchmarks
     )
-    kinds = {"base": "base", **dict.fromkeys(recipes, "recipe"), **dict.fromkeys(merges, "merge")}
-    front = {b: means.pareto(worth.filter(benchmark=b)) for b in benchmarks}
+    kinds = {models.BASE_NAME: "base", **dict.fromkeys(recipes, "recipe"), **dict.fromkeys(merges, "merge")}
+    front = {b: choice.pareto(worth.filter(benchmark=b)) for b in benchmarks}
     matches = {
         name: any(composition(c, languages).query_negatives_match for c in recipe.compositions)
         for name, recipe in recipes.items()
@@ -68,7 +69,7 @@ def main() -> None:
     written = {
         "tradeoff": (tradeoff, TRADEOFF_TABLE),
         "bias": (tradeoff.drop_nulls(BIAS), BIAS_TABLE),
-        "tasks": (means.by_task(scored, metrics), TASKS_TABLE),
+        "tasks": (scored.by_task(means, metrics), TASKS_TABLE),
         "significance": (tests, SIGNIFICANCE_TABLE),
     }
     for kind, (table, schema) in written.items():
@@ -78,7 +79,7 @@ def main() -> None:
                 own = table.filter(benchmark=benchmark).select(*schema)
                 own.write_csv(draft / f"{benchmark}.csv", line_terminator="\n")
     summary = _summary(tradeoff, settings, best, chosen)
-    tables.write_json(summary | {"contamination": contamination.most(contaminated, benchmarks)}, SUMMARY_JSON)
+    tables.write_json(summary | {"contamination": contamination.most(contaminated, benchmarks)}, SUMMARY_FILE)
     log.info(f"best single recipe on {settings.select_on}: {best}; best model: {chosen}")
 
 

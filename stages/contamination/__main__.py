@@ -30,7 +30,7 @@ from stages.schemas.contamination import CONTAMINATION_METRICS
 from stages.schemas.trainsets import TRAINING_ROWS, TRAINING_TEXTS, TRAINSETS_FOLDER
 from stages.settings.benchmarks import read_benchmarks
 from stages.settings.contamination import read_contamination
-from stages.settings.recipes import read_recipes
+from stages.settings.reading import read_names
 from stages.shared import duplicates, errors, sketches, tables
 from stages.shared.passages import passage_text
 from stages.shared.tasks import POOL
@@ -44,12 +44,12 @@ TEXTS_AT_ONCE = 10_000  # texts of training looked up at once
 
 
 def main() -> None:
-    settings, benchmarks, recipes = read_contamination(), read_benchmarks(), read_recipes()
+    settings, benchmarks, recipes = read_contamination(), read_benchmarks(), read_names("recipes")
     ALLOWED.unlink(missing_ok=True)
     about = {name: json.loads((BENCHMARKS_FOLDER / name / "about.json").read_text()) for name in benchmarks}
     asked = pl.concat(asked_of(name) for name in benchmarks).with_columns(plain=sketches.plain(pl.col("text")))
     plains = asked["plain"].unique().sort()
-    pairs = matches(plains, trained_on(list(recipes)), settings.near)
+    pairs = matches(plains, trained_on(recipes), settings.near)
     asked = asked.join(pl.DataFrame({"plain": plains}).with_row_index("number"), on="plain").drop("plain")
     report: dict[str, dict] = {name: {} for name in benchmarks}
     shown = [pl.DataFrame(schema=EXAMPLES)]
@@ -66,7 +66,7 @@ def main() -> None:
         found = [counts for by_lang in by_recipe.values() for counts in by_lang.values()]
         most = [max(counts.get(plural, 0) for counts in found) for plural in PLURALS.values()]
         log.info(f"{name}: at most {100 * most[0]:.2f} % of its queries and {100 * most[1]:.2f} % of its passages")
-    limits.check(report, benchmarks, list(recipes))
+    limits.check(report, benchmarks, recipes)
     tables.write_text("No recipe trains on more of a benchmark than it allows.\n", ALLOWED)
 
 

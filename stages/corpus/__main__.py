@@ -22,9 +22,10 @@ from stages.corpus.output import Output, long, spread
 from stages.corpus.readers.beir import judged
 from stages.corpus.spool import Spool
 from stages.schemas.texts import CORPUS_FOLDER, SPLITS
-from stages.settings.corpus import Corpus, Split, read_corpus
+from stages.settings.corpus import Corpus, read_corpus
 from stages.settings.languages import read_languages
 from stages.settings.seed import read_seed
+from stages.settings.split import Split
 from stages.shared import errors, split, tables
 
 log = logging.getLogger("corpus")
@@ -94,8 +95,8 @@ def build(settings: Corpus, languages: list[str], seed: int, draft: Path) -> dic
         "left_out": {reason: count for reason, count in sorted(counts.left_out.items()) if count},
         "noted": {what: count for what, count in sorted(counts.noted.items()) if count},
         "duplicates": {
-            lang: {"exact": exact, "near": alike}
-            for lang, exact, alike in zip(languages, found.exact, found.near, strict=True)
+            lang: {"exact": exact, "near": near_ones}
+            for lang, exact, near_ones in zip(languages, found.exact, found.near, strict=True)
         },
         "passages": {lang: {name: output.splits[lang, name] for name in SPLITS} for lang in languages},
         "characters": {lang: spread(output.lengths[lang]) for lang in languages},
@@ -171,8 +172,8 @@ def tell(report: dict[str, Any]) -> None:
         sizes = ", ".join(f"{name} {size:,}" for name, size in splits.items())
         spread = ", ".join(f"{name} {size:,}" for name, size in report["characters"][lang].items())
         again = ", ".join(f"{kind} {count:,}" for kind, count in report["duplicates"].get(lang, {}).items())
-        alike = f"; duplicates: {again}" if again else ""
-        log.info(f"{lang}: {sum(splits.values()):,} passages ({sizes}); characters: {spread}{alike}")
+        repeated = f"; duplicates: {again}" if again else ""
+        log.info(f"{lang}: {sum(splits.values()):,} passages ({sizes}); characters: {spread}{repeated}")
     if report["queries"]:
         log.info(f"queries: {', '.join(f'{lang} {count:,}' for lang, count in report['queries'].items())}")
     if "labels" in report:

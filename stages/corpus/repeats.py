@@ -74,7 +74,7 @@ class _Walk:
             if stays:
                 self.taken[text] = row
             if self.near:
-                # Once more than a few are alike, those that repeat one of them need not be found: it is.
+                # Once more than a few are similar, those that repeat one of them need not be found: it is.
                 self.near.insert(text, everywhere=stays or not match)
         return -1 if stays else min(twin for twin in twins if twin >= 0)
 

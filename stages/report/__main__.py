@@ -1,6 +1,6 @@
 """report: one self-contained page, tables in Markdown and the chosen model's card, in `metrics/report`.
 
-It computes nothing new: every number was measured by `score` and `compare`, and is only arranged here.
+It computes nothing new: every number was measured by other stages, and is only arranged here.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ def encoder(role: str, settings: PretrainedEncoder, record: dict[str, Any]) -> S
         return ShownEncoder(role, "the base", [], [], "", False)
     prompts = [(name, text) for name, text in (record.get("prompts") or {}).items() if text]
     traits = [(trait.replace("_", " "), str(record[trait])) for trait in TRAITS if record.get(trait) is not None]
-    if settings.trust_remote_code:
+    if record.get("trust_remote_code"):
         traits.append(("code", "of the model's authors"))
     note, doubtful = ("", False) if prompts else _silence(role, settings, record)
     return ShownEncoder(role, str(record.get("name", settings.name)), traits, prompts, note, doubtful)

@@ -11,6 +11,7 @@ import polars as pl
 from stages.schemas.comparison import SIGNIFICANCE_TABLE, TASKS_TABLE, TRADEOFF_TABLE
 from stages.schemas.contamination import ContaminationShares
 from stages.schemas.curves import CURVE
+from stages.schemas.summary import SUMMARY_FILE
 from stages.schemas.types import Schema
 from stages.shared import models
 from stages.shared.errors import UserError
@@ -43,7 +44,7 @@ class Results(NamedTuple):
 
 def read(names: list[str], recipes: list[str], benchmarks: list[str]) -> Results:
     """Everything the report shows of these models and benchmarks; raises `UserError` for what is missing or stale."""
-    summary = _json(METRICS_FOLDER / "summary.json")
+    summary = _json(SUMMARY_FILE)
     best, chosen = summary["best_recipe"], summary["chosen_model"]
     for name in (best, chosen):
         if name not in names:

@@ -12,7 +12,7 @@ from stages.report.geometry import Box
 LETTER, LINE = 6.6, 14.0
 BOLD = 1.12
 # Half the size of a marker, and of one with a ring around it.
-MARK, RINGED = 6.0, 10.0
+MARKER, RINGED = 6.0, 10.0
 # How often a label is placed at most, and what a place costs that need not be bettered.
 PASSES, NEAR = 4, 12.0
 
@@ -35,7 +35,7 @@ def place_labels(
 
     Labels are placed in turn, those with the most neighbours first, then each is moved again in view of all others.
     """
-    radii = [RINGED if ringed else MARK for ringed in chosen]
+    radii = [RINGED if ringed else MARKER for ringed in chosen]
     markers = [Box(x - r, y - r, x + r, y + r) for (x, y), r in zip(places, radii, strict=True)]
     # The line is one of level and upright steps, so that each is a thin box.
     drawn = [
@@ -104,7 +104,7 @@ def _path(place: tuple[float, float], box: Box) -> list[Box]:
     """Small boxes along the line that joins a marker and its label; none if the label is so near that it needs none."""
     x0, y0, x1, y1 = _leader(place, box)
     length = math.dist((x0, y0), (x1, y1))
-    if length <= 2 * MARK:
+    if length <= 2 * MARKER:
         return []
     count = int(length / 6)
     middles = [(x0 + (x1 - x0) * (i + 0.5) / count, y0 + (y1 - y0) * (i + 0.5) / count) for i in range(count)]

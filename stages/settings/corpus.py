@@ -10,8 +10,9 @@ from pydantic import AfterValidator, Field, model_validator
 
 from stages.settings.labelled_columns import LabelledColumns
 from stages.settings.reading import value
+from stages.settings.split import Split
 from stages.settings.tags import Language
-from stages.settings.types import Count, Group, Name, Positive, Range, Share
+from stages.settings.types import Count, Group, Name, Positive, Range
 
 FILED = ("tmx", "po", "xliff", "moses", "markdown")
 
@@ -23,18 +24,6 @@ class Columns(Group):
     text: str
     title: str | None = None
     stratum: str | None = None
-
-
-class Split(Group):
-    train: Share
-    dev: Share
-    test: Share
-
-    @model_validator(mode="after")
-    def _whole(self) -> Split:
-        if abs(self.train + self.dev + self.test - 1) > 1e-9:
-            raise ValueError("train, dev and test must add up to 1")
-        return self
 
 
 class HubSet(Group):
@@ -188,7 +177,3 @@ class Corpus(Source):
 
 def read_corpus() -> Corpus:
     return value("corpus", Corpus)
-
-
-def read_split() -> Split:
-    return value("corpus.split", Split)

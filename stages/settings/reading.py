@@ -35,6 +35,12 @@ def value(key: str, kind: Any) -> Any:
     return validated(found, kind, PARAMS, key.split("."))
 
 
+def read_names(group: str) -> list[str]:
+    """The names in a group of named members (`recipes`, `merges`), whatever is said of each."""
+    found = value(group, dict[str, Any])
+    return list(found)
+
+
 def tree(path: Path) -> Any:
     """The file as it stands; raises `UserError`."""
     try:

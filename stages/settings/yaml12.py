@@ -46,7 +46,8 @@ Loader.add_constructor("tag:yaml.org,2002:int", _integer)
 Loader.add_constructor("tag:yaml.org,2002:float", _float)
 
 
-def _mapping(loader: Loader, node: yaml.MappingNode) -> dict:
+def mapping(loader: Loader, node: yaml.MappingNode) -> dict:
+    """A mapping, whose keys must differ; raises `yaml.YAMLError`."""
     seen: set = set()
     for key, _ in node.value:
         if key.value in seen:
@@ -55,7 +56,7 @@ def _mapping(loader: Loader, node: yaml.MappingNode) -> dict:
     return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
 
 
-Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
+Loader.add_constructor("tag:yaml.org,2002:map", mapping)
 
 
 def load(path: Path) -> Any:

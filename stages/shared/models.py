@@ -26,6 +26,8 @@ INDEXES = MODELS / "indexes"
 # In a model's folder: name, preset, revision, pooling, prompts, max_length, dtype, attention, padding, dimension and
 # trust_remote_code.
 RECORD = "encoder.json"
+# In the folder of a model whose queries are normalised first: what the normaliser has learnt.
+NORMALIZER = "normalizer.json"
 
 
 def source(name: str) -> Path:
@@ -61,3 +63,9 @@ def base_record() -> dict[str, Any]:
 def copy_record(folder: Path, target: Path) -> None:
     """Give what is made of the model in `folder` its record."""
     shutil.copyfile(folder / RECORD, target / RECORD)
+
+
+def copy_normalizer(folder: Path, target: Path) -> None:
+    """Give what is made of the model in `folder` its query normaliser, if it has one."""
+    if (folder / NORMALIZER).is_file():
+        shutil.copyfile(folder / NORMALIZER, target / NORMALIZER)

@@ -1,8 +1,8 @@
 """Queries in Latin letters as people type them (Hinglish and its kin), made alike before they are encoded.
 
-Three parts, each on or off (`base.normalize`). Elongation: "plzzzz" is "plz", "???" is "?". Script: Hindi and its
-neighbours in their own letters become Latin, "मेरा पैसा" "mera paisa". Spelling: nhi, nahin and nahee, which sound the
-same, become what training queries have most often, nahi. A word that the passages have is never changed.
+Three parts, each on or off (`base.query_normalizer`). Elongation: "plzzzz" is "plz", "???" is "?". Script: Hindi and
+its neighbours in their own letters become Latin, "मेरा पैसा" "mera paisa". Spelling: nhi, nahin and nahee, which sound
+the same, become what training queries have most often, nahi. A word that the passages have is never changed.
 
 What is learnt of queries and passages is one JSON file in a model's folder. `stages.shared.encoder` reads it; for
 sentence-transformers, which knows nothing of it, the folder is a model that takes queries as they come.
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -20,8 +19,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-# In a model's folder.
-FILE = "normalizer.json"
+from stages.shared import models
+
+# Of how queries are normalised: kept with what is learnt, so that vectors of queries made otherwise are not taken.
+NORMALIZER_VERSION = 1
 # Words of Latin letters alone: not a part of co2, naïve or don't.
 LATIN_WORD = re.compile(r"(?<![\w'’])[A-Za-z]+(?![\w'’])")
 ROMAN = set("IVXLCDM")
@@ -49,7 +50,13 @@ def learn(parts: dict[str, bool], queries: Iterable[str], passages: Iterable[str
     words = {word.lower() for text in passages for word in LETTERS.findall(text)}
     # Of other alphabets those alone that could be taken for drawn out.
     vocabulary = {word for word in words if word.isascii() or DOUBLE.search(word)}
-    state: dict[str, Any] = {**parts, "vocabulary": sorted(vocabulary), "spellings": {}, "loans": {}}
+    state: dict[str, Any] = {
+        "version": NORMALIZER_VERSION,
+        **parts,
+        "vocabulary": sorted(vocabulary),
+        "spellings": {},
+        "loans": {},
+    }
     # Spellings are counted as they are after the parts before.
     texts = Normalizer({**state, "spelling": False})(list(queries))
     counts = Counter(word.lower() for text in texts for word in LATIN_WORD.findall(text))
@@ -71,14 +78,8 @@ def learn(parts: dict[str, bool], queries: Iterable[str], passages: Iterable[str
 
 def read(folder: Path) -> Normalizer | None:
     """The normaliser of a model's folder, None if it has none."""
-    file = folder / FILE
+    file = folder / models.NORMALIZER
     return Normalizer(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else None
-
-
-def copy(source: Path, target: Path) -> None:
-    """Copy the normaliser of a model's folder, if it has one, to another."""
-    if (source / FILE).is_file():
-        shutil.copyfile(source / FILE, target / FILE)
 
 
 class Normalizer:

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,9 +36,6 @@ from stages.shared import files, seeds
 from stages.shared.errors import UserError
 from stages.shared.roles import PROMPT_NAMES
 from stages.shared.state import STATE
-
-if TYPE_CHECKING:
-    pass
 
 log = logging.getLogger(__name__)
 # What the libraries tell each other of their next versions.

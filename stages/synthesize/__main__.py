@@ -15,13 +15,14 @@ from pathlib import Path
 
 import polars as pl
 
-from stages.settings.corpus import read_split
 from stages.settings.languages import read_languages
 from stages.settings.llm import read_llm
 from stages.settings.seed import read_seed
+from stages.settings.split import read_split
 from stages.settings.synthesize import Synthesize, read_synthesize
 from stages.shared import errors, tables
 from stages.shared.errors import UserError
+from stages.shared.state import STATE
 from stages.synthesize import filtering, jobs, known, output, taxonomy
 from stages.synthesize.known import KnownTexts
 from stages.synthesize.llm.cache import recorded_row
@@ -32,7 +33,7 @@ from stages.synthesize.rejected import FAILURES
 log = logging.getLogger("synthesize")
 REPORT = Path("metrics/synthesis.json")
 # Where the table of failures is while the stage fails, and so has no outputs.
-FAILURES_FILE = Path(".state/synthesize-failures.csv")
+FAILURES_FILE = STATE / "synthesize-failures.csv"
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from stages.schemas.texts import LABELLED, PASSAGES, QRELS, QUERIES, SYNTHETIC_FOLDER
-from stages.settings.corpus import Split
+from stages.settings.split import Split
 from stages.shared import split, tables
 from stages.synthesize.filtering import PARALLEL
 from stages.synthesize.known import KnownTexts, translated

@@ -4,9 +4,9 @@ import csv
 import io
 import logging
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stages.schemas.curves import CURVE, TRAINING_CURVES
 from stages.schemas.trainsets import TRAINSETS_FOLDER
 from stages.settings.seed import read_seed
 from stages.settings.train import Train, read_train
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger("train")
-CURVES = Path("metrics/training")
 
 
 def main() -> None:
@@ -56,8 +55,8 @@ def main() -> None:
     with tables.replacing(models.TRAINED / name) as draft:
         saving.save(model.to(dtype=getattr(torch, record["dtype"])), draft)
         models.copy_record(models.BASE, draft)
-        query_normalizer.copy(models.BASE, draft)
-    tables.write_text(curve(points), CURVES / f"{name}.csv")
+        models.copy_normalizer(models.BASE, draft)
+    tables.write_text(curve(points), TRAINING_CURVES / f"{name}.csv")
     training.forget(key)
     log.info(
         f"{name}: {rows.num_rows:,} rows, {settings.steps:,} steps, loss {points[0][1]:.3f} to {points[-1][1]:.3f}"
@@ -96,7 +95,7 @@ def base(settings: Train, record: dict[str, Any]) -> "SentenceTransformer":
 def curve(points: list[tuple[int, float]]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["step", "loss"])
+    writer.writerow(list(CURVE))
     writer.writerows((step, f"{loss:.5f}") for step, loss in points)
     return out.getvalue()
 

@@ -10,7 +10,7 @@ from sentence_transformers.sentence_transformer.modules import Normalize, Poolin
 
 from stages.base import __main__ as main
 from stages.settings.base import QueryNormalizer
-from stages.shared import query_normalizer
+from stages.shared import models
 from stages.shared.errors import UserError
 from tests.base.bootstrapping import bootstrapped, content, documents
 from tests.fakes.checkpoints import save_sentence_transformer
@@ -55,12 +55,12 @@ def test_without_such_queries_spellings_are_those_of_all_training_queries(worksp
 
 def test_a_normalizer_is_the_same_bytes_again_and_changes_nothing_else(workspace, training):
     without, written = bootstrapped(workspace), []
-    assert query_normalizer.FILE not in without
+    assert models.NORMALIZER not in without
     workspace.edit(base__query_normalizer=NORMALIZER)
     for _ in range(2):
         written.append(bootstrapped(workspace))
     assert written[0] == written[1]
-    assert written[0].pop(query_normalizer.FILE)
+    assert written[0].pop(models.NORMALIZER)
     assert written[0] == without
 
 

@@ -428,6 +428,27 @@ def test_files_that_cannot_be_read(workspace):
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
+        ({"base__pooling": "cls"}, "base.pooling does not apply to base.name static: write null"),
+        ({"train__mini_batch_size": 8}, "train.mini_batch_size cannot split a static base's batches: write null"),
+        (
+            {"train__max_length": 64},
+            "train.max_length does not apply to a static base, which reads texts of any length",
+        ),
+        ({"teacher__pooling": "cls"}, "teacher.pooling does not apply to teacher.name base: write null"),
+        ({"base__preset": "BAAI/bge"}, "base.preset is 'BAAI/bge': write null or one of BAAI/bge-m3, "),
+        (
+            {"benchmarks__dev__path": "data/corpus"},
+            "benchmarks.dev.path is 'data/corpus', but held-out reads data/collected",
+        ),
+    ],
+)
+def test_what_does_not_apply_is_told_before_any_work(workspace, changes, sentence):
+    assert message(workspace, **changes).startswith(f"params.yaml: {sentence}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
         ({"base__normalize": None}, "base.normalize is now base.query_normalizer: rename it"),
         ({"corpus__queries": "held-out-lead"}, "corpus.queries held-out-lead is now inverse-cloze: write that"),
     ],

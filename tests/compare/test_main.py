@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from stages import score
-from stages.compare import contamination, means
-from stages.schemas.scores import QUERY_SCORES
+from stages.compare import contamination
+from stages.schemas.scores import MODEL_METRICS, QUERY_SCORES
 from stages.shared import tables
 from stages.shared.errors import UserError
 from stages.shared.tasks import task_groups
@@ -39,7 +39,7 @@ def measure(level, tasks=None, mrr=lambda value: 1.0):
         table = pl.DataFrame(rows, schema=QUERY_SCORES, orient="row")
         tables.write(table, f"data/scores/{model}.parquet", QUERY_SCORES)
         told = score.summary(table, task_groups(["en", "ko", "hi-Latn"]))
-        tables.write_json(told, means.MODEL_METRICS / f"{model}.json")
+        tables.write_json(told, MODEL_METRICS / f"{model}.json")
 
 
 @pytest.fixture
@@ -176,7 +176,7 @@ def test_a_measurement_of_another_study_is_stale(study):
 
 
 def test_a_model_that_was_not_measured_is_named_and_nothing_is_written(study):
-    (means.MODEL_METRICS / "enenen.json").unlink()
+    (MODEL_METRICS / "enenen.json").unlink()
     with pytest.raises(UserError, match=r"enenen\.json says nothing of dev: run `dvc repro`"):
         study.run("compare")
     assert not Path("metrics/summary.json").exists() and not Path("metrics/tables").exists()

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from stages.corpus import near, repeats
-from stages.settings.corpus import Split
+from stages.settings.split import Split
 from stages.shared import duplicates, sketches, split
 from tests.conftest import ROOT
 

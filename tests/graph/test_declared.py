@@ -16,7 +16,7 @@ GRAPH = yaml12.parse(TEXT)["stages"]
 STAGES = graph.stages(TEXT)
 NEEDS_TORCH = {"base", "candidates", "train", "merge", "retrieve-base", "retrieve-trained", "retrieve-merged", "index"}
 # What any settings are made of, and parts that several groups share.
-PARTS_OF_SETTINGS = {"types", "reading", "yaml12", "encoders", "labelled_columns", "metrics", "tags"}
+PARTS_OF_SETTINGS = {"types", "reading", "yaml12", "encoders", "labelled_columns", "metrics", "tags", "split"}
 # `python -m stages.X` of what is now a tool: they say so.
 MOVED = {"answer", "results", "study", "tidy"}
 
@@ -52,10 +52,10 @@ def readers():
     found = {}
     for file in (ROOT / "stages/settings").glob("*.py"):
         for node in ast.parse(file.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.FunctionDef) and node.name.startswith("read_"):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("read_") and node.name != "read_names":
                 (call,) = (n for n in ast.walk(node) if isinstance(n, ast.Call) and ast.unparse(n.func) == "value")
                 key = re.sub(r"^f?['\"]|['\"]$", "", ast.unparse(call.args[0])).replace("{name}", "${key}")
-                assert key.split(".")[0] == file.stem, f"{file} reads {key}"
+                assert file.stem in key.split("."), f"{file} reads {key}"
                 found[f"stages.settings.{file.stem}.{node.name}"] = key
     return found
 
@@ -63,28 +63,34 @@ def readers():
 READERS = readers()
 
 
-def read_by(name):
-    """The keys that a stage reads, in any of its files."""
-    keys = set()
+def read_with(name):
+    """The `read_...` functions that a stage calls, in any of its files."""
+    found = set()
     for tree in trees(name).values():
         imported = {}
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and node.module:
                 imported |= {alias.name: f"{node.module}.{alias.name}" for alias in node.names}
         called = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-        keys |= {READERS[imported[word]] for word in called if imported.get(word) in READERS}
-    return keys
+        found |= {imported[word] for word in called if imported.get(word) in READERS}
+    return found
+
+
+def named_by(name):
+    """The groups of which a stage reads the members' names alone."""
+    calls = [node for tree in trees(name).values() for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return {call.args[0].value for call in calls if ast.unparse(call.func) == "read_names"}
 
 
 @pytest.mark.parametrize("name", [name for name in STAGES if name != "check"])
 def test_the_params_declared_are_the_params_read(name):
-    assert set(STAGES[name].get("params", [])) == read_by(name)
+    assert set(STAGES[name].get("params", [])) == {READERS[reader] for reader in read_with(name)} | named_by(name)
 
 
 @pytest.mark.parametrize("name", [name for name in STAGES if name != "check"])
 def test_a_stage_knows_the_settings_that_it_reads_and_no_others(name):
     known = {f.removeprefix("stages/settings/")[:-3] for f in graph.files(modules()[name]) if "/settings/" in f}
-    assert known - PARTS_OF_SETTINGS == {key.split(".")[0] for key in read_by(name)}
+    assert known - PARTS_OF_SETTINGS == {reader.split(".")[2] for reader in read_with(name)} - PARTS_OF_SETTINGS
 
 
 def test_every_group_of_params_has_a_file_of_its_own_name():
@@ -153,7 +159,8 @@ def test_no_two_classes_or_constants_have_one_name():
             names = [node.name] if isinstance(node, ast.ClassDef) else []
             if isinstance(node, ast.Assign | ast.AnnAssign):
                 targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                names = [t.id for t in targets if isinstance(t, ast.Name) and re.fullmatch(r"[A-Z]\w*", t.id)]
+                flat = [part for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)]
+                names = [part.id for part in flat if re.fullmatch(r"[A-Z]\w*", part.id)]
             for name in set(names) - {"OUT", "REPORT"}:
                 seen.setdefault(name, []).append(str(file.relative_to(ROOT)))
     assert {name: places for name, places in seen.items() if len(set(places)) > 1} == {}

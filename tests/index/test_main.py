@@ -10,13 +10,14 @@ from stages.index import store
 from stages.shared import encoder, models, tables
 from stages.shared.errors import UserError
 from tests.fakes.checkpoints import WORDS, save_sentence_transformer, static_model
+from tools import indexes
 
 COLUMNS = {"id": "id", "text": "text", "label": "label"}
 
 
 @pytest.fixture
 def study(workspace, monkeypatch):
-    monkeypatch.setattr(store, "STATE", workspace.path / ".state")
+    monkeypatch.setattr(indexes, "STATE", workspace.path / ".state")
     static_model().save_pretrained("models/base", create_model_card=False)
     return set_up(workspace)
 
@@ -54,7 +55,7 @@ def test_entries_and_vectors_have_the_same_rows_sorted_by_id(study):
     study.jsonl("kb.jsonl", [entry(i) for i in (7, 2, 11)])
     study.run("index", "kb")
     assert written()["entry"].to_list() == ["e002", "e007", "e011"]
-    found = store.load(models.INDEXES / "kb", store.Path("models/base"))
+    found = indexes.load(models.INDEXES / "kb", store.Path("models/base"))
     wanted = encoder.load("models/base", 8).encode(written()["text"].to_list(), "passage")
     np.testing.assert_allclose(found.vectors, wanted, atol=1e-6)
     assert found.manifest["path"] == "kb.jsonl" and found.manifest["model"] == "models/base"

@@ -2,12 +2,12 @@
 
 import pytest
 
-from stages.settings.corpus import read_split
 from stages.settings.fetch import read_fetch
 from stages.settings.languages import read_languages
 from stages.settings.merges import read_merge
 from stages.settings.recipes import read_recipes
 from stages.settings.seed import read_seed
+from stages.settings.split import read_split
 from stages.settings.train import read_train
 from stages.shared.errors import UserError
 

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from stages.shared import encoder, query_normalizer
+from stages.shared import encoder, models, query_normalizer
 from stages.shared.errors import UserError
 from tests.fakes.checkpoints import WORDS, save_published, save_record, save_sentence_transformer, static_model
 
@@ -167,7 +167,7 @@ def test_queries_are_normalized_and_passages_are_not(kind, tmp_path):
         save_sentence_transformer(tmp_path / "m", "bert", words=words)
     plain = encoder.load(tmp_path / "m", 4)
     learnt = query_normalizer.learn({"elongation": True, "script": True, "spelling": True}, ["karna karna krna"], [])
-    (tmp_path / "m" / query_normalizer.FILE).write_text(json.dumps(learnt), encoding="utf-8")
+    (tmp_path / "m" / models.NORMALIZER).write_text(json.dumps(learnt), encoding="utf-8")
     own = encoder.load(tmp_path / "m", 4)
     np.testing.assert_allclose(own.encode(raw, "query"), plain.encode(clean, "query"), atol=1e-6)
     np.testing.assert_allclose(own.encode(raw, "passage"), plain.encode(raw, "passage"), atol=1e-6)

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from stages.shared import query_normalizer
+from stages.shared import models, query_normalizer
 from stages.shared.query_normalizer import Normalizer, learn, sound
 from tests.conftest import ROOT
 
@@ -240,11 +240,11 @@ def test_only_what_passages_say_in_latin_letters_or_drawn_out_is_kept():
 def test_a_folder_without_one_has_none_and_a_copy_is_the_same(tmp_path):
     (tmp_path / "to").mkdir()
     assert query_normalizer.read(tmp_path) is None
-    query_normalizer.copy(tmp_path, tmp_path / "to")
+    models.copy_normalizer(tmp_path, tmp_path / "to")
     assert not list((tmp_path / "to").iterdir())
     state = learn({"elongation": False, "script": True, "spelling": True}, QUERIES, PASSAGES)
-    (tmp_path / query_normalizer.FILE).write_text(json.dumps(state, ensure_ascii=False), encoding="utf-8")
-    query_normalizer.copy(tmp_path, tmp_path / "to")
+    (tmp_path / models.NORMALIZER).write_text(json.dumps(state, ensure_ascii=False), encoding="utf-8")
+    models.copy_normalizer(tmp_path, tmp_path / "to")
     assert query_normalizer.read(tmp_path / "to")(["nhi मेरा plzzz"]) == ["nahi mera plzzz"]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from stages.schemas.texts import SPLITS
-from stages.settings.corpus import Split
+from stages.settings.split import Split
 from stages.shared import split
 
 SHARES = Split(train=0.6, dev=0.15, test=0.25)

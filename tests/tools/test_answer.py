@@ -11,12 +11,11 @@ import sys
 import numpy as np
 import pytest
 
-from stages.index import store
 from stages.shared import encoder
 from stages.shared.errors import UserError
 from tests.conftest import ROOT
 from tests.fakes.checkpoints import WORDS, save_sentence_transformer, static_model
-from tools import answer
+from tools import answer, indexes
 
 ENTRIES = [
     {"id": f"e{i:02}", "text": f"w{i} w{(i * 7 + 1) % 40} w{(i * 3 + 2) % 40}", "label": f"l{i % 4}"} for i in range(30)
@@ -26,7 +25,7 @@ TEXTS = ["w3 w4", "w5", "w22 w1 w9"]
 
 @pytest.fixture
 def study(workspace, monkeypatch):
-    monkeypatch.setattr(store, "STATE", workspace.path / ".state")
+    monkeypatch.setattr(indexes, "STATE", workspace.path / ".state")
     static_model().save_pretrained("models/trained/one", create_model_card=False)
     workspace.jsonl("kb.jsonl", ENTRIES)
     index(workspace, "kb", "models/trained/one")

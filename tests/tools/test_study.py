@@ -42,7 +42,7 @@ def test_values_arrive_with_their_types(repository, capsys):
         repository,
         "train: {learning_rate: 2e-05}\n"
         "corpus: {limit: 5, columns: {stratum: null}}\n"
-        "base: {prompts: {query: 'q: ', passage: 'p: '}}\n"
+        "base: {name: a/b, prompts: {query: 'q: ', passage: 'p: '}}\n"
         "benchmarks: {no-en: {source: beir, path: x}}\n"
         "report: {title: 'yes'}\n",
     )
@@ -96,6 +96,25 @@ def test_only_takes_the_place_of_the_default_s_group(repository, capsys):
     assert "recipes.enenko: " in printed and "merges.avg-four: " in printed
     assert "recipes.joint" not in printed  # it is the same
     assert "!only" not in repository.params.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("recipes: !only {a: {compositions: [enenen], negatives: w}, a: {}}\n", "the key 'a' stands twice"),
+        ("!only\nrecipes: {}\n", r"s\.yaml: !only marks a group, and not the whole file: remove it"),
+        (
+            "recipes: !only {a: {compositions: [enenen], negatives: window, hybrd: 1.0}}\n",
+            r"unknown key recipes\.a\.hybrd",
+        ),
+        ("recipies: !only {}\n", r"unknown key recipies \(did you mean recipes\?\)"),
+    ],
+)
+def test_what_only_marks_is_checked_like_all_else(repository, text, message):
+    before = repository.params.read_bytes()
+    with pytest.raises(UserError, match=message):
+        study(repository, text)
+    assert repository.params.read_bytes() == before
 
 
 def test_only_marks_groups_alone(repository):

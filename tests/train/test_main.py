@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
 
 from stages.schemas.trainsets import TRAINING_TEXTS
-from stages.shared import query_normalizer, tables
+from stages.shared import models, query_normalizer, tables
 from stages.shared.errors import UserError
 from tests.fakes.checkpoints import save_record, save_sentence_transformer, static_model
 from tests.train.preparing import prepared, weights
@@ -29,12 +29,12 @@ def test_a_base_with_a_normalizer_trains_on_normalized_queries_and_hands_it_on(w
         queries = [f"{t} {'pppp' if drawn_out else 'p'}: w1" if i < 24 else t for i, t in enumerate(texts)]
         tables.write(pl.DataFrame({"text": queries}), "data/trainsets/r/texts.parquet", TRAINING_TEXTS)
         if with_one:
-            tables.write_json(LEARNT, base / query_normalizer.FILE)
+            tables.write_json(LEARNT, base / models.NORMALIZER)
         workspace.run("train", "r")
-        assert (out / query_normalizer.FILE).is_file() == with_one
+        assert (out / models.NORMALIZER).is_file() == with_one
         if with_one:
-            assert (out / query_normalizer.FILE).read_bytes() == (base / query_normalizer.FILE).read_bytes()
-            (base / query_normalizer.FILE).unlink()
+            assert (out / models.NORMALIZER).read_bytes() == (base / models.NORMALIZER).read_bytes()
+            (base / models.NORMALIZER).unlink()
         found.append(weights(out))
     assert torch.equal(found[0], found[1])
     assert not torch.equal(found[0], found[2])

@@ -1,156 +1,122 @@
-"""Markdown pages as trees: headings with what stands beneath them, as plain text."""
+"""Parallel Markdown: a folder of pages for each language, aligned heading by heading and block by block."""
 
 from __future__ import annotations
 
-import re
+import logging
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any
 
-import yaml
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
-from markdown_it.tree import SyntaxTreeNode
+import regex
 
-from stages.settings import yaml12
+from stages.corpus.batches import Batch
+from stages.corpus.readers import markdown_tree, paths
+from stages.corpus.readers.markdown_tree import Section
+from stages.corpus.readers.rows import batched
+from stages.settings.corpus import Source
+from stages.shared import files
+from stages.shared.duplicates import UNSPACED
 
+log = logging.getLogger("corpus")
 
-class Block(NamedTuple):
-    """A paragraph, list, table or quotation."""
-
-    kind: str
-    text: str
-
-
-@dataclass
-class Section:
-    level: int  # 0: the page itself
-    title: str
-    anchor: str  # what links to it name, given or made of its title
-    blocks: list[Block] = field(default_factory=list)
-    children: list[Section] = field(default_factory=list)
+# A passage ends before the block with which it would have more words than this in the first language.
+WORDS = 180
+WORD_OF_TEXT = regex.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
+ALONE = "pages that not every language has"
+UNSHARED = "sections that the languages do not share"
 
 
-PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
-MDX = MarkdownIt("commonmark").enable(["table", "strikethrough"]).disable("code")  # which has no indented code
-BLOCK_KINDS = ("paragraph", "bullet_list", "ordered_list", "table", "blockquote")
+def read_markdown(source: Source, languages: list[str], dropped: Counter[str]) -> Iterator[Batch]:
+    """A row a section, or a part of a long one, with the page's title and its heading for a title.
 
-FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?\n)---[ \t]*(?:\n|\Z)", re.DOTALL)
-FENCE = re.compile(r"^[ \t>]*(?:[-*+][ \t]+|\d+[.)][ \t]+)?(`{3,}|~{3,})")
-# Kept as it is: code in a line. Left out: comments; tags of HTML and JSX, whose attributes may hold braces; shortcodes
-# and variables of Jekyll, Hugo, Vue and mdBook; attributes of kramdown; marks of footnotes.
-INLINE = re.compile(
-    r"(?P<code>(?<!`)(?P<ticks>`+)(?!`)(?:(?!\n[ \t]*\n).)+?(?<!`)(?P=ticks)(?!`))"
-    r"|<!--.*?-->|\{/\*.*?\*/\}"
-    r"""|</?[A-Za-z][\w.:-]*(?:\s(?:[^<>{}"']|"[^"]*"|'[^']*'|\{(?:[^{}]|\{[^{}]*\})*\})*)?/?>|</?>"""
-    r"|\{\{[^\n]*?\}\}|\{%[^\n]*?%\}|\{:[^{}\n]*\}|\[\^[^\]\s]+\]:?",
-    re.DOTALL,
-)
-# Lines that are no text: MDX's imports and exports (in .md files, which Docusaurus reads as MDX too, imports of a
-# quoted module alone), and the marks of admonitions and of GitHub's alerts.
-IMPORTS = re.compile(r"^(?:import|export)\s.*(?:\n.*\S.*)*", re.MULTILINE)
-SCRIPT_LINES = re.compile(r"^[ \t]*<(script|style)\b.*?</\1>", re.DOTALL | re.MULTILINE)
-MODULES = re.compile(r"""^import\s(?:[\w*${},\s]+?\sfrom\s+)?["'][^"'\n]+["'];?[ \t]*$""", re.MULTILINE)
-MARKERS = re.compile(r"^[ \t]*:{3,}.*$|^[ \t>]*\[!\w+\][+-]?[ \t]*$", re.MULTILINE)
-# Admonitions and tabs of MkDocs, whose text is indented by four blanks, as code is.
-INDENTED = re.compile(
-    r"""^([ \t]*)(?:!!!|\?\?\?\+?|===[!+]?)[ \t]+["\w].*\n((?:(?:\1[ ]{4}.*|[ \t]*)(?:\n|\Z))*)""", re.MULTILINE
-)
-ANCHOR = re.compile(r"\s*\{(?:#([^\s{}]+)[^{}]*|/\*\s*([^\s{}]+?)\s*\*/)\}\s*$")
-
-
-def parse(text: str, mdx: bool) -> Section:
-    """A page as a tree. Its title is its front matter's or its one heading of the first level, which is no section of
-    its own. Code, comments and markup are left out."""
-    front = FRONT_MATTER.match(text)
-    body = _without_code(text[front.end() :] if front else text)
-    body = SCRIPT_LINES.sub("", body)
-    body = _outdented((IMPORTS if mdx else MODULES).sub("", body))
-    body = MARKERS.sub("", re.sub(r"^#{1,6}[ \t].*$", lambda line: _heading(line[0]), body, flags=re.MULTILINE))
-    page = _tree((MDX if mdx else PARSER).parse(INLINE.sub(lambda match: match["code"] or "", body)))
-    page.title = _front_title(front[1] if front else "") or page.title
-    return page
+    A section's blocks are put side by side if their kinds agree in every language, so that it can be cut between two
+    of them; else it is a row as a whole. Sections are matched by their anchors, else by their order if there are as
+    many beneath the same heading; those that remain are counted in `dropped`.
+    """
+    alone, unshared = [], []
+    for name, found in paths.by_language(source, languages):
+        if len(found) < len(languages):
+            alone.append(name)
+            continue
+        pages = [_page(found[lang], source.encoding) for lang in languages]
+        before = dropped[UNSHARED]
+        # The line is the passage's number in its page: its blocks stand on other lines in each language.
+        rows = enumerate(_passages(pages, pages, dropped), 1)
+        label = name.replace("{lang}", source.codes.get(languages[0], languages[0]))
+        yield from batched(str(found[languages[0]]), ((n, f"{label}#{n}", None, *row) for n, row in rows), languages)
+        if dropped[UNSHARED] > before:
+            unshared.append(name)
+    if alone:
+        dropped[ALONE] += len(alone)
+    for names, what in ((alone, ALONE), (unshared, f"pages with {UNSHARED}")):
+        if names:
+            log.info(f"{what}: {paths.shortened(names)}")
 
 
-def _outdented(body: str) -> str:
-    """`body` with the text of MkDocs' admonitions and tabs, nested ones too, where other text is."""
-    while True:
-        found = INDENTED.sub(lambda m: "\n" + re.sub(rf"^{m[1]} {{4}}", m[1], m[2], flags=re.MULTILINE), body)
-        if found == body:
-            return body
-        body = found
+def _page(path: Path, encoding: str) -> Section:
+    return markdown_tree.parse(
+        "".join(files.lines(path, encoding)).replace("\r\n", "\n"), files.plain_name(path).endswith(".mdx")
+    )
 
 
-def _heading(line: str) -> str:
-    """A heading's line with its anchor written `{#anchor}`, in whichever way it is given."""
-    match = ANCHOR.search(line)
-    return f"{line[: match.start()]} {{#{match[1] or match[2]}}}" if match else line
+def _passages(pages: list[Section], sections: list[Section], dropped: Counter[str]) -> Iterator[tuple[str, ...]]:
+    """Titles and texts of the passages of sections that are one in all languages, and of those beneath them."""
+    titles = [_title(page, section) for page, section in zip(pages, sections, strict=True)]
+    if all(section.blocks for section in sections):
+        for texts in _parts(sections):
+            yield *titles, *texts
+    elif any(section.blocks for section in sections):
+        dropped[UNSHARED] += 1
+    for children in _matched([section.children for section in sections], dropped):
+        yield from _passages(pages, children, dropped)
 
 
-def _front_title(front: str) -> str:
-    try:
-        values: Any = yaml.load(front, Loader=yaml12.Loader)  # a SafeLoader
-    except yaml.YAMLError:
-        return ""
-    return str(values.get("title") or "").strip() if isinstance(values, dict) else ""
+def _title(page: Section, section: Section) -> str:
+    return ": ".join(dict.fromkeys(title for title in (page.title, section.title) if title))
 
 
-def _without_code(text: str) -> str:
-    """A page with the lines of its fenced code blocks empty, so that nothing in them is taken for markup."""
-    kept, closing = [], ""
-    for line in text.split("\n"):
-        fence = FENCE.match(line)
-        if closing:
-            if fence and fence[1].startswith(closing) and not line[fence.end() :].strip():
-                closing = ""
-            kept.append("")
-        elif fence and not (fence[1][0] == "`" and "`" in line[fence.end() :]):
-            closing = fence[1]
-            kept.append("")
-        else:
-            kept.append(line)
-    return "\n".join(kept)
+def _parts(sections: list[Section]) -> Iterator[tuple[str, ...]]:
+    kinds = {tuple(block.kind for block in section.blocks) for section in sections}
+    texts = [[block.text for block in section.blocks] for section in sections]
+    if len(kinds) > 1:
+        yield tuple("\n".join(blocks) for blocks in texts)
+        return
+    start, words = 0, 0
+    for end, block in enumerate(texts[0]):
+        count = len(WORD_OF_TEXT.findall(block))
+        if words and words + count > WORDS:
+            yield tuple("\n".join(blocks[start:end]) for blocks in texts)
+            start, words = end, 0
+        words += count
+    yield tuple("\n".join(blocks[start:]) for blocks in texts)
 
 
-def _tree(tokens: list[Token]) -> Section:
-    page = Section(0, "", "")
-    above = [page]
-    for node in SyntaxTreeNode(tokens).children:
-        if node.type == "heading":
-            level = int(node.tag[1])
-            title = _plain(node)
-            match = ANCHOR.search(title)
-            title = title[: match.start()] if match else title
-            section = Section(level, title, match[1] if match else _anchor(title))
-            while above[-1].level >= level:
-                above.pop()
-            above[-1].children.append(section)
-            above.append(section)
-        elif node.type in BLOCK_KINDS and (found := _plain(node)):
-            above[-1].blocks.append(Block(node.type, found))
-    if len(page.children) == 1 and page.children[0].level == 1:
-        top = page.children[0]
-        return Section(0, top.title, "", page.blocks + top.blocks, top.children)
-    return page
+def _matched(levels: list[list[Section]], dropped: Counter[str]) -> Iterator[list[Section]]:
+    """The sections beneath one heading, each with its translations."""
+    anchored = [_by_anchor(children) for children in levels]
+    shared = [anchor for anchor in anchored[0] if all(anchor in others for others in anchored)]
+    as_many = len({len(children) for children in levels}) == 1
+    in_place = all(
+        len({children.index(others[anchor]) for children, others in zip(levels, anchored, strict=True)}) == 1
+        for anchor in shared
+    )
+    if as_many and in_place:
+        yield from map(list, zip(*levels, strict=True))
+        return
+    for anchor in shared:
+        yield [others[anchor] for others in anchored]
+    most = max(levels, key=lambda children: sum(map(_size, children)))
+    lost = sum(_size(child) for child in most if child.anchor not in shared)
+    if lost:
+        dropped[UNSHARED] += lost
 
 
-def _anchor(title: str) -> str:
-    return re.sub(r"\s+", "-", re.sub(r"[^\w\s-]", "", title.lower()).strip())
+def _by_anchor(children: list[Section]) -> dict[str, Section]:
+    """Sections by their anchors, without those that several have."""
+    counts: Any = Counter(child.anchor for child in children)
+    return {child.anchor: child for child in children if child.anchor and counts[child.anchor] == 1}
 
 
-def _plain(node: SyntaxTreeNode) -> str:
-    """A block's text: a line for each paragraph, list item or row."""
-    if node.type == "inline":
-        return " ".join("".join(_pieces(node)).split())
-    between = " " if node.type == "tr" else "\n"
-    return between.join(text for child in node.children if (text := _plain(child)))
-
-
-def _pieces(node: SyntaxTreeNode) -> Iterator[str]:
-    for child in node.children:
-        if child.type in ("text", "code_inline"):
-            yield child.content
-        elif child.type in ("softbreak", "hardbreak"):
-            yield " "
-        elif child.type != "image":
-            yield from _pieces(child)
+def _size(section: Section) -> int:
+    return 1 + sum(map(_size, section.children))

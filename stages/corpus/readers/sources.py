@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from stages.corpus.batches import Batch
-from stages.corpus.readers import beir, localised, memories, pages, tabular
+from stages.corpus.readers import beir, localised, markdown, memories, tabular
 from stages.settings.corpus import Source
 
 
@@ -35,6 +35,6 @@ def batches(source: Source, languages: list[str], dropped: Counter[str]) -> Iter
         case "xliff":
             return localised.read_xliff(source, languages, dropped)
         case "markdown":
-            return pages.read_markdown(source, languages, dropped)
+            return markdown.read_markdown(source, languages, dropped)
         case "beir":
             return beir.read_beir(source, languages)

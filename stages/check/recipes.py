@@ -1,11 +1,10 @@
-"""Contradictions of recipes, merges and indexes: names of models that nothing makes, or that are made twice."""
+"""Contradictions of recipes: strategies, compositions and batches that there are not."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from stages.check.groups import Params
-from stages.settings.reading import meant
 from stages.settings.recipes import Recipe
 from stages.shared.compositions import composition
 from stages.shared.errors import UserError
@@ -13,14 +12,6 @@ from stages.shared.models import BASE_NAME
 
 
 def contradictions(params: Params) -> Iterator[str]:
-    yield from _recipes(params)
-    yield from _merges(params)
-    yield from _indexes(params)
-
-
-def _recipes(params: Params) -> Iterator[str]:
-    if params.train.lora and params.base.name == "static":
-        yield "train.lora sets adapters beside a transformer's layers, and base.name static has none: write null"
     for name, recipe in params.recipes.items():
         if name == BASE_NAME or name in params.merges:
             yield f"recipes.{name} has the name of another model: rename it"
@@ -52,27 +43,3 @@ def _unmixed(name: str, recipe: Recipe, languages: list[str]) -> Iterator[str]:
                 f"recipes.{name}.hybrid is {recipe.hybrid:g}, so some batches are {kind}, but none of its compositions "
                 "is: add one, or change hybrid"
             )
-
-
-def _merges(params: Params) -> Iterator[str]:
-    models = {BASE_NAME, *params.recipes}
-    for name, merge in params.merges.items():
-        if name == BASE_NAME:
-            yield f"merges.{name} has the name of the base: rename it"
-        for part in merge.weights:
-            if part not in models:
-                yield (
-                    f"merges.{name}.weights names {part!r}, which no recipe makes{meant(part, sorted(models))}: "
-                    f"add recipes.{part} or name one of {', '.join(sorted(models))}"
-                )
-
-
-def _indexes(params: Params) -> Iterator[str]:
-    made = [
-        "models/base",
-        *(f"models/trained/{r}" for r in params.recipes),
-        *(f"models/merged/{m}" for m in params.merges),
-    ]
-    for name, index in params.indexes.items():
-        if index.model.startswith("models/") and index.model not in made:
-            yield f"indexes.{name}.model is {index.model!r}, which no stage makes: name one of {', '.join(made)}"

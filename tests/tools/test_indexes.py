@@ -12,6 +12,7 @@ import pytest
 from stages.index import store
 from stages.shared import files, models
 from stages.shared.errors import UserError
+from tools import indexes
 
 ENTRIES = pl.DataFrame([("a", "x/1", "one"), ("b", "x/2", "two")], schema=store.INDEX_ENTRIES, orient="row")
 VECTORS = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
@@ -20,7 +21,7 @@ VECTORS = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
 @pytest.fixture
 def model(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(store, "STATE", tmp_path / ".state")
+    monkeypatch.setattr(indexes, "STATE", tmp_path / ".state")
     return write_model("models/trained/one", "weights")
 
 
@@ -34,19 +35,19 @@ def write_model(name, weights):
 
 def save(model, name="kb"):
     folder = models.INDEXES / name
-    store.save(folder, ENTRIES, VECTORS, str(model), store.digest(model), "kb.jsonl")
+    store.save(folder, ENTRIES, VECTORS, str(model), indexes.digest(model), "kb.jsonl")
     return folder
 
 
 def refused(folder, model, words):
     with pytest.raises(UserError, match=words) as error:
-        store.load(folder, model)
+        indexes.load(folder, model)
     assert "dvc repro index@kb" in str(error.value) and "\n" not in str(error.value)
 
 
 def test_what_is_saved_is_loaded(model):
     folder = save(model)
-    found = store.load(folder, model)
+    found = indexes.load(folder, model)
     assert found.entries.equals(ENTRIES)
     assert found.vectors.tolist() == VECTORS.tolist()
     assert found.manifest == {
@@ -78,7 +79,7 @@ def test_another_model_is_refused(model):
 def test_a_copy_of_the_model_elsewhere_is_taken(model):
     folder = save(model)
     shutil.copytree(model, "copy")
-    assert store.load(folder, store.Path("copy")).entries.height == 2
+    assert indexes.load(folder, store.Path("copy")).entries.height == 2
 
 
 def test_another_format_is_refused(model):
@@ -125,26 +126,26 @@ def test_a_folder_without_an_index_says_how_to_make_one(model):
 
 def test_a_model_finds_its_index(model):
     with pytest.raises(UserError, match=r"models/trained/one has no index: add indexes.<name> to params.yaml"):
-        store.find(model)
+        indexes.find(model)
     folder = save(model)
     save(write_model("models/base", "base"), "others")
-    assert store.find(model) == store.find(model.resolve()) == folder
+    assert indexes.find(model) == indexes.find(model.resolve()) == folder
     save(model, "second")
     with pytest.raises(UserError, match=r"models/indexes/kb, models/indexes/second: name one of them with --index"):
-        store.find(model)
+        indexes.find(model)
 
 
 def test_no_model_has_no_digest(tmp_path):
     with pytest.raises(UserError, match="holds no model"):
-        store.digest(tmp_path)
+        indexes.digest(tmp_path)
 
 
 @pytest.fixture
 def remembering(model, monkeypatch):
     """Digests of models of any size are remembered, and how often one is computed."""
-    store.STATE.mkdir()
-    monkeypatch.setattr(store, "LARGE", 0)
-    monkeypatch.setattr(store, "TICKS", 0)
+    indexes.STATE.mkdir()
+    monkeypatch.setattr(indexes, "LARGE", 0)
+    monkeypatch.setattr(indexes, "TICKS", 0)
     computed = []
 
     def counted(folder):
@@ -157,45 +158,45 @@ def remembering(model, monkeypatch):
 
 
 def test_the_digest_of_a_large_model_is_remembered(model, remembering):
-    first = store.digest(model)
-    assert store.digest(model) == first and len(remembering) == 1
+    first = indexes.digest(model)
+    assert indexes.digest(model) == first and len(remembering) == 1
 
 
 def test_a_changed_file_of_the_same_size_and_time_is_seen(model, remembering):
     file = model / "model.safetensors"
-    first, was = store.digest(model), file.stat()
+    first, was = indexes.digest(model), file.stat()
     time.sleep(0.05)  # more than a tick of the file system's clock
     file.write_text("Weights")
     os.utime(file, ns=(was.st_atime_ns, was.st_mtime_ns))
     assert file.stat().st_size == was.st_size and file.stat().st_mtime_ns == was.st_mtime_ns
-    second = store.digest(model)
+    second = indexes.digest(model)
     assert second != first
     time.sleep(0.05)
     file.write_text("weights")
-    assert store.digest(model) == first and len(remembering) == 3
+    assert indexes.digest(model) == first and len(remembering) == 3
 
 
 def test_a_model_that_changed_just_now_is_not_remembered(model, remembering, monkeypatch):
-    monkeypatch.setattr(store, "TICKS", 2e9)
-    store.digest(model)
-    store.digest(model)
-    assert len(remembering) == 2 and not (store.STATE / "digests").exists()
+    monkeypatch.setattr(indexes, "TICKS", 2e9)
+    indexes.digest(model)
+    indexes.digest(model)
+    assert len(remembering) == 2 and not (indexes.STATE / "digests").exists()
 
 
 def test_a_damaged_memory_is_no_memory(model, remembering):
-    first = store.digest(model)
-    (file,) = (store.STATE / "digests").iterdir()
+    first = indexes.digest(model)
+    (file,) = (indexes.STATE / "digests").iterdir()
     for damage in ("", "{", "[]", "{}"):
         file.write_text(damage)
-        assert store.digest(model) == first
+        assert indexes.digest(model) == first
     assert len(remembering) == 5
 
 
 def test_small_models_and_folders_without_state_remember_nothing(model, remembering, monkeypatch):
-    store.STATE.rmdir()
-    store.digest(model)
-    assert not store.STATE.exists()
-    store.STATE.mkdir()
-    monkeypatch.setattr(store, "LARGE", 2**25)
-    store.digest(model)
-    assert not list(store.STATE.iterdir()) and len(remembering) == 2
+    indexes.STATE.rmdir()
+    indexes.digest(model)
+    assert not indexes.STATE.exists()
+    indexes.STATE.mkdir()
+    monkeypatch.setattr(indexes, "LARGE", 2**25)
+    indexes.digest(model)
+    assert not list(indexes.STATE.iterdir()) and len(remembering) == 2

@@ -1,0 +1,35 @@
+"""Contradictions of the base and the teacher: what does not apply to the encoder that is named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stages.check.groups import Params
+from stages.shared.models import BASE_NAME
+from stages.shared.presets import PRESETS
+
+# What is set of a transformer, and means nothing to a table of vectors.
+OF_TRANSFORMERS = ("pooling", "prompts", "max_length", "padding", "attention")
+
+
+def contradictions(params: Params) -> Iterator[str]:
+    base, teacher, train = params.base, params.teacher, params.train
+    for key, encoder in (("base", base), ("teacher", teacher)):
+        if encoder.preset and encoder.preset not in PRESETS:
+            yield f"{key}.preset is {encoder.preset!r}: write null or one of {', '.join(PRESETS)}"
+    if base.name == "static":
+        for trait in OF_TRANSFORMERS:
+            if getattr(base, trait):
+                yield f"base.{trait} does not apply to base.name static: write null"
+        if train.lora:
+            yield "train.lora sets adapters beside a transformer's layers, and base.name static has none: write null"
+        if train.mini_batch_size:
+            yield "train.mini_batch_size cannot split a static base's batches: write null"
+        if train.max_length:
+            yield "train.max_length does not apply to a static base, which reads texts of any length: write null"
+    if teacher.name == "static":
+        yield "teacher.name is 'static', which only base.name may be: write base for the study's own base"
+    if teacher.name == BASE_NAME:
+        for trait, value in teacher:
+            if value and trait not in ("name", "dtype"):
+                yield f"teacher.{trait} does not apply to teacher.name base: write null"

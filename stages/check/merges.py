@@ -1,0 +1,38 @@
+"""Contradictions of merges and indexes: models that nothing makes, and names that are given twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stages.check.groups import Params
+from stages.settings.reading import meant
+from stages.shared.models import BASE_NAME
+
+
+def contradictions(params: Params) -> Iterator[str]:
+    yield from _merges(params)
+    yield from _indexes(params)
+
+
+def _merges(params: Params) -> Iterator[str]:
+    models = {BASE_NAME, *params.recipes}
+    for name, merge in params.merges.items():
+        if name == BASE_NAME:
+            yield f"merges.{name} has the name of the base: rename it"
+        for part in merge.weights:
+            if part not in models:
+                yield (
+                    f"merges.{name}.weights names {part!r}, which no recipe makes{meant(part, sorted(models))}: "
+                    f"add recipes.{part} or name one of {', '.join(sorted(models))}"
+                )
+
+
+def _indexes(params: Params) -> Iterator[str]:
+    made = [
+        "models/base",
+        *(f"models/trained/{r}" for r in params.recipes),
+        *(f"models/merged/{m}" for m in params.merges),
+    ]
+    for name, index in params.indexes.items():
+        if index.model.startswith("models/") and index.model not in made:
+            yield f"indexes.{name}.model is {index.model!r}, which no stage makes: name one of {', '.join(made)}"
