@@ -63,11 +63,17 @@ def read(names: list[str], recipes: list[str], benchmarks: list[str]) -> Results
         synthesis=_json(METRICS_FOLDER / "synthesis.json"),
         negatives=_json(METRICS_FOLDER / "negatives.json"),
         losses={name: _csv(METRICS_FOLDER / "training" / f"{name}.csv", CURVE).rows() for name in recipes},
-        corpus=_json(METRICS_FOLDER / "corpus.json"),
+        corpus=_corpus(),
         contamination={name: contamination[name] for name in benchmarks},
         encoders={role: _json(path) for role, path in ENCODERS.items()},
         labels=_labels(names, benchmarks),
     )
+
+
+def _corpus() -> dict[str, Any]:
+    """What `corpus` counted, and what `collect` left out of it and of what was written."""
+    corpus, collected = (_json(METRICS_FOLDER / f"{name}.json") for name in ("corpus", "collected"))
+    return corpus | {"left_out": corpus["left_out"] | collected["left_out"]}
 
 
 def _labels(names: list[str], benchmarks: list[str]) -> dict[str, dict[str, Any]]:

@@ -56,6 +56,7 @@ def study(tmp_path, monkeypatch):
     write("models/base/encoder.json", {"name": "static", "preset": None, "prompts": {"query": "", "passage": ""}})
     write("data/candidates/teacher.json", {"name": "base"})
     write("metrics/corpus.json", CORPUS)
+    write("metrics/collected.json", {"passages": {}, "queries": {}, "left_out": {"queries that no passage answers": 7}})
     contaminated()
     write("metrics/labels.json", {})
     write(
