@@ -73,7 +73,7 @@ def read(names: list[str], recipes: list[str], benchmarks: list[str]) -> Results
 def _corpus() -> dict[str, Any]:
     """What `corpus` counted, and what `collect` left out of it and of what was written."""
     corpus, collected = (_json(METRICS_FOLDER / f"{name}.json") for name in ("corpus", "collected"))
-    return corpus | {"left_out": corpus["left_out"] | collected["left_out"]}
+    return corpus | {"left_out": corpus.get("left_out", {}) | collected["left_out"]}
 
 
 def _labels(names: list[str], benchmarks: list[str]) -> dict[str, dict[str, Any]]:

@@ -12,6 +12,8 @@ def test_the_corpus(study):
     assert "Rows read: 1,200 of <code>memory</code>, 30 of <code>pages</code>." in own
     assert "<li>left out: that are duplicates (2)</li>" in own
     assert "<li>left out: with an &lt;empty&gt; side (1)</li>" in own
+    # What `collect` leaves out of it stands beside it.
+    assert "<li>left out: queries that no passage answers (7)</li>" in own
     heads, header, english, korean = [[c[0] for c in row] for row in reader.tables["passages"]]
     assert heads == ["Language", "Passages", "Characters of a passage", "Repeated texts"]
     assert header == ["train", "dev", "test", "median", "max", "exact", "near"]
