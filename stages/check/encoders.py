@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stages.check.groups import Params
+from stages.shared import carried
+from stages.shared.errors import UserError
 from stages.shared.models import BASE_NAME
 from stages.shared.presets import PRESETS
 
@@ -15,6 +17,10 @@ OF_TRANSFORMERS = ("pooling", "prompts", "max_length", "padding", "attention")
 def contradictions(params: Params) -> Iterator[str]:
     base, teacher, train = params.base, params.teacher, params.train
     for key, encoder in (("base", base), ("teacher", teacher)):
+        try:
+            carried.find(encoder.name)
+        except UserError as error:
+            yield f"{key}.name {error}"
         if encoder.preset and encoder.preset not in PRESETS:
             yield f"{key}.preset is {encoder.preset!r}: write null or one of {', '.join(PRESETS)}"
     if base.name == "static":

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from stages.settings.encoders import PretrainedEncoder
 
-TRAITS = ("revision", "pooling", "max_length", "dtype", "attention", "padding", "dimension")
+TRAITS = ("revision", "weights", "pooling", "max_length", "dtype", "attention", "padding", "dimension")
 
 
 class ShownEncoder(NamedTuple):

@@ -21,6 +21,7 @@ from tokenizers.processors import TemplateProcessing
 from transformers import CONFIG_MAPPING
 
 from stages.settings.encoders import PretrainedEncoder
+from stages.shared import carried, packaged
 from stages.shared.errors import UserError
 from stages.shared.presets import PRESETS, Preset, named, of_config
 from stages.shared.roles import PROMPT_NAMES
@@ -34,9 +35,14 @@ def load(settings: PretrainedEncoder, key: str) -> tuple[SentenceTransformer, di
     """The model that the group `key` of params describes, and a record of how it is run.
 
     The record holds name, preset, revision (the commit, if known), pooling, prompts, max_length, dtype, attention,
-    padding, dimension and trust_remote_code. Raises `UserError` if the model cannot be had, or does not encode as it
-    should.
+    padding, dimension and trust_remote_code; of an encoder that a package carries also what its weights are. Raises
+    `UserError` if the model cannot be had, or does not encode as it should.
     """
+    if encoder := carried.find(settings.name):
+        plain = {"name": str(packaged.folder(encoder)), "preset": settings.preset or encoder.preset}
+        model, described = load(settings.model_copy(update=plain), key)
+        version = f"{encoder.package} {encoder.version}"
+        return model, described | {"name": settings.name, "revision": version, "weights": encoder.weights}
     name = settings.name
     if name.startswith((".", "/")) and not Path(name).is_dir():
         raise UserError(f"{key}.name is {name!r}, which is no folder: name a hub id, a folder or {_word(key)}")

