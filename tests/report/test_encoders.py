@@ -39,6 +39,20 @@ def test_encoders_are_shown_as_they_were_run(study):
     assert "- base: m5, revision abc123, pooling mean, dtype float32; before a query:" in tables
 
 
+def test_weights_that_are_not_the_published_ones_are_said(study):
+    record = {
+        "name": "package:e5",
+        "revision": "carrier 1.0",
+        "weights": "4-bit, dequantised",
+        "prompts": {"query": "q"},
+    }
+    write("models/base/encoder.json", record)
+    text, _ = page()
+    assert '<th scope="row">weights</th><td>4-bit, dequantised</td>' in section(text, "encoders")
+    for file in ("model_card.md", "tables.md"):
+        assert "weights 4-bit, dequantised" in Path(f"metrics/report/{file}").read_text()
+
+
 @pytest.mark.parametrize(
     ("role", "prompts", "preset", "note"),
     [
