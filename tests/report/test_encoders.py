@@ -40,6 +40,7 @@ def test_encoders_are_shown_as_they_were_run(study):
 
 
 def test_weights_that_are_not_the_published_ones_are_said(study):
+    edit(lambda params: params["base"].update(name="package:multilingual-e5-small"))
     record = {
         "name": "package:e5",
         "revision": "carrier 1.0",
