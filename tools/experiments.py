@@ -32,6 +32,7 @@ from stages.shared import errors, tables
 from stages.shared.errors import UserError
 from stages.shared.tasks import BIAS, GROUPS
 from tools import revisions, seeds
+from tools.padded import padded
 from tools.revisions import ABSENT, Result, at
 
 log = logging.getLogger("experiments")
@@ -221,7 +222,7 @@ def _table(values: list[Value], keys: list[Key], field: str, shown: Sequence[str
         ]
         seeds = {value.result.seed for value in own}
         lines.append([*(_shown(own[0].result, key) for key in keys), model, *cells, str(len(seeds))])
-    return _padded(lines, len(keys) + 1)
+    return "\n".join(padded(lines, len(keys) + 1))
 
 
 def tests_table(tests: Tests, groups: list[list[Result]], keys: list[Key]) -> str:
@@ -249,7 +250,7 @@ def tests_table(tests: Tests, groups: list[list[Result]], keys: list[Key]) -> st
                 f"{row['same_sign']} of {row['seeds']}",
             ]
         )
-    return f"{title}\n\n{_padded(lines, len(keys) + 3)}"
+    return "\n".join([title, "", *padded(lines, len(keys) + 3)])
 
 
 def long(values: list[Value], tests: list[Tests], groups: list[list[Result]], keys: list[Key]) -> pl.DataFrame:
@@ -324,22 +325,6 @@ def _order(value: Any) -> tuple[bool, float, str]:
     """Numbers by size, then the rest by how it is written."""
     numeric = isinstance(value, int | float) and not isinstance(value, bool)
     return (not numeric, value if numeric else 0, json.dumps(value))
-
-
-def _padded(lines: list[list[str]], left: int) -> str:
-    """A Markdown table that also reads in a terminal: the first `left` columns to the left, the rest to the right."""
-    lines = [[cell.replace("|", "\\|") for cell in line] for line in lines]
-    widths = [max(2, *map(len, column)) for column in zip(*lines, strict=True)]
-    rule = ["-" * width if i < left else "-" * (width - 1) + ":" for i, width in enumerate(widths)]
-    return "\n".join(
-        "| "
-        + " | ".join(
-            cell.ljust(width) if i < left else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        + " |"
-        for line in (lines[0], rule, *lines[1:])
-    )
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from stages.schemas.summary import SUMMARY_FILE
 from stages.shared import errors, models
 from stages.shared.errors import UserError
 from stages.shared.tasks import BIAS, GROUPS, measured, tasks
+from tools.padded import padded
 
 LABELS_FILE = Path("metrics/labels.json")
 REPORT = Path("metrics/report/index.html")
@@ -69,7 +70,7 @@ def _by_label(names: list[str]) -> dict[str, dict[str, dict[str, dict]]]:
 def label_table(rows: dict[str, dict]) -> list[str]:
     """Lines of a table like `table`'s: models by the measures of one task by label."""
     cells = [[name, *(f"{100 * row[key]:.1f}" for key in BY_LABEL.values())] for name, row in rows.items()]
-    return _padded(["model", *BY_LABEL], cells)
+    return padded([["model", *BY_LABEL], *cells])
 
 
 def table(rows: dict[str, dict], columns: list[str], metric: str) -> list[str]:
@@ -83,19 +84,7 @@ def table(rows: dict[str, dict], columns: list[str], metric: str) -> list[str]:
         ]
         for name, row in rows.items()
     ]
-    return _padded(header, cells)
-
-
-def _padded(header: list[str], cells: list[list[str]]) -> list[str]:
-    widths = [max(len(line[i]) for line in (header, *cells)) for i in range(len(header))]
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    lines = [header, rule, *cells]
-    return [
-        "| "
-        + " | ".join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))])
-        + " |"
-        for line in lines
-    ]
+    return padded([header, *cells])
 
 
 if __name__ == "__main__":
