@@ -45,6 +45,7 @@ def weights(model):
     return dict(model.named_parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_an_architecture_goes_from_base_to_score(study, tmp_path, name):
     preset = PRESETS[name]

@@ -2,11 +2,14 @@
 
 import numpy as np
 import polars as pl
+import pytest
 from sentence_transformers import SentenceTransformer
 
 from stages.base import static
 from stages.schemas.texts import PASSAGES
 from tests.base.bootstrapping import SMALL, bootstrapped, content, documents
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_bootstrap_repeats_to_the_byte_and_leaves_no_state(workspace, training):

@@ -215,6 +215,7 @@ def variants(rng, words, count):
     return texts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_random_texts_are_matched_as_by_comparing_all_with_all(seed, monkeypatch):
     monkeypatch.setattr(stage, "TEXTS_AT_ONCE", 37)

@@ -166,6 +166,7 @@ def test_no_two_classes_or_constants_have_one_name():
     assert {name: places for name, places in seen.items() if len(set(places)) > 1} == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in STAGES if name not in NEEDS_TORCH])
 def test_cheap_stages_start_without_torch(name):
     """Importing torch takes seconds: everything the stage imports, also inside functions, does without."""

@@ -32,6 +32,8 @@ from tests.shared.fitting import (
     value_and_gradients,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def transformer(tmp_path_factory):
@@ -186,6 +188,7 @@ def with_dropout(folder):
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["static", "transformer"])
 def test_a_killed_training_goes_on_to_the_same_weights(training, transformer, monkeypatch, caplog, kind):
     def run(name, dropout=True):

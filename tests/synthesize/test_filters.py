@@ -529,6 +529,7 @@ def test_given_texts_never_fail_but_others_fail_by_them():
     assert found["detail"].to_list() == ["the same as z0", "the same as z12", "like z12 (0.99)"]
 
 
+@pytest.mark.slow
 def test_nothing_depends_on_the_hash_seed():
     script = (
         "from tests.synthesize import test_filters as t\n"
@@ -574,6 +575,7 @@ def slowly(texts, threshold, fixed):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threshold", [0.3, 0.5, 0.7, 0.8, 0.9, 1.0])
 @pytest.mark.parametrize("fixed", [0, 40])
 def test_near_finds_what_every_pair_counted_finds(threshold, fixed):

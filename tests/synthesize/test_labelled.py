@@ -15,6 +15,8 @@ from tests.conftest import KNOWLEDGE_BASE, ROOT, prompts_of
 from tests.fakes.endpoint import Endpoint
 from tests.synthesize.writing import HINGLISH, spoiling
 
+pytestmark = pytest.mark.slow
+
 
 def shipped(workspace, endpoint, **changes):
     """The shipped knowledge base; {(kind, split, origin, lang): {label: texts}} of its corpus."""

@@ -15,6 +15,8 @@ from tests.conftest import ROOT, SYNTHETIC, Workspace, prompts_of
 from tests.fakes.endpoint import Endpoint
 from tests.synthesize.writing import REPLIES, change, everything, first_message, recorded, refused, report
 
+pytestmark = pytest.mark.slow
+
 # ── The shipped collection ──
 
 

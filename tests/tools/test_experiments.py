@@ -513,6 +513,7 @@ GRAPH = {
 }
 
 
+@pytest.mark.slow
 def test_what_dvc_makes_is_found(study, capsys, caplog):
     """The names and places of refs and states are DVC's own, and may change with it."""
     caplog.set_level("INFO")

@@ -14,6 +14,8 @@ from tests.conftest import ROOT
 from tests.tools.conftest import git
 from tools import sweep as stage
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def sweep(repository, monkeypatch):

@@ -31,6 +31,8 @@ from tests.shared.fitting import (
     value_and_gradients,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def checkpoints(tmp_path_factory):

@@ -16,6 +16,8 @@ from stages.shared.errors import UserError
 from tests.fakes.checkpoints import save_record, save_sentence_transformer, static_model
 from tests.train.preparing import prepared, weights
 
+pytestmark = pytest.mark.slow
+
 PROMPTS = {"query": "q: ", "document": "p: "}
 
 

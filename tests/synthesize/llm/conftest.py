@@ -5,6 +5,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -111,3 +112,10 @@ def spent(endpoint, llm):
         total += times * usage["prompt_tokens"] * llm.prices.input
         total += times * usage["completion_tokens"] * llm.prices.output
     return total / 1e6
+
+
+def pytest_collection_modifyitems(items):
+    """All of the client's tests: most of them wait for the clock, or for processes."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.slow)
