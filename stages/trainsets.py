@@ -93,12 +93,11 @@ def with_texts(triples: pl.DataFrame, slots: Composition, texts: pl.DataFrame, g
     def side(name: str, lang: str) -> pl.DataFrame:
         return texts.filter(side=name, lang=lang).select("id", "text")
 
-    passages = pl.DataFrame({"id": groups["passage"], "group": groups["group"]})
     rows = triples.with_row_index("row").with_columns(passage=pl.concat_list("positive", "negatives"))
     long = rows.select("row", "passage", slot=pl.int_ranges(pl.col("passage").list.len())).explode("passage", "slot")
     positives = long.filter(slot=0).join(side("passage", slots.positive), left_on="passage", right_on="id")
     negatives = long.filter(pl.col("slot") > 0).join(side("passage", slots.negative), left_on="passage", right_on="id")
-    grouped = long.join(passages, left_on="passage", right_on="id").sort("row", "slot")
+    grouped = long.join(groups, on="passage").sort("row", "slot")
     return (
         rows.select("row", "query")
         .join(side("query", slots.query), left_on="query", right_on="id")

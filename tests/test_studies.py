@@ -9,7 +9,7 @@ import yaml
 from stages.check import params
 from stages.settings import yaml12
 from tests.conftest import ROOT
-from tools import overlay
+from tools import graph, overlay
 
 STUDIES = sorted((ROOT / "studies").glob("*.yaml"))
 DEFAULT = (ROOT / "params.yaml").read_text(encoding="utf-8")
@@ -29,7 +29,7 @@ def test_a_shipped_study_fits_and_is_small_enough_for_dvc(file):
     tree = merged(overlay_of(file))
     params.validate(tree)
     stages = yaml12.load(ROOT / "dvc.yaml")["stages"].values()
-    groups = [body.get("foreach", "").removeprefix("${").removesuffix("}") for body in stages]
+    groups = [graph.group(body) for body in stages]
     assert sum(len(tree[group]) if group else 1 for group in groups) < 80
     # What is downloaded is pinned, and something reads it.
     paths = [tree["corpus"]["path"], *(benchmark["path"] for benchmark in tree["benchmarks"].values())]

@@ -46,6 +46,11 @@ def stages(text: str) -> dict[str, dict]:
     return {name: stage.get("do", stage) for name, stage in graph.items()}
 
 
+def group(stage: dict) -> str:
+    """The group of params.yaml that a stage of dvc.yaml, as it stands there, has a member for each of; else empty."""
+    return str(stage.get("foreach", "")).removeprefix("${").removesuffix("}")
+
+
 def module(stage: dict) -> str:
     """`stages.X`, which the stage runs."""
     return str(stage["cmd"].split()[2])

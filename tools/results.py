@@ -28,12 +28,12 @@ def main() -> None:
         raise UserError("there are no results yet: run `make repro`")
     summary = json.loads(SUMMARY_FILE.read_text(encoding="utf-8"))
     names = models.names(study.recipes, study.merges)
+    scores = {}
     for name in names:
         file = MODEL_METRICS / f"{name}.json"
-        missing = benchmarks.keys() - (json.loads(file.read_text()).keys() if file.is_file() else set())
-        if missing:
+        scores[name] = json.loads(file.read_text()) if file.is_file() else {}
+        if missing := benchmarks.keys() - scores[name].keys():
             raise UserError(f"{file} has no results on {', '.join(sorted(missing))} yet: run `make repro`")
-    scores = {name: json.loads((MODEL_METRICS / f"{name}.json").read_text()) for name in names}
     every = measured(languages, benchmarks)
     columns = [*(task.name for task in tasks(every, every)), *GROUPS]
     by_label = _by_label(names)

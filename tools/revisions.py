@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
-import yaml
 
 from stages.schemas.scores import MODEL_METRICS, QUERY_SCORES, SCORES_FOLDER
 from stages.schemas.summary import SUMMARY_FILE
@@ -125,7 +124,7 @@ def read(name: str, revision: str | None, commit: str) -> Result | None:
     texts = [text for file in (PARAMS, LOCK, SUMMARY_FILE) if (text := _text(revision, file)) is not None]
     if len(texts) < 3:
         return None
-    settings, lock = (yaml.load(text, yaml12.Loader) for text in texts[:2])
+    settings, lock = (yaml12.parse(text) for text in texts[:2])
     made_from = sources(settings, lock)
     if made_from is None:
         return None

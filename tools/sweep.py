@@ -33,8 +33,9 @@ def combinations(text: str, settings: list[str]) -> list[list[str]]:
     from dvc.utils.hydra import apply_overrides, get_hydra_sweeps
     from hydra.errors import HydraException
 
+    tree = yaml12.parse(text)
     for setting in settings:
-        _check_key(setting, yaml12.parse(text))
+        _check_key(setting, tree)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / PARAMS
         try:

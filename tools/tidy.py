@@ -13,9 +13,12 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from stages.check import params
+from stages.schemas.benchmarks import BENCHMARKS_FOLDER
+from stages.schemas.curves import TRAINING_CURVES
+from stages.schemas.runs import RUNS_FOLDER
 from stages.settings import yaml12
 from stages.shared import errors, models, tables
-from tools.graph import GRAPH, LOCK
+from tools.graph import GRAPH, LOCK, group
 
 
 def main() -> None:
@@ -27,9 +30,9 @@ def main() -> None:
         models.MERGED: set(merges),
         models.INDEXES: set(indexes),
         Path("data/fetch"): set(fetch),
-        Path("data/runs"): set(models.names(recipes, merges)),
-        Path("data/benchmarks"): set(benchmarks),
-        Path("metrics/training"): {f"{name}.csv" for name in recipes},
+        RUNS_FOLDER: set(models.names(recipes, merges)),
+        BENCHMARKS_FOLDER: set(benchmarks),
+        TRAINING_CURVES: {f"{name}.csv" for name in recipes},
     }
     for folder, names in expected.items():
         for stale in sorted(folder.iterdir()) if folder.is_dir() else []:
@@ -46,8 +49,8 @@ def prune_lock(members: Mapping[str, Iterable[str]]) -> None:
         return
     named = set()
     for stage, body in yaml12.load(GRAPH)["stages"].items():
-        group = body.get("foreach", "").removeprefix("${").removesuffix("}")
-        named |= {f"{stage}@{name}" for name in members[group]} if group else {stage}
+        over = group(body)
+        named |= {f"{stage}@{name}" for name in members[over]} if over else {stage}
     stale = [stage for stage in yaml12.load(LOCK)["stages"] if stage not in named]
     for stage in stale:
         print(f"removing {stage} from {LOCK}")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from stages.check.groups import Params
 from stages.settings.reading import meant
+from stages.shared import models
 from stages.shared.models import BASE_NAME
 
 
@@ -15,24 +16,23 @@ def contradictions(params: Params) -> Iterator[str]:
 
 
 def _merges(params: Params) -> Iterator[str]:
-    models = {BASE_NAME, *params.recipes}
+    parts = {BASE_NAME, *params.recipes}
     for name, merge in params.merges.items():
         if name == BASE_NAME:
             yield f"merges.{name} has the name of the base: rename it"
         for part in merge.weights:
-            if part not in models:
+            if part not in parts:
                 yield (
-                    f"merges.{name}.weights names {part!r}, which no recipe makes{meant(part, sorted(models))}: "
-                    f"add recipes.{part} or name one of {', '.join(sorted(models))}"
+                    f"merges.{name}.weights names {part!r}, which no recipe makes{meant(part, sorted(parts))}: "
+                    f"add recipes.{part} or name one of {', '.join(sorted(parts))}"
                 )
 
 
 def _indexes(params: Params) -> Iterator[str]:
     made = [
-        "models/base",
-        *(f"models/trained/{r}" for r in params.recipes),
-        *(f"models/merged/{m}" for m in params.merges),
+        *(str(models.source(name)) for name in (BASE_NAME, *params.recipes)),
+        *(str(models.MERGED / name) for name in params.merges),
     ]
     for name, index in params.indexes.items():
-        if index.model.startswith("models/") and index.model not in made:
+        if index.model.startswith(f"{models.MODELS}/") and index.model not in made:
             yield f"indexes.{name}.model is {index.model!r}, which no stage makes: name one of {', '.join(made)}"

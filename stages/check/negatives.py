@@ -18,13 +18,9 @@ def contradictions(params: Params) -> Iterator[str]:
             )
         if strategy.labels and not params.corpus.labelled:
             yield f"negatives.{name}.labels needs labels, which only corpus.source labelled has: write null"
-        if (strategy.rank_max or 0) > params.candidates.depth:
-            yield (
-                f"negatives.{name}.rank_max is {strategy.rank_max}, but candidates.depth ranks only "
-                f"{params.candidates.depth}: raise candidates.depth or lower rank_max"
-            )
-        if (strategy.round_trip or 0) > params.candidates.depth:
-            yield (
-                f"negatives.{name}.round_trip is {strategy.round_trip}, but candidates.depth ranks only "
-                f"{params.candidates.depth}: raise candidates.depth or lower round_trip"
-            )
+        for trait, rank in (("rank_max", strategy.rank_max), ("round_trip", strategy.round_trip)):
+            if (rank or 0) > params.candidates.depth:
+                yield (
+                    f"negatives.{name}.{trait} is {rank}, but candidates.depth ranks only "
+                    f"{params.candidates.depth}: raise candidates.depth or lower {trait}"
+                )

@@ -33,14 +33,15 @@ REPORT = Path("metrics/corpus.json")
 
 
 def main() -> None:
-    settings, languages, seed = read_corpus(), read_languages(), read_seed()
+    settings, seed = read_corpus(), read_seed()
+    languages = settings.languages or read_languages()
     remove_leftovers()
     with tables.replacing(CORPUS_FOLDER) as draft:
         draft.mkdir()
         if settings.labelled:
-            report = knowledge.build(settings, settings.languages or languages, seed, draft)
+            report = knowledge.build(settings, languages, seed, draft)
         else:
-            report = build(settings, settings.languages or languages, seed, draft)
+            report = build(settings, languages, seed, draft)
             knowledge.nothing(draft)
             shutil.rmtree(draft / "spool")
     tables.write_json(report, REPORT)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from stages.report.cells import DASH, Cell, Heading, Table, TableRow
-from stages.report.inputs import ContaminationShares
+from stages.schemas.contamination import ContaminationShares
 
 HIGH = 0.01  # a share of a benchmark that is worth a warning
 HELD_TEXTS = ("queries", "passages")

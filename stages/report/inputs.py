@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from stages.schemas.comparison import SIGNIFICANCE_TABLE, TASKS_TABLE, TRADEOFF_TABLE
-from stages.schemas.contamination import ContaminationShares
-from stages.schemas.curves import CURVE
+from stages.schemas.contamination import CONTAMINATION_METRICS, ContaminationShares
+from stages.schemas.curves import CURVE, TRAINING_CURVES
+from stages.schemas.scores import MODEL_METRICS
 from stages.schemas.summary import SUMMARY_FILE
 from stages.schemas.types import Schema
 from stages.shared import models
@@ -48,21 +49,19 @@ def read(names: list[str], recipes: list[str], benchmarks: list[str]) -> Results
     best, chosen = summary["best_recipe"], summary["chosen_model"]
     for name in (best, chosen):
         if name not in names:
-            raise UserError(
-                f"metrics/summary.json names the model {name!r}, which params.yaml does not: run `dvc repro`"
-            )
-    contamination = _json(METRICS_FOLDER / "contamination.json")
+            raise UserError(f"{SUMMARY_FILE} names the model {name!r}, which params.yaml does not: run `dvc repro`")
+    contamination = _json(CONTAMINATION_METRICS)
     for name in benchmarks:
         if missing := [recipe for recipe in recipes if recipe not in contamination.get(name, {})]:
-            raise UserError(f"metrics/contamination.json says nothing of {missing[0]} on {name}: run `dvc repro`")
+            raise UserError(f"{CONTAMINATION_METRICS} says nothing of {missing[0]} on {name}: run `dvc repro`")
     return Results(
         best_recipe=best,
         chosen=chosen,
-        scores={name: _json(METRICS_FOLDER / "models" / f"{name}.json") for name in names},
+        scores={name: _json(MODEL_METRICS / f"{name}.json") for name in names},
         benchmarks={name: _measured(name) for name in benchmarks},
         synthesis=_json(METRICS_FOLDER / "synthesis.json"),
         negatives=_json(METRICS_FOLDER / "negatives.json"),
-        losses={name: _csv(METRICS_FOLDER / "training" / f"{name}.csv", CURVE).rows() for name in recipes},
+        losses={name: _csv(TRAINING_CURVES / f"{name}.csv", CURVE).rows() for name in recipes},
         corpus=_corpus(),
         contamination={name: contamination[name] for name in benchmarks},
         encoders={role: _json(path) for role, path in ENCODERS.items()},

@@ -12,7 +12,7 @@ from stages.settings.merges import Merge
 from stages.settings.recipes import Recipe
 from stages.settings.report import Report
 from stages.settings.train import Train
-from stages.shared.models import BASE_NAME
+from stages.shared.models import BASE_NAME, names
 from stages.shared.tasks import Task, measured, tasks
 
 
@@ -33,7 +33,7 @@ class Study(NamedTuple):
 
     @property
     def models(self) -> list[str]:
-        return [BASE_NAME, *self.recipes, *self.merges]
+        return names(self.recipes, self.merges)
 
     @property
     def tasks(self) -> list[Task]:

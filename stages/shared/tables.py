@@ -31,22 +31,17 @@ def read(path: str | Path, schema: Schema) -> pl.DataFrame:
 def write(table: pl.DataFrame, path: str | Path, schema: Schema) -> None:
     """Write a Parquet table whole or not at all; raises `UserError` if it does not fit `schema`."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as draft:
         _checked(table, schema, path).write_parquet(draft, compression="zstd", statistics=False)
 
 
 def write_json(value: Any, path: str | Path) -> None:
     """Write JSON with its innermost mappings on a line each: short to read in a diff."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as draft:
-        draft.write_text(_json(value) + "\n", encoding="utf-8")
+    write_text(_json(value) + "\n", path)
 
 
 def write_text(text: str, path: str | Path) -> None:
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write UTF-8 whole or not at all."""
     with replacing(path) as draft:
         draft.write_text(text, encoding="utf-8")
 

@@ -184,6 +184,6 @@ def test_the_default_study_is_small_enough_for_dvc():
     params = yaml12.load(ROOT / "params.yaml")
     count = 0
     for stage in GRAPH.values():
-        group = stage.get("foreach", "").removeprefix("${").removesuffix("}")
+        group = graph.group(stage)
         count += len(params[group]) if group else 1
     assert count < 60

@@ -21,8 +21,8 @@ def repository(workspace, monkeypatch):
     return workspace
 
 
-def study(workspace, text, name="s"):
+def study(workspace, text, *words, name="s"):
     folder = workspace.path / "studies"
     folder.mkdir(exist_ok=True)
     (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
-    workspace.run("study", name)
+    workspace.run("study", name, *words)

@@ -74,7 +74,7 @@ def test_null_removes_what_a_study_names_and_only_that(repository, capsys):
 
 def test_only_takes_the_place_of_the_default_s_group(repository, capsys):
     """Whatever a member had besides is gone too, and members that are not named leave, now and in later versions."""
-    study(repository, "recipes: {koenen: {hybrid: null, synthetic: 0.5}}\n", "mine")
+    study(repository, "recipes: {koenen: {hybrid: null, synthetic: 0.5}}\n", name="mine")
     git("commit", "-am", "y")
     capsys.readouterr()
     study(
@@ -180,7 +180,7 @@ def test_an_overlay_that_does_not_fit_leaves_the_file_alone(repository, text, me
 
 
 def test_an_unknown_study_is_told_the_known_ones(repository):
-    study(repository, "train: {steps: 60}\n", "one")
+    study(repository, "train: {steps: 60}\n", name="one")
     with pytest.raises(UserError, match=r"there is no studies/two\.yaml: the studies are one"):
         repository.run("study", "two")
     with pytest.raises(UserError, match="name one study: one"):
@@ -188,9 +188,9 @@ def test_an_unknown_study_is_told_the_known_ones(repository):
 
 
 def test_a_study_can_be_applied_upon_a_committed_one(repository):
-    study(repository, "train: {steps: 7}\n", "one")
+    study(repository, "train: {steps: 7}\n", name="one")
     git("commit", "-am", "y")
-    study(repository, "train: {batch_size: 9}\n", "two")
+    study(repository, "train: {batch_size: 9}\n", name="two")
     tree = yaml12.load(repository.params)
     assert (tree["train"]["steps"], tree["train"]["batch_size"]) == (7, 9)
 

@@ -11,7 +11,7 @@ from stages.check import params
 from stages.settings import yaml12
 from stages.shared.errors import UserError
 from tests.conftest import ROOT
-from tests.tools.conftest import git
+from tests.tools.conftest import git, study
 from tools import sweep as stage
 
 pytestmark = pytest.mark.slow
@@ -29,11 +29,9 @@ def sweep(repository, monkeypatch):
         return subprocess.CompletedProcess(command, 0)
 
     def queue(overlay, *words):
-        (repository.path / "studies").mkdir(exist_ok=True)
-        (repository.path / "studies" / "s.yaml").write_text(overlay, encoding="utf-8")
         with monkeypatch.context() as patch:
             patch.setattr(subprocess, "run", run)
-            repository.run("study", "s", "--queue", *words)
+            study(repository, overlay, "--queue", *words)
 
     queue.given = given
     return queue
@@ -143,9 +141,7 @@ def test_dvc_queues_what_the_sweep_says(repository, monkeypatch, capfd):
     (repository.path / "dvc.yaml").write_text("stages:\n  s:\n    cmd: x\n    params: [seed, base]\n")
     git("add", "-A")
     git("commit", "-m", "y")
-    (repository.path / "studies").mkdir()
-    (repository.path / "studies" / "s.yaml").write_text("train: {steps: 7}\n")
-    repository.run("study", "s", "--queue", "base.name=intfloat/multilingual-e5-base,BAAI/bge-m3 seed=4")
+    study(repository, "train: {steps: 7}\n", "--queue", "base.name=intfloat/multilingual-e5-base,BAAI/bge-m3 seed=4")
     assert "2 experiments queued" in capfd.readouterr().out
 
     def said(*command):
@@ -161,7 +157,5 @@ def test_dvc_queues_what_the_sweep_says(repository, monkeypatch, capfd):
 
 def test_a_queue_that_dvc_refuses_is_said(repository, monkeypatch):
     monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
-    (repository.path / "studies").mkdir()
-    (repository.path / "studies" / "s.yaml").write_text("train: {steps: 7}\n")
     with pytest.raises(UserError, match="DVC did not queue all experiments"):
-        repository.run("study", "s", "--queue", "seed=1,2")
+        study(repository, "train: {steps: 7}\n", "--queue", "seed=1,2")

@@ -89,7 +89,7 @@ def _heading(line: str) -> str:
 
 def _front_title(front: str) -> str:
     try:
-        values: Any = yaml.load(front, Loader=yaml12.Loader)  # a SafeLoader
+        values: Any = yaml12.parse(front)
     except yaml.YAMLError:
         return ""
     return str(values.get("title") or "").strip() if isinstance(values, dict) else ""
