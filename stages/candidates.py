@@ -16,6 +16,7 @@ from stages.schemas.collected import COLLECTED_FOLDER
 from stages.schemas.similarity import SIMILARITY
 from stages.settings.candidates import read_candidates
 from stages.settings.encoders import PretrainedEncoder
+from stages.settings.freeze import read_freeze
 from stages.settings.languages import read_languages
 from stages.settings.teacher import read_teacher
 from stages.shared import collection, encoder, errors, files, models, search, tables
@@ -85,10 +86,13 @@ def load_teacher(teacher: PretrainedEncoder, batch_size: int) -> tuple[encoder.E
         unused = [key for key, value in teacher if value and key not in ("name", "dtype")]
         if unused:
             raise errors.UserError(f"teacher.{unused[0]} does not apply to teacher.name base: write null")
-        loaded = encoder.load(models.BASE, batch_size)
+        freeze = read_freeze()
+        loaded = encoder.load(models.BASE, batch_size, freeze=freeze)
         if not isinstance(loaded, encoder.TransformerEncoder):  # a table, faster than reading what was kept
             return loaded, {"name": "base"}
         model, identity, record = loaded.model, files.content(models.BASE), {"name": "base"}
+        if loaded.trunk and freeze:  # through which the last bits of vectors are others
+            identity += f" {freeze.layers}"
     else:
         from stages.shared import pretrained
 

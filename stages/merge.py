@@ -34,6 +34,10 @@ def main() -> None:
     agree(name, {part: traits(model, parts[part]) for part, model in zip(parts, loaded, strict=True)})
     if trusted:
         loaded = [loaded[0], *(as_same_class(loaded[0], other) for other in loaded[1:])]
+    frozen = next((found["frozen"] for folder in parts.values() if "frozen" in (found := models.record(folder))), None)
+    same = equal_weights(loaded)
+    if frozen:
+        refuse_parted(name, list(parts), loaded, frozen)
     try:
         # Weights are scaled to add up to 1; sums are taken in float32.
         merged = SentenceTransformer.merge(
@@ -41,9 +45,10 @@ def main() -> None:
         )
     except ValueError as error:
         raise UserError(f"merges.{name}: {', '.join(parts)} cannot be merged: {error}") from None
+    merged.load_state_dict(same, strict=False)
     with tables.replacing(models.MERGED / name) as draft:
         saving.save(merged, draft)
-        models.copy_record(models.BASE, draft)
+        models.copy_record(models.BASE, draft, frozen)
         models.copy_normalizer(next(iter(parts.values())), draft)
     log.info(f"{name}: " + " + ".join(f"{weight:g} {part}" for part, weight in merge.weights.items()))
 
@@ -69,6 +74,30 @@ def as_same_class(model: Any, other: Any) -> Any:
     same = copy.deepcopy(model)
     same.load_state_dict(other.state_dict())
     return same
+
+
+def equal_weights(loaded: list[Any]) -> dict[str, Any]:
+    """Weights that are the same in all parts, such as frozen ones: sums of them would differ in the last bits, and what
+    is kept of them be of no use."""
+    first, *others = (model.state_dict() for model in loaded)
+    return {name: tensor for name, tensor in first.items() if all(tensor.equal(other[name]) for other in others)}
+
+
+def refuse_parted(name: str, parts: list[str], loaded: list[Any], frozen: dict[str, Any]) -> None:
+    """Raise `UserError` if the parts differ in what their training is said to have `frozen`."""
+    from stages.shared import trunk
+
+    for at in range(1, len(loaded)):
+        both = [[*trunk.layers(m)[1][: frozen["layers"]]] for m in (loaded[0], loaded[at])]
+        if frozen["embeddings"]:
+            for model, held in zip((loaded[0], loaded[at]), both, strict=True):
+                held.append(trunk.embeddings(model)[1])
+        weights = [[tensor for part in held for tensor in part.state_dict().values()] for held in both]
+        if not all(one.equal(other) for one, other in zip(*weights, strict=True)):
+            raise UserError(
+                f"merges.{name}: {parts[0]} and {parts[at]} differ in what is said to be frozen: merge models of one "
+                "train.freeze"
+            )
 
 
 def traits(model: Any, folder: Path) -> dict[str, Any]:

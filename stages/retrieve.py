@@ -23,6 +23,7 @@ import polars as pl
 
 from stages.schemas.benchmarks import BENCHMARK_PASSAGES, BENCHMARK_QRELS, BENCHMARK_QUERIES, BENCHMARKS_FOLDER, RERANK
 from stages.schemas.runs import RUN, RUNS_FOLDER
+from stages.settings.freeze import read_freeze
 from stages.settings.retrieve import read_retrieve
 from stages.shared import encoder, errors, files, models, search, tables
 from stages.shared.errors import UserError
@@ -47,7 +48,8 @@ def main() -> None:
     settings = read_retrieve()
     folder = MODEL_FOLDERS[kind](name)
     static = encoder.is_static(folder)
-    load = partial(encoder.load, folder, settings.batch_size)
+    freeze = read_freeze()
+    load = partial(encoder.load, folder, settings.batch_size, freeze=freeze)
     if not BENCHMARKS_FOLDER.is_dir():
         raise UserError(f"{BENCHMARKS_FOLDER} is missing: run `dvc repro`")
     found = {
@@ -65,7 +67,9 @@ def main() -> None:
             folder.name for folder in BENCHMARKS_FOLDER.iterdir() if not folder.name.startswith(".")
         )
     }
-    kept = None if static else KeptBlocks(load, [files.content(folder), settings.batch_size])
+    # Through a shared trunk the last bits of vectors are others.
+    cut = [freeze.layers] if freeze and freeze.is_trunk else []
+    kept = None if static else KeptBlocks(load, [files.content(folder), settings.batch_size, *cut])
     model = kept or _Together(load(), found.values())
     with tables.replacing(RUNS_FOLDER / name) as draft:
         for benchmark, t in found.items():

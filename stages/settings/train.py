@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from stages.settings.freeze import Freeze
 from stages.settings.reading import value
 from stages.settings.types import Count, Group, Positive, Share, word_or
 
@@ -22,17 +23,24 @@ class Lora(Group):
     dropout: Annotated[float, Field(ge=0, lt=1)]
 
 
+# What suits the kind of base, where `learning_rate` is null.
+LEARNING_RATES = {"static": 3e-3, "transformer": 2e-5, "lora": 1e-4}
+
+
 class Train(Group):
     steps: Count
     batch_size: Count
     mini_batch_size: Count | None
-    learning_rate: Positive
+    learning_rate: Positive | None
     warmup: Share
     weight_decay: Annotated[float, Field(ge=0)]
+    max_grad_norm: Positive | None
     temperature: Positive
     in_batch: bool
     precision: Literal["fp32", "bf16", "fp16"]
     gradient_checkpointing: bool
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None
+    freeze: Freeze | None
     lora: Lora | None
     max_length: Count | None
     log_every: Count

@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from stages.settings.freeze import Freeze
 from stages.shared import models, query_normalizer
 from stages.shared.errors import UserError
 from stages.shared.roles import PROMPT_NAMES, Role
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
+
+    from stages.shared.trunk import Trunk
 
 log = logging.getLogger(__name__)
 
@@ -30,10 +33,11 @@ class Encoder(Protocol):
         """Unit vectors of `texts`, float32, shape [len(texts), dimension]; the role chooses the prompt."""
 
 
-def load(folder: str | Path, batch_size: int, trust_remote_code: bool = False) -> Encoder:
+def load(folder: str | Path, batch_size: int, trust_remote_code: bool = False, freeze: Freeze | None = None) -> Encoder:
     """The encoder in `folder`, run as its record says; raises `UserError` if there is none or it cannot be loaded.
 
-    `trust_remote_code`: run code of the model's authors, also from a folder that no stage made.
+    `trust_remote_code`: run code of the model's authors, also from a folder that no stage made. `freeze`: what all
+    models of the study have of their base unchanged, which they then share (`trunk`).
     """
     folder = Path(folder)
     if is_static(folder):
@@ -52,7 +56,12 @@ def load(folder: str | Path, batch_size: int, trust_remote_code: bool = False) -
     except ValueError as error:  # one that needs its own code, for one
         reason, _, _ = str(error).partition("\n")
         raise UserError(f"{folder} cannot be loaded: {reason}") from None
-    return TransformerEncoder(model, batch_size, query_normalizer.read(folder))
+    trunk = None
+    if freeze and freeze.is_trunk:
+        from stages.shared.trunk import share
+
+        trunk = share(model, freeze)
+    return TransformerEncoder(model, batch_size, query_normalizer.read(folder), trunk)
 
 
 def is_static(folder: Path) -> bool:
@@ -108,17 +117,24 @@ class TransformerEncoder:
     """A `SentenceTransformer`, which sorts texts by length before it pads them."""
 
     def __init__(
-        self, model: SentenceTransformer, batch_size: int, normalizer: query_normalizer.Normalizer | None = None
+        self,
+        model: SentenceTransformer,
+        batch_size: int,
+        normalizer: query_normalizer.Normalizer | None = None,
+        trunk: Trunk | None = None,
     ) -> None:
         self.model = model
         self.batch_size = batch_size
         self.normalizer = normalizer
+        self.trunk = trunk
 
     def encode(self, texts: list[str], role: Role) -> np.ndarray:
         if not texts:
             return np.zeros((0, self.model.get_embedding_dimension() or 0), np.float32)
         if self.normalizer and role == "query":
             texts = self.normalizer(texts)
+        if self.trunk:
+            self.trunk.prepare(texts, role)
         encode: Any = self.model.encode_query if role == "query" else self.model.encode_document
         vectors = encode(texts, batch_size=self.batch_size, convert_to_tensor=True, show_progress_bar=len(texts) > 5000)
         # bf16 has no NumPy type, and scores in half precision would tie (sentence-transformers#3892).

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from stages.shared import tables
 from stages.shared.errors import UserError
 
 MODELS = Path("models")
@@ -24,7 +25,7 @@ MERGED = MODELS / "merged"
 # What answers questions: a model's vectors of labelled entries.
 INDEXES = MODELS / "indexes"
 # In a model's folder: name, preset, revision, pooling, prompts, max_length, dtype, attention, padding, dimension and
-# trust_remote_code.
+# trust_remote_code; of one that was trained with train.freeze also what was `frozen`: its layers and embeddings.
 RECORD = "encoder.json"
 # In the folder of a model whose queries are normalised first: what the normaliser has learnt.
 NORMALIZER = "normalizer.json"
@@ -60,9 +61,10 @@ def base_record() -> dict[str, Any]:
     return found
 
 
-def copy_record(folder: Path, target: Path) -> None:
-    """Give what is made of the model in `folder` its record."""
-    shutil.copyfile(folder / RECORD, target / RECORD)
+def copy_record(folder: Path, target: Path, frozen: dict[str, Any] | None = None) -> None:
+    """Give what is made of the model in `folder` its record, and say what was `frozen` in its training."""
+    found = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    tables.write_json(found | ({"frozen": frozen} if frozen else {}), target / RECORD)
 
 
 def copy_normalizer(folder: Path, target: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -177,10 +178,32 @@ class Trainer(SentenceTransformerTrainer):
 
 
 TRAINED_WEIGHTS = "trained.safetensors"
+STEPS_TIMED = 3
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
 
 
 class Progress(ProgressCallback):
-    """The trainer's progress bar with the loss in it, rather than a line for each logged loss."""
+    """The trainer's progress bar with the loss in it, rather than a line for each logged loss; and once a line that
+    says how long it will take, for logs that show no bar."""
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        super().on_train_begin(args, state, control, **kwargs)
+        self._began: tuple[float, int] | None = None
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        super().on_step_end(args, state, control, **kwargs)
+        if self._began is None:  # the first step is slower than the others
+            self._began = (time.monotonic(), state.global_step)
+        elif state.global_step == self._began[1] + STEPS_TIMED:
+            left = (time.monotonic() - self._began[0]) / STEPS_TIMED * (state.max_steps - state.global_step)
+            if left > 10:
+                log.info(f"step {state.global_step:,} of {state.max_steps:,}: about {duration(left)} to go")
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         if self.training_bar is not None and logs and "loss" in logs:
@@ -199,6 +222,7 @@ def fit(
     learning_rate: float,
     warmup: float = 0.1,
     weight_decay: float = 0.0,
+    max_grad_norm: float | None = 1.0,
     precision: str = "fp32",
     gradient_checkpointing: bool = False,
     log_every: int = 10,
@@ -225,6 +249,7 @@ def fit(
         warmup_steps=warmup if warmup < 1 else steps,
         lr_scheduler_type="linear",
         weight_decay=weight_decay,
+        max_grad_norm=max_grad_norm or 0.0,
         bf16=precision == "bf16",
         fp16=precision == "fp16",
         # Unless told so, transformers takes bf16 without a GPU for a mistake.
@@ -234,8 +259,8 @@ def fit(
         batch_sampler=partial(PooledBatches, pools=pools, steps=steps) if pools else BatchSamplers.BATCH_SAMPLER,
         dataloader_drop_last=True,
         dataloader_pin_memory=torch.cuda.is_available(),
-        seed=seed,
-        data_seed=seed,
+        # Epoch e is shuffled by this number plus e: of neighbouring seeds, epochs must not be the same.
+        seed=seeds.number(seed, "training") % 2**31,
         logging_steps=log_every,
         logging_nan_inf_filter=False,  # or a loss that is no number would be logged as the one before
         save_strategy="steps",

@@ -4,21 +4,33 @@ import csv
 import io
 import logging
 import sys
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from stages.schemas.curves import CURVE, TRAINING_CURVES
 from stages.schemas.trainsets import TRAINSETS_FOLDER
 from stages.settings.seed import read_seed
-from stages.settings.train import Train, read_train
+from stages.settings.train import LEARNING_RATES, Train, read_train
 from stages.shared import errors, models, query_normalizer, tables
 from stages.shared.errors import UserError
 from stages.train import data
 
 if TYPE_CHECKING:
+    from datasets import Dataset
     from sentence_transformers import SentenceTransformer
+
+    from stages.shared.trunk import Trunk
 
 
 log = logging.getLogger("train")
+# What the trainer takes as params have it.
+FITTED = {
+    *("steps", "batch_size", "warmup", "weight_decay", "max_grad_norm", "precision", "gradient_checkpointing"),
+    *("log_every", "checkpoint_every"),
+}
+KINDS = {"static": "static base", "transformer": "transformer", "lora": "transformer's adapters"}
+# Texts by which the tokens of all are estimated.
+SAMPLED = 200
 
 
 def main() -> None:
@@ -26,7 +38,7 @@ def main() -> None:
     settings, seed, record = read_train(), read_seed(), models.base_record()
     import torch
 
-    from stages.shared import saving, training
+    from stages.shared import saving, training, trunk
     from stages.train import lora
 
     rows = data.dataset(TRAINSETS_FOLDER / name, query_normalizer.read(models.BASE))
@@ -35,6 +47,13 @@ def main() -> None:
     length = model.max_seq_length
     if settings.max_length:
         model.max_seq_length = settings.max_length
+    announce(name, settings, rows, model)
+    if settings.dropout is not None:
+        trunk.set_dropout(model, settings.dropout)
+    cut = freeze(model, settings)
+    if cut:
+        cut.prepare(rows["query"], "query")
+        cut.prepare(chain.from_iterable(rows[c] for c in rows.column_names if c not in ("query", "label")), "passage")
     adapted = lora.adapt(model, settings.lora, seed) if settings.lora else None
     key = training.fingerprint("train", settings, seed, TRAINSETS_FOLDER / name, models.BASE)
     points = training.fit(
@@ -46,15 +65,18 @@ def main() -> None:
         key,
         seed=seed,
         pools=drawn,
-        **settings.model_dump(exclude={"temperature", "in_batch", "mini_batch_size", "max_length", "lora"}),
+        learning_rate=learning_rate(settings, model),
+        **settings.model_dump(include=FITTED),
     )
     if adapted:
         lora.fold(adapted)
+    if cut:
+        model = cut.whole()
     if settings.max_length:
         model.max_seq_length = length
     with tables.replacing(models.TRAINED / name) as draft:
         saving.save(model.to(dtype=getattr(torch, record["dtype"])), draft)
-        models.copy_record(models.BASE, draft)
+        models.copy_record(models.BASE, draft, settings.freeze.model_dump() if settings.freeze else None)
         models.copy_normalizer(models.BASE, draft)
     tables.write_text(curve(points), TRAINING_CURVES / f"{name}.csv")
     training.forget(key)
@@ -90,6 +112,47 @@ def base(settings: Train, record: dict[str, Any]) -> "SentenceTransformer":
             )
     # A static base heeds no dtype.
     return model if settings.lora else model.float()
+
+
+def learning_rate(settings: Train, model: "SentenceTransformer") -> float:
+    """What params say or, where they say null, what suits the kind of base."""
+    if settings.learning_rate:
+        return settings.learning_rate
+    from sentence_transformers.base.losses.gradcache import has_static_embedding_input
+
+    kind = "static" if has_static_embedding_input(model) else "lora" if settings.lora else "transformer"
+    log.info(f"train.learning_rate is null: {LEARNING_RATES[kind]}, which suits a {KINDS[kind]}")
+    return LEARNING_RATES[kind]
+
+
+def freeze(model: "SentenceTransformer", settings: Train) -> "Trunk | None":
+    """Freeze what params say, and cut it off where models share it; raises `UserError` if the base cannot."""
+    from stages.shared import trunk
+
+    if not settings.freeze:
+        return None
+    trunk.freeze(model, settings.freeze)
+    cut = trunk.share(model, settings.freeze) if settings.freeze.is_trunk else None
+    if settings.lora and not cut:
+        raise UserError(
+            "train.lora trains adapters in all layers: with it, train.freeze needs layers and embeddings, of a base "
+            "whose layers can be run apart"
+        )
+    return cut
+
+
+def announce(name: str, settings: Train, rows: "Dataset", model: "SentenceTransformer") -> None:
+    """Say how much there is to do."""
+    columns = [column for column in rows.column_names if column != "label"]
+    texts = settings.steps * min(settings.batch_size, rows.num_rows) * len(columns)
+    said = f"{name}: {rows.num_rows:,} rows, {settings.steps:,} steps of {settings.batch_size:,}: {texts:,} texts"
+    if callable(model.tokenizer):
+        few = rows.select(range(0, rows.num_rows, max(1, rows.num_rows // SAMPLED)))
+        sampled = [text for column in columns for text in few[column]]
+        cut = {"truncation": True, "max_length": model.max_seq_length}
+        tokens = sum(len(ids) for ids in model.tokenizer(sampled, **cut)["input_ids"]) / len(sampled)
+        said += f", about {texts * tokens:,.0f} tokens"
+    log.info(said)
 
 
 def curve(points: list[tuple[int, float]]) -> str:

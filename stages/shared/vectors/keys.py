@@ -1,9 +1,10 @@
 """Where vectors are kept, and under which name they are found again: a digest of all that shaped them.
 
-`.state/vectors/blocks/<identity>/<block of texts>.npz` and `.state/vectors/texts/<identity>.sqlite`. An identity is the
-content of the model's folder (prompts, the query normaliser and its version included), how it is run, the role of the
-texts, and the versions of the libraries that encode. A change of this project's own code of encoding must raise
-`VECTORS_VERSION`, and one of the normaliser's `query_normalizer.NORMALIZER_VERSION`.
+`.state/vectors/blocks/<identity>/<block of texts>.npz`, `.state/vectors/texts/<identity>.sqlite` and, of frozen layers,
+`.state/vectors/states/<identity>/<some texts>.safetensors`. An identity is the content of the model's folder (prompts,
+the query normaliser and its version included), how it is run, the role of the texts, and the versions of the libraries
+that encode. A change of this project's own code of encoding must raise `VECTORS_VERSION`, and one of the normaliser's
+`query_normalizer.NORMALIZER_VERSION`.
 """
 
 from __future__ import annotations

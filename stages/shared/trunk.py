@@ -1,0 +1,250 @@
+"""The trunk that models share: a transformer's embeddings and its lower layers, where these are frozen.
+
+All recipes of a study start from one base. What its frozen part makes of a text is the same for every model that is
+trained above it, merged of such models, or the base itself: it is computed once and kept (`vectors.states`). A model
+then costs its upper layers alone, in training and in ranking. Hidden states are rounded to half precision on the way:
+vectors agree with those of the whole model to a cosine of 0.9999 (of multilingual-e5-small, 0.9999999), which `share`
+tries out.
+
+A text's states do not tell what else was computed with it: the texts of a batch have equally many tokens, and for each
+number of tokens all batches have one shape, filled up with repeats (as in `vectors.texts`).
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Transformer
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from stages.settings.freeze import Freeze
+from stages.shared.errors import UserError
+from stages.shared.roles import PROMPT_NAMES, Role
+from stages.shared.vectors.states import KeptStates, key
+
+log = logging.getLogger(__name__)
+# Tokens of a batch: on a CPU few are as fast as many, and leave less to fill up.
+TOKENS = {"cpu": 256}
+TOKENS_ELSEWHERE = 2**14
+# Texts tokenized at once, and those of a progress bar.
+TEXTS = 4096
+PATIENCE = 5
+# What architectures call a module's dropout that is no module of its own.
+DROPOUTS = ("attention_dropout", "dropout", "dropout_prob")
+# Cosine that vectors with and without the cut have at least.
+AGREEMENT = 0.9999
+
+
+def layers(model: SentenceTransformer) -> tuple[list[str], nn.ModuleList]:
+    """Where a transformer's layers are within it, and they; raises `UserError` if it has none that can be told."""
+    module: Any = model[0]
+    if isinstance(module, Transformer):
+        inner = module.model
+        depth = getattr(inner.config, "num_hidden_layers", None) or getattr(inner.config, "n_layers", None)
+        for name, part in inner.named_modules():
+            if isinstance(part, nn.ModuleList) and len(part) == depth:
+                return name.split("."), part
+    raise UserError("train.freeze is of a transformer's layers, and the base has none: write null")
+
+
+def embeddings(model: SentenceTransformer) -> tuple[list[str], nn.Module]:
+    """Where all is that a transformer does before its first layer, and it."""
+    inner = model[0].model
+    if isinstance(found := getattr(inner, "embeddings", None), nn.Module):
+        return ["embeddings"], found
+    table = inner.get_input_embeddings()
+    return next(name.split(".") for name, part in inner.named_modules() if part is table), table
+
+
+def freeze(model: SentenceTransformer, settings: Freeze) -> None:
+    """Take the frozen weights of `model` from training, in place; raises `UserError` if it lacks such layers.
+
+    They are run without dropout, as the shared trunk is.
+    """
+    _, found = layers(model)
+    if settings.layers >= len(found):
+        raise UserError(f"train.freeze.layers is {settings.layers}, but the base has {len(found)}: train at least one")
+    frozen = [*found[: settings.layers], *([embeddings(model)[1]] if settings.embeddings else [])]
+    for part in frozen:
+        part.requires_grad_(False)
+        set_dropout(part, 0.0)
+
+
+def set_dropout(part: nn.Module, probability: float) -> None:
+    """Set all dropout of `part` in place; its config, which is saved with a model, stays."""
+    for module in part.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = probability
+        for name in DROPOUTS:
+            if isinstance(getattr(module, name, None), float):
+                setattr(module, name, probability)
+
+
+class Trunk:
+    """The frozen part of a model, which `share` has cut off it."""
+
+    def __init__(self, model: SentenceTransformer, depth: int) -> None:
+        self.model = model
+        self._inner = model[0].model
+        self._layers_at, self._layers = layers(model)
+        self._embeddings_at, self._embeddings = embeddings(model)
+        lower = nn.ModuleList(self._layers[:depth])
+        self._lower = _with(self._inner, self._layers_at, lower)
+        lower[-1].register_forward_hook(self._caught)
+        dtype = next(self._inner.parameters()).dtype
+        self._states = KeptStates(self._identity(depth), torch.float16 if dtype == torch.float32 else dtype)
+        _set(self._inner, self._layers_at, nn.ModuleList(self._layers[depth:]))
+        if not isinstance(self._embeddings, nn.Embedding):
+            _set(self._inner, self._embeddings_at, _Given())
+        self._hook = model[0].register_forward_pre_hook(self._given)
+
+    def whole(self) -> SentenceTransformer:
+        """The model as it was, with what has been trained of it."""
+        self._hook.remove()
+        _set(self._inner, self._layers_at, self._layers)
+        _set(self._inner, self._embeddings_at, self._embeddings)
+        return self.model
+
+    def prepare(self, texts: Iterable[str], role: Role) -> int:
+        """Compute the states of `texts` that are not kept; return how many there were."""
+        prompt = self.model.prompts.get(PROMPT_NAMES[role]) or ""
+        distinct = list(dict.fromkeys(texts))
+        missing: dict[bytes, np.ndarray] = {}
+        for at in range(0, len(distinct), TEXTS):
+            features = self.model.preprocess(distinct[at : at + TEXTS], prompt=prompt)
+            for ids in _unpadded(features["input_ids"], features["attention_mask"]):
+                if (name := key(ids)) not in self._states:
+                    missing[name] = ids
+        self._compute(missing, role)
+        return len(missing)
+
+    def _identity(self, depth: int) -> str:
+        """A digest of the trunk: its weights, its architecture, and where it is run."""
+        told = self._inner.config.to_dict()
+        ours = {name: value for name, value in told.items() if name not in ("_name_or_path", "transformers_version")}
+        attention = self._inner.config._attn_implementation
+        facts = [depth, ours, attention, self._inner.device.type]
+        digest = hashlib.blake2b(json.dumps(facts, sort_keys=True, default=str).encode(), digest_size=16)
+        for part in (self._embeddings, *self._layers[:depth]):
+            for name, tensor in part.state_dict().items():
+                digest.update(name.encode())
+                digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy())
+        return digest.hexdigest()
+
+    def _compute(self, missing: dict[bytes, np.ndarray], what: str = "text") -> None:
+        by_length: dict[int, list[bytes]] = {}
+        for name, ids in missing.items():
+            by_length.setdefault(len(ids), []).append(name)
+        device = self._inner.device
+        tokens = TOKENS.get(device.type, TOKENS_ELSEWHERE)
+        with tqdm(total=len(missing), desc=f"{what} states of the frozen layers", unit=" texts", delay=PATIENCE) as bar:
+            for length, names in sorted(by_length.items(), reverse=True):
+                size = max(1, tokens // length)
+                for at in range(0, len(names), size):
+                    batch = names[at : at + size]
+                    filled = [missing[name] for name in batch + batch[-1:] * (size - len(batch))]
+                    states = self._run(torch.from_numpy(np.stack(filled)).to(device)).to(self._states.dtype).cpu()
+                    if not torch.isfinite(states).all():
+                        raise UserError(
+                            "train.freeze cannot keep this base's hidden states, which are beyond half precision: set "
+                            "base.dtype bfloat16"
+                        )
+                    for name, own in zip(batch, states, strict=False):
+                        self._states.add(name, own.clone())
+                    bar.update(len(batch))
+        self._states.flush()
+
+    def _run(self, ids: Tensor) -> Tensor:
+        was_training = self._lower.training
+        self._lower.eval()
+        with torch.no_grad(), torch.autocast(ids.device.type, enabled=False):
+            self._lower(input_ids=ids, attention_mask=torch.ones_like(ids))
+        self._lower.train(was_training)
+        return self._output
+
+    def _caught(self, module: nn.Module, inputs: Any, output: Any) -> None:
+        self._output = output[0] if isinstance(output, tuple) else output
+
+    def _given(self, module: nn.Module, args: tuple[Any, ...]) -> tuple[dict[str, Any], ...]:
+        """The features of texts with states in the place of token ids."""
+        features, *others = args
+        ids, mask = features["input_ids"], features["attention_mask"]
+        rows = _unpadded(ids, mask)
+        keys = [key(row) for row in rows]
+        found = {name: self._states.get(name) for name in dict.fromkeys(keys)}
+        missing = {name: row for name, row in zip(keys, rows, strict=True) if found[name] is None}
+        if missing:
+            self._compute(missing)
+            found |= {name: self._states.get(name) for name in missing}
+        first: Any = found[keys[0]]
+        states = torch.zeros(*ids.shape, first.shape[1], dtype=first.dtype)
+        states[mask.bool().cpu()] = torch.cat([found[name] for name in keys])  # type: ignore[misc]
+        given = {name: value for name, value in features.items() if name not in ("input_ids", "token_type_ids")}
+        given["inputs_embeds"] = states.to(ids.device, next(self._inner.parameters()).dtype)
+        return given, *others
+
+
+def share(model: SentenceTransformer, settings: Freeze) -> Trunk | None:
+    """Cut `model` in place above its frozen part, whose states are kept from then on; None, and the model whole, if an
+    architecture's layers cannot be run apart.
+
+    `Trunk.whole` puts it together again.
+    """
+    texts = ["one", "one two three four five six seven eight nine"]
+    was_training = model.training
+    model.eval()
+    before = model.encode(texts, convert_to_tensor=True).float()
+    trunk = None
+    try:
+        trunk = Trunk(model, settings.layers)
+        after = model.encode(texts, convert_to_tensor=True).float()
+        agreed = float(torch.cosine_similarity(before, after).min())
+    except (TypeError, ValueError, KeyError, AttributeError, IndexError, RuntimeError) as error:
+        log.info(f"the cut model cannot be run: {error}")
+        agreed = 0.0
+    model.train(was_training)
+    if agreed < AGREEMENT:
+        log.warning("the frozen layers of this architecture cannot be run apart: every model runs them by itself")
+        if trunk:
+            trunk.whole()
+        return None
+    return trunk
+
+
+class _Given(nn.Module):
+    """In the place of a model's embeddings: the states that it was given."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> Tensor:
+        found = [
+            value for value in (*args, *kwargs.values()) if isinstance(value, Tensor) and value.is_floating_point()
+        ]
+        return found[0]
+
+
+def _unpadded(ids: Tensor, mask: Tensor) -> list[np.ndarray]:
+    rows, kept = ids.cpu().numpy(), mask.bool().cpu().numpy()
+    return [row[own] for row, own in zip(rows, kept, strict=True)]
+
+
+def _set(module: nn.Module, path: list[str], value: nn.Module) -> None:
+    for name in path[:-1]:
+        module = module._modules[name]  # type: ignore[assignment]
+    module._modules[path[-1]] = value
+
+
+def _with(module: nn.Module, path: list[str], value: nn.Module) -> nn.Module:
+    """`module` with `value` at `path`; all else is the same objects."""
+    changed = copy.copy(module)
+    changed._modules = dict(module._modules)
+    first, *rest = path
+    changed._modules[first] = value if not rest else _with(module._modules[first], rest, value)  # type: ignore[arg-type]
+    return changed
