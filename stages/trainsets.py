@@ -1,6 +1,11 @@
-"""trainsets: a recipe's compositions become one training set, with every text stored once."""
+"""trainsets: a recipe's compositions become one training set, with every text stored once.
+
+How many queries and rows each has, and why others have none, is counted: recipes differ in language alone only where
+they train on the same queries.
+"""
 
 import logging
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -15,6 +20,7 @@ from stages.shared.compositions import Composition, composition
 from stages.shared.passages import passage_text
 
 log = logging.getLogger("trainsets")
+REPORT = Path("metrics/trainsets.json")
 
 
 def main() -> None:
@@ -34,16 +40,21 @@ def main() -> None:
     )
     numbered = stored.groups().with_row_index("number")
     groups = numbered.select("passage", group=pl.col("number").first().over("group"))
+    asked = stored.queries.filter(split="train").select("query", "lang").unique()
+    counts: dict[str, dict[str, dict[str, int]]] = {}
+    trained: list[set[str]] = []
     with tables.replacing(TRAINSETS_FOLDER) as draft:
         for name, recipe in recipes.items():
             compositions = [composition(spelling, languages) for spelling in recipe.compositions]
-            parts = []
+            parts, counts[name] = [], {}
+            trained.append(set())
             for slots in compositions:
                 file = TRIPLES_FOLDER / recipe.negatives / f"{slots.name}.parquet"
-                triples = tables.read(file, TRIPLES)
-                if recipe.synthetic is not None:
-                    triples = mixed(triples, synthetic, recipe.synthetic, seed)
+                found = tables.read(file, TRIPLES)
+                triples = found if recipe.synthetic is None else mixed(found, synthetic, recipe.synthetic, seed)
                 parts.append(with_texts(triples, slots, texts, groups))
+                counts[name][slots.name] = counted(asked.filter(lang=slots.query)["query"], found, triples)
+                trained[-1].update(triples["query"])
             rows, distinct = store_once(pl.concat(parts))
             if rows.is_empty():
                 raise errors.UserError(f"recipes.{name} has no triple: {missing(recipe)}")
@@ -51,12 +62,28 @@ def main() -> None:
             tables.write(rows, draft / name / "rows.parquet", TRAINING_ROWS)
             tables.write(batches(recipe.hybrid, compositions), draft / name / "batches.parquet", BATCHES)
             log.info(f"{name}: {rows.height:,} rows, {distinct.height:,} texts")
+    queries = {"every_recipe": len(set.intersection(*trained)), "any_recipe": len(set.union(*trained))}
+    log.info("queries in every recipe {every_recipe:,}, in any {any_recipe:,}".format(**queries))
+    tables.write_json({"recipes": counts, "queries": queries}, REPORT)
+
+
+def counted(asked: pl.Series, found: pl.DataFrame, kept: pl.DataFrame) -> dict[str, int]:
+    """Of a composition: the training queries `asked` in its language; those without triples, since the strategy left
+    them no negatives; those whose triples (`found`) are more than the recipe's share takes; queries and rows `kept`."""
+    having, queries = found["query"].n_unique(), kept["query"].n_unique()
+    return {
+        "asked": len(asked),
+        "no_negatives": len(asked) - having,
+        "over_share": having - queries,
+        "queries": queries,
+        "rows": kept.height,
+    }
 
 
 def missing(recipe: Recipe) -> str:
     """What a recipe without a triple lacks."""
     if not recipe.synthetic:
-        return "its languages have no training query"
+        return f"no training query of its languages has negatives by negatives.{recipe.negatives}"
     kinds = "synthetic training queries" + (" and others" if recipe.synthetic < 1 else "")
     return f"with synthetic {recipe.synthetic:g} there must be {kinds} in its languages"
 

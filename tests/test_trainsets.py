@@ -1,5 +1,8 @@
 """trainsets: the right language in each slot, texts once, groups beside them."""
 
+import json
+from pathlib import Path
+
 import polars as pl
 import pytest
 
@@ -21,6 +24,10 @@ def prepared(workspace, hybrid=None, **recipes):
         tables.write(table, f"data/triples/window/{c.name}.parquet", TRIPLES)
     chosen = {name: {"compositions": found, "negatives": "window", "hybrid": hybrid} for name, found in recipes.items()}
     workspace.edit(recipes=chosen, merges={})
+
+
+def counted():
+    return json.loads(Path("metrics/trainsets.json").read_text())
 
 
 def read(name):
@@ -85,6 +92,31 @@ def test_a_recipe_of_one_kind_has_its_pools(workspace, hybrid, only):
     prepared(workspace, hybrid, one=only)
     workspace.run("trainsets")
     assert tables.read("data/trainsets/one/batches.parquet", BATCHES).rows() == [(1.0, only)]
+
+
+def test_what_recipes_train_on_is_counted(workspace):
+    prepared(workspace, every=["koenen", "enkoko"], less=["enenen"])
+    workspace.corpus([(p, "train") for p in NAMES], [("q1", ["a", "c"]), ("q2", "b"), ("q3", "d")])
+    tables.write(pl.DataFrame(ROWS[:2], TRIPLES, orient="row"), "data/triples/window/enenen.parquet", TRIPLES)
+    workspace.run("trainsets")
+    both = {"asked": 3, "no_negatives": 1, "over_share": 0, "queries": 2, "rows": 3}
+    assert counted() == {
+        "recipes": {
+            "every": {"koenen": both, "enkoko": both},
+            "less": {"enenen": {"asked": 3, "no_negatives": 2, "over_share": 0, "queries": 1, "rows": 2}},
+        },
+        "queries": {"every_recipe": 1, "any_recipe": 2},
+    }
+
+
+def test_queries_of_which_a_share_leaves_none_are_counted(workspace):
+    labelled(workspace, {"one": {"synthetic": 0.8}, "as-they-come": {}})
+    workspace.run("trainsets")
+    report = counted()
+    one = report["recipes"]["one"]["koenen"]
+    assert (one["asked"], one["no_negatives"], one["rows"]) == (20, 0, 12)
+    assert one["queries"] == len(set(origins("one"))) == 20 - one["over_share"] < 20
+    assert report["queries"] == {"every_recipe": one["queries"], "any_recipe": 20}
 
 
 def test_the_bytes_repeat(workspace):

@@ -50,7 +50,8 @@ def _unsearched(params: Params, base: Labelled) -> Iterator[str]:
                         f"{base.language}: its positives and negatives must be, too"
                     )
     for name, strategy in params.negatives.items():
-        if strategy.direction not in ("each", *(f"{lang}-{base.language}" for lang in params.languages)):
+        ways = [f"{lang}-{base.language}" for lang in params.languages]
+        if base.language in params.languages and strategy.direction not in ("each", *ways):
             yield f"negatives.{name}.direction is {strategy.direction!r}, but {base.language} is searched: write each"
         measures = strategy.labels.similarity if strategy.labels else {}
         if "given" in measures and not base.similarity:

@@ -1,9 +1,9 @@
 """negatives: for each strategy, k passages are kept as a query's negatives.
 
 By the teacher's ranks (ranks.py): filters look at raw ranks and at scores beside the positive's (NV-Retriever, arXiv
-2407.15831: `relative_margin` 0.05 is its TopK-PercPos at 95 %). By how similar the labels of query and passage are
-(labels.py; arXiv 2506.02527). Beside them or alone, some drawn from all passages. A passage that answers the query, in
-any language, is never kept. What each filter dropped is reported.
+2407.15831: `relative_margin` 0.05 is its TopK-PercPos at 95 %), in all languages if asked to (margins.py). By how
+similar the labels of query and passage are (labels.py; arXiv 2506.02527). Beside them or alone, some drawn from all
+passages. A passage that answers the query, in any language, is never kept. What each filter dropped is reported.
 """
 
 import logging
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from stages.negatives import labels, ranks
+from stages.negatives import labels, margins, ranks
 from stages.negatives.answers import Answers
 from stages.schemas.candidates import CANDIDATE_POOL, CANDIDATES, CANDIDATES_FOLDER
 from stages.schemas.negatives import NEGATIVES, NEGATIVES_FOLDER
@@ -27,6 +27,8 @@ log = logging.getLogger("negatives")
 REPORT = Path("metrics/negatives.json")
 
 DirectionCounts = dict[str, dict[str, int | float]]
+# Of a strategy: `directions`, and of one by ranks `above_positive`, by composition.
+StrategyReport = dict[str, DirectionCounts | dict[str, float]]
 
 
 def main() -> None:
@@ -34,33 +36,41 @@ def main() -> None:
     pool = tables.read(CANDIDATES_FOLDER / "pool.parquet", CANDIDATE_POOL)["passage"]
     stored = collection.read(languages)
     answers = Answers(stored, pool)
-    report: dict[str, DirectionCounts] = {}
+    report: dict[str, StrategyReport] = {}
     with tables.replacing(NEGATIVES_FOLDER) as draft:
         for name, strategy in strategies.items():
             pick = by_rank if strategy.by_rank else by_query
-            table, report[name] = pick(name, strategy, stored, answers, languages, seed)
+            table, directions, above = pick(name, strategy, stored, answers, languages, seed)
+            report[name] = {"directions": directions} | ({"above_positive": above} if above else {})
             if table.is_empty():
                 raise errors.UserError(
                     f"negatives.{name} leaves no query {strategy.k} negatives: "
                     + ("widen its ranks, margins or scores" if strategy.by_rank else "set its direction to each")
                 )
             tables.write(table.sort("query", "query_lang", "corpus_lang"), draft / f"{name}.parquet", NEGATIVES)
-            for direction, counts in report[name].items():
+            for direction, counts in directions.items():
                 log.info(f"{name} {direction}: " + ", ".join(f"{k} {v:,}" for k, v in counts.items()))
+            for composition, share in above.items():
+                log.info(f"{name} {composition}: {100 * share:.1f} % of the negatives above the triple's positive")
     tables.write_json(report, REPORT)
 
 
 def by_rank(
     name: str, strategy: Negatives, stored: Collection, answers: Answers, languages: list[str], seed: int
-) -> tuple[pl.DataFrame, DirectionCounts]:
-    """The strategy's negatives (NEGATIVES), and counts by direction in which they were mined."""
+) -> tuple[pl.DataFrame, DirectionCounts, dict[str, float]]:
+    """The strategy's negatives (NEGATIVES), counts by direction in which they were mined, and by composition the share
+    that scores above the triple's own positive."""
     ranked = tables.read(CANDIDATES_FOLDER / "ranked.parquet", CANDIDATES)
     parts, report = [pl.DataFrame(schema=NEGATIVES)], {}
+    limited = margins.limits(ranked, strategy) if strategy.margin_against == "both" else None
     for query_lang, corpus_lang in _directions(strategy, languages):
         rows = ranked.filter(query_lang=query_lang, corpus_lang=corpus_lang)
         if rows.is_empty():  # of a knowledge base, which is in one language
             continue
-        table, counts = ranks.pick(rows, answers, stored.not_relevant, strategy, seed)
+        served = limited
+        if limited is not None and strategy.direction == "each":
+            served = limited.filter(query_lang=query_lang, corpus_lang=corpus_lang)
+        table, counts = ranks.pick(rows, answers, stored.not_relevant, strategy, seed, served)
         if strategy.random:
             drawn = _random(name, strategy, answers, table["query"], table.select("query", passage="negatives"), seed)
             table = table.with_columns(negatives=pl.concat_list("negatives", drawn))
@@ -71,13 +81,15 @@ def by_rank(
         # The same passages in every direction: the compositions then differ in language alone.
         asked = ranked.select("query", "query_lang", "corpus_lang")
         table = asked.join(table.select("query", "negatives"), on="query")
-    return table.select(*NEGATIVES), report
+    table = table.select(*NEGATIVES)
+    return table, report, margins.above_positive(table, ranked, answers.pool, languages)
 
 
 def by_query(
     name: str, strategy: Negatives, stored: Collection, answers: Answers, languages: list[str], seed: int
-) -> tuple[pl.DataFrame, DirectionCounts]:
-    """As `by_rank`, but chosen by labels or at random alone: the same passages in all of a query's languages.
+) -> tuple[pl.DataFrame, DirectionCounts, dict[str, float]]:
+    """As `by_rank`, without shares, but chosen by labels or at random alone: the same passages in all of a query's
+    languages.
 
     The counts: `queries`; by labels also `unlabelled` queries, which get no row; `similarity` of their labels and those
     of what was chosen for them, and `similarity_at_random`, that of all passages with another label, as means.
@@ -128,7 +140,7 @@ def by_query(
     rows = (
         training.join(searched, how="cross") if strategy.direction != "each" else training.join(mined, on="query_lang")
     )
-    return rows.join(table, on="query").select(*NEGATIVES), report
+    return rows.join(table, on="query").select(*NEGATIVES), report, {}
 
 
 def _directions(strategy: Negatives, languages: list[str]) -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from stages.negatives import margins
 from stages.negatives.answers import Answers
 from stages.schemas.negatives import NEGATIVES
 from stages.settings.negatives import Negatives
@@ -12,16 +13,24 @@ from stages.shared import sampling, seeds
 
 
 def pick(
-    ranked: pl.DataFrame, answers: Answers, not_relevant: pl.DataFrame, strategy: Negatives, seed: int
+    ranked: pl.DataFrame,
+    answers: Answers,
+    not_relevant: pl.DataFrame,
+    strategy: Negatives,
+    seed: int,
+    served: pl.DataFrame | None = None,
 ) -> tuple[pl.DataFrame, dict[str, int | float]]:
     """The chosen negatives of one direction's queries (NEGATIVES), and counts. `not_relevant` (query, group)
-    holds groups judged not to answer their query, for `strategy.written`.
+    holds groups judged not to answer their query, for `strategy.written`; `served`, for margins against both positives,
+    the lists of all directions in which what is mined here trains, with their limits (margins.py).
 
     The counts: `queries`; `round_trip`, those of them dropped because the teacher ranks no passage that answers them
     high enough (consistency filtering, Promptagator, arXiv 2209.11755, section 3.2); `candidates` in the rank window;
-    what `relevant`, `absolute_margin`, `relative_margin`, `min_score`, `max_score` and, where weighted, `zero_weight`
-    dropped of them, each counted on what the filters before it left; `written` hard negatives taken; `short` queries
-    with fewer than are wanted, which get no row; the mean score of the positives and of the mined negatives kept.
+    what `relevant`, `absolute_margin`, `relative_margin`, `own_positive` (beyond the margin in some composition) with
+    `unlisted` (perhaps so, being below candidates.depth there), `min_score`, `max_score` and, where weighted,
+    `zero_weight` dropped of them, each counted on what the filters before it left; `written` hard negatives taken;
+    `short` queries with fewer than are wanted, which get no row; the mean score of the positives and of the mined
+    negatives kept.
     """
     counts: dict[str, int | float] = {"queries": len(ranked)}
     if strategy.round_trip:
@@ -49,6 +58,10 @@ def pick(
     if strategy.relative_margin is not None:
         # |positive|, or the margin would turn round for negative scores (sentence-transformers#3819).
         drop("relative_margin", scores > positive - strategy.relative_margin * np.abs(positive))
+    if served is not None:
+        above, unlisted = margins.beyond(ranked["query"], candidates, served)
+        drop("own_positive", above)
+        drop("unlisted", unlisted)
     if strategy.min_score is not None:
         drop("min_score", scores < strategy.min_score)
     if strategy.max_score is not None:

@@ -35,7 +35,8 @@ class Results(NamedTuple):
     scores: dict[str, dict]  # {model: {benchmark: {task or group: {metric: mean}}}}
     benchmarks: dict[str, Measured]
     synthesis: dict[str, dict[str, dict[str, int]]]  # {requests or filters: {job: {count: value}}}
-    negatives: dict[str, dict[str, dict[str, float]]]  # {strategy: {direction: {count: value}}}
+    negatives: dict[str, dict[str, Any]]  # {strategy: {directions: {direction: {count: value}}, above_positive: {...}}}
+    trainsets: dict[str, Any]  # {recipes: {recipe: {composition: {count: value}}}, queries: {in every or any recipe}}
     losses: dict[str, list[tuple[int, float]]]  # {recipe: [(step, loss)]}
     corpus: dict[str, Any]  # what `corpus` counted
     contamination: ContaminationShares
@@ -61,6 +62,7 @@ def read(names: list[str], recipes: list[str], benchmarks: list[str]) -> Results
         benchmarks={name: _measured(name) for name in benchmarks},
         synthesis=_json(METRICS_FOLDER / "synthesis.json"),
         negatives=_json(METRICS_FOLDER / "negatives.json"),
+        trainsets=_trainsets(recipes),
         losses={name: _csv(TRAINING_CURVES / f"{name}.csv", CURVE).rows() for name in recipes},
         corpus=_corpus(),
         contamination={name: contamination[name] for name in benchmarks},
@@ -73,6 +75,14 @@ def _corpus() -> dict[str, Any]:
     """What `corpus` counted, and what `collect` left out of it and of what was written."""
     corpus, collected = (_json(METRICS_FOLDER / f"{name}.json") for name in ("corpus", "collected"))
     return corpus | {"left_out": corpus.get("left_out", {}) | collected["left_out"]}
+
+
+def _trainsets(recipes: list[str]) -> dict[str, Any]:
+    file = METRICS_FOLDER / "trainsets.json"
+    report = _json(file)
+    if missing := [recipe for recipe in recipes if recipe not in report["recipes"]]:
+        raise UserError(f"{file} says nothing of {missing[0]}: run `dvc repro`")
+    return {"recipes": {name: report["recipes"][name] for name in recipes}, "queries": report["queries"]}
 
 
 def _labels(names: list[str], benchmarks: list[str]) -> dict[str, dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from stages.report.cells import Cell, Heading, Table, TableRow, count, merged_order
+from stages.report.cells import Cell, Heading, Table, TableRow, column, count, merged_order
 from stages.shared.languages import language_name
 
 
@@ -50,11 +50,49 @@ def synthesis_table(report: dict[str, dict[str, dict[str, int]]]) -> Table:
     return Table([key.replace("_", " ") for key in keys], rows, [])
 
 
-def negatives_table(report: dict[str, dict[str, dict[str, float]]]) -> Table:
+def negatives_table(report: dict[str, dict[str, Any]]) -> Table:
     """What the filters left, for each strategy and direction; columns in the order in which filters apply."""
-    cases = [(strategy, way, counts) for strategy, ways in report.items() for way, counts in ways.items()]
+    cases = [(name, way, counts) for name, told in report.items() for way, counts in told["directions"].items()]
     keys = merged_order(counts for _, _, counts in cases)
     rows = [
         TableRow(s, "", [], [Cell(way), *(Cell(count(counts.get(key))) for key in keys)]) for s, way, counts in cases
     ]
     return Table(["Direction", *(key.replace("_", " ") for key in keys)], rows, [])
+
+
+class TrainedQueries(NamedTuple):
+    """What recipes train on: `every` and `some`, the queries that all of them and some of them have."""
+
+    every: str
+    some: str
+    table: Table
+
+    @property
+    def same(self) -> bool:
+        return self.every == self.some
+
+
+def trained_queries(
+    trainsets: dict[str, Any], negatives: dict[str, dict[str, Any]], strategies: dict[str, str]
+) -> TrainedQueries:
+    """The rows of each recipe and composition, why other queries have none, and the share of the negatives above the
+    triple's own positive; `strategies` {recipe: strategy}."""
+    cases = [(recipe, name, counts) for recipe, own in trainsets["recipes"].items() for name, counts in own.items()]
+    above = {name: told.get("above_positive", {}) for name, told in negatives.items()}
+    keys = [key for key in merged_order(counts for *_, counts in cases) if key != "over_share" or _any(cases, key)]
+    header = ["Composition", *(key.replace("_", " ") for key in keys)]
+    shares = [above.get(strategies[recipe], {}).get(name) for recipe, name, _ in cases]
+    rows = [
+        TableRow(recipe, "", [], [Cell(name), *(Cell(count(counts[key])) for key in keys)])
+        for recipe, name, counts in cases
+    ]
+    if any(share is not None for share in shares):
+        header.append("above positive, %")
+        for row, cell in zip(rows, column(shares), strict=True):
+            row.cells.append(Cell(cell.text))
+    queries = trainsets["queries"]
+    return TrainedQueries(count(queries["every_recipe"]), count(queries["any_recipe"]), Table(header, rows, []))
+
+
+def _any(cases: list[tuple[str, str, dict[str, int]]], key: str) -> bool:
+    return any(counts[key] for *_, counts in cases)

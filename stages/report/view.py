@@ -39,6 +39,9 @@ def page(study: Study, results: Results) -> Page:
         curves=charts.curves(results.losses),
         synthesis=provenance.synthesis_table(results.synthesis),
         negatives=provenance.negatives_table(results.negatives),
+        trained_queries=provenance.trained_queries(
+            results.trainsets, results.negatives, {name: recipe.negatives for name, recipe in study.recipes.items()}
+        ),
         corpus=provenance.corpus(results.corpus),
         contamination=contamination.table(results.contamination, list(study.recipes)),
         encoders=[

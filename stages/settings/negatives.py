@@ -26,6 +26,7 @@ class Negatives(Group):
     rank_max: Count | None = None
     absolute_margin: float | None = None
     relative_margin: float | None = None
+    margin_against: Literal["positive", "both"] = "positive"
     min_score: float | None = None
     max_score: float | None = None
     labels: LabelWeights | None = None
@@ -50,6 +51,8 @@ class Negatives(Group):
             raise ValueError(f"random is {self.random}, more than k = {self.k}: lower it")
         ranked = [self.rank_min, self.rank_max, self.absolute_margin, self.relative_margin, self.min_score]
         ranked += [self.max_score, self.round_trip]
+        if self.margin_against == "both" and self.absolute_margin is None and self.relative_margin is None:
+            raise ValueError("margin_against both needs a margin: set relative_margin or absolute_margin")
         if not self.by_rank and (self.written or any(value is not None for value in ranked)):
             raise ValueError(
                 "ranks, margins, scores, round_trip and written belong to negatives that the teacher's ranking gives, "

@@ -70,7 +70,7 @@ def kept(name):
 
 
 def report(name):
-    return json.loads(Path("metrics/negatives.json").read_text())[name]
+    return json.loads(Path("metrics/negatives.json").read_text())[name]["directions"]
 
 
 RANDOM = {"k": 3, "random": 3}

@@ -352,18 +352,18 @@ def test_each_direction_has_negatives_of_its_own(workspace):
     found, wanted, report = run(workspace, "each")
     assert found == wanted
     assert found[0] != found[1]
-    assert list(report["window"]) == ["en-en", "en-ko", "ko-en", "ko-ko"]
+    assert list(report["window"]["directions"]) == ["en-en", "en-ko", "ko-en", "ko-ko"]
 
 
 def test_a_fixed_direction_gives_its_passages_to_all(workspace):
     found, wanted, report = run(workspace, "ko-en")
     assert found == [wanted[2]] * 4
-    assert list(report["window"]) == ["ko-en"]
+    assert list(report["window"]["directions"]) == ["ko-en"]
 
 
 def test_the_stage_reads_written_negatives_and_makes_a_round_trip_in_each_direction(workspace):
     plain, _, report = run(workspace, "each")
-    assert not {"written", "round_trip"} & set(report["window"]["ko-en"])
+    assert not {"written", "round_trip"} & set(report["window"]["directions"]["ko-en"])
     workspace.tables("synthetic", qrels=[("q03", "p09", 0), ("q03", "p03", 0), ("q04", "p05", 0)])
     workspace.run("negatives")
     assert kept() == plain  # both off: what is judged changes nothing
@@ -382,7 +382,7 @@ def test_the_stage_reads_written_negatives_and_makes_a_round_trip_in_each_direct
         wanted = [query for query in before if query.replace("q", "p") in [POOL[n] for n in first[query][:5]]]
         assert found == {query: before[query] for query in wanted}
         dropped[f"{q}-{c}"] = 25 - len(wanted)
-    assert {name: counts["round_trip"] for name, counts in report.items()} == dropped
+    assert {name: counts["round_trip"] for name, counts in report["directions"].items()} == dropped
     assert len(set(dropped.values())) > 1
 
 

@@ -35,6 +35,8 @@ CORPUS = {
     "queries": {},
     "shares": {"memory": 0.9, "pages": 0.1},
 }
+# Shares of the negatives above the triple's own positive, by composition.
+ABOVE = {"koenen": 0.0, "koenko": 0.125, "enkoko": 0.0}
 # The groups of params that the stage reads.
 READ = (
     *("report", "languages", "recipes", "merges", "benchmarks", "compare"),
@@ -70,7 +72,18 @@ def study(tmp_path, monkeypatch):
     for recipe in RECIPES:
         write(f"metrics/training/{recipe}.csv", "step,loss\n4,1.5\n8,0.25\n")
     counts = {"queries": 9, "candidates": 1234, "relevant": 2, "relative_margin": 7, "short": 1, "positive_score": 0.5}
-    write("metrics/negatives.json", {"window": {"en-en": counts, "ko-en": {"queries": 0}}})
+    write(
+        "metrics/negatives.json",
+        {"window": {"directions": {"en-en": counts, "ko-en": {"queries": 0}}, "above_positive": ABOVE}},
+    )
+    asked = {"asked": 1234, "no_negatives": 34, "over_share": 0, "queries": 1200, "rows": 1300}
+    write(
+        "metrics/trainsets.json",
+        {
+            "recipes": {name: dict.fromkeys(c, asked) for name, c in RECIPES.items()},
+            "queries": {"every_recipe": 1200, "any_recipe": 1200},
+        },
+    )
     kept = {"texts": 40, "script": 1, "parallel": 1, "kept": 38}
     write(
         "metrics/synthesis.json",

@@ -17,6 +17,9 @@ def test_what_is_missing_or_stale_is_one_sentence(study):
     write("metrics/labels.json", {"test": {"tasks": {}, "models": {"base": {}}}})
     with pytest.raises(UserError, match=r"^metrics/labels\.json says nothing of koenen on test: run `dvc repro`$"):
         main()
+    write("metrics/trainsets.json", {"recipes": {"koenen": {}}, "queries": {}})
+    with pytest.raises(UserError, match=r"^metrics/trainsets\.json says nothing of koenko: run `dvc repro`$"):
+        main()
     write("metrics/summary.json", {"best_recipe": "both", "chosen_model": "gone"})
     with pytest.raises(UserError, match="names the model 'gone'"):
         main()

@@ -63,6 +63,9 @@ def test_one_language_one_benchmark_no_merge(study):
     edit(lambda p: p.update(languages=["en"], merges={}, recipes={"enenen": recipe}, benchmarks={"dev": dev}))
     write("metrics/contamination.json", {"dev": {"enenen": {"en": {"queries": 0.0}}}})
     write("metrics/summary.json", {"best_recipe": "enenen", "chosen_model": "enenen"})
+    counts = {"asked": 3, "no_negatives": 0, "over_share": 0, "queries": 3, "rows": 3}
+    trained = {"recipes": {"enenen": {"enenen": counts}}, "queries": {"every_recipe": 3, "any_recipe": 3}}
+    write("metrics/trainsets.json", trained)
     write("metrics/models/enenen.json", {"dev": {"mono": {"ndcg@10": 0.7}}})
     write("metrics/training/enenen.csv", "step,loss\n")
     tradeoff = Path("metrics/tables/tradeoff/dev.csv")

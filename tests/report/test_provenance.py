@@ -1,5 +1,6 @@
 """What was read and written, and what filters left."""
 
+import json
 from pathlib import Path
 
 from stages.report import provenance
@@ -46,11 +47,36 @@ def test_negatives_table_shows_what_was_dropped(study):
     assert [c[0] for c in empty] == ["window", "ko-en", "0", *["–"] * 5]
 
 
+def test_what_each_recipe_trains_on(study):
+    text, reader = page()
+    assert "All recipes train on the same 1,200 queries." in section(text, "rows")
+    header, *rows = [[c[0] for c in row] for row in reader.tables["trained"]]
+    assert header == ["Recipe", "Composition", "asked", "no negatives", "queries", "rows", "above positive, %"]
+    assert rows[1] == ["koenko", "koenko", "1,234", "34", "1,200", "1,300", "12.5"]
+    assert [row[:2] for row in rows[2:]] == [["both", "enkoko"], ["both", "koenen"]]
+    tables = Path("metrics/report/tables.md").read_text()
+    assert "All recipes train on the same 1,200 queries; no negatives" in tables
+    assert "| koenko | koenko | 1,234 | 34 | 1,200 | 1,300 | 12.5 |" in tables
+
+
+def test_recipes_that_differ_in_queries_say_so(study):
+    report = json.loads(Path("metrics/trainsets.json").read_text())
+    report["queries"]["every_recipe"] = 900
+    report["recipes"]["koenen"]["koenen"]["over_share"] = 5
+    write("metrics/trainsets.json", report)
+    write("metrics/negatives.json", {"window": {"directions": {}}})
+    text, reader = page()
+    assert "900 queries are in every recipe and 1,200 in at least one" in section(text, "rows")
+    assert [c[0] for c in reader.tables["trained"][0]][-3:] == ["over share", "queries", "rows"]
+    assert [c[0] for c in reader.tables["trained"][1]][4] == "5"
+    assert "900 queries are in every recipe, 1,200 in at least one" in Path("metrics/report/tables.md").read_text()
+
+
 def test_strategies_by_labels_are_explained_where_there_are_some(study):
     text, _ = page()
     assert "strategy by labels" not in text
     counts = {"queries": 9, "similarity": 0.5, "similarity_at_random": 0.25, "unlabelled": 0}
-    write("metrics/negatives.json", {"mixed": {"ko-en": counts}})
+    write("metrics/negatives.json", {"mixed": {"directions": {"ko-en": counts}}})
     text, reader = page()
     assert "strategy by labels" in text
     assert [c[0] for c in reader.tables["dropped"][1]] == ["mixed", "ko-en", "9", "0.500", "0.250", "0"]
@@ -58,7 +84,10 @@ def test_strategies_by_labels_are_explained_where_there_are_some(study):
 
 def test_strategies_of_different_filters_share_a_table():
     table = provenance.negatives_table(
-        {"a": {"en-en": {"queries": 1, "x": 2, "short": 3}}, "b": {"en-en": {"queries": 1, "y": 4, "short": 5}}}
+        {
+            "a": {"directions": {"en-en": {"queries": 1, "x": 2, "short": 3}}},
+            "b": {"directions": {"en-en": {"queries": 1, "y": 4, "short": 5}}},
+        }
     )
     assert table.header == ["Direction", "queries", "y", "x", "short"]
     assert [c.text for c in table.rows[1].cells] == ["en-en", "1", "4", "–", "5"]

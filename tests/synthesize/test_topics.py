@@ -112,7 +112,7 @@ def test_a_collection_that_was_written_alone_is_mined_and_becomes_training_sets(
     """From topics to training sets: what was written as a hard negative is one, and no stage takes it for an answer."""
     topics(TOPICS)
     tiny = {"vocabulary": 400, "dimension": 8, "steps": 2, "batch_size": 16}
-    strategy = {"k": 3, "rank_min": 1, "rank_max": 20, "relative_margin": None, "written": True}
+    strategy = {"k": 3, "direction": "each", "rank_min": 1, "rank_max": 20, "relative_margin": None, "written": True}
     with Endpoint() as endpoint:
         workspace.edit(**{f"base__static__{key}": value for key, value in tiny.items()}, candidates__depth=20)
         workspace.edit(**{f"negatives__window__{key}": value for key, value in strategy.items()})
@@ -125,7 +125,7 @@ def test_a_collection_that_was_written_alone_is_mined_and_becomes_training_sets(
     stored = collection.read(["en", "ko"])
     train = sorted(set(stored.queries.filter(split="train")["query"]))
     assert len(train) == 30 - 7 - 4  # without test's and dev's shares
-    counts = json.loads((workspace.path / "metrics/negatives.json").read_text())["window"]["ko-en"]
+    counts = json.loads((workspace.path / "metrics/negatives.json").read_text())["window"]["directions"]["ko-en"]
     assert (counts["queries"], counts["written"], counts["short"]) == (19, 19, 0)
     for name in ("enenen", "koenko"):
         triples = tables.read(f"data/triples/window/{name}.parquet", TRIPLES)
