@@ -69,7 +69,7 @@ STUDY = {
     "base": {"static": {"vocabulary": 400, "dimension": 64, "steps": 40, "batch_size": 32}},
     "candidates": {"depth": 18},
     "negatives": {
-        "window": {"k": 3, "rank_min": 2, "rank_max": 18, "relative_margin": None},
+        "window": {"k": 3, "direction": "each", "rank_min": 2, "rank_max": 18, "relative_margin": None},
         "mixed": {"k": 3, "random": 1, "pick": "weighted", "labels": ALIKE},
         "random": {"k": 3, "random": 3},
         "hard": {"k": 3, "pick": "weighted", "labels": ALIKE},
