@@ -80,7 +80,11 @@ def equal_weights(loaded: list[Any]) -> dict[str, Any]:
     """Weights that are the same in all parts, such as frozen ones: sums of them would differ in the last bits, and what
     is kept of them be of no use."""
     first, *others = (model.state_dict() for model in loaded)
-    return {name: tensor for name, tensor in first.items() if all(tensor.equal(other[name]) for other in others)}
+    return {
+        name: tensor
+        for name, tensor in first.items()
+        if all(name in other and tensor.equal(other[name]) for other in others)
+    }
 
 
 def refuse_parted(name: str, parts: list[str], loaded: list[Any], frozen: dict[str, Any]) -> None:

@@ -1,5 +1,7 @@
 """merge: weights computed by hand, and everything else taken over."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -155,6 +157,33 @@ def test_parts_with_different_normalizers_are_refused(workspace, other):
 
 def test_parts_without_a_normalizer_merge_to_a_model_without_one(workspace):
     assert not (merged(workspace, {"a": 1, "b": 1}, pair()) / models.NORMALIZER).exists()
+
+
+def frozen(workspace, tmp_path, first=0.0):
+    """Two models of one trunk, their first layers moved apart by `first`, and their records."""
+    folder, models = save_sentence_transformer(tmp_path / "base", "xlm-r", prompts=PROMPTS), {}
+    for number, name in enumerate("abc"):
+        models[name] = SentenceTransformer(str(folder), device="cpu")
+        with torch.no_grad():
+            lower, upper = models[name][0].auto_model.encoder.layer
+            upper.output.dense.weight += number / 7
+            lower.output.dense.weight += first * number
+        save_record(workspace.path / "models/trained" / name, frozen={"layers": 1, "embeddings": True})
+    return models
+
+
+def test_what_is_frozen_stays_to_the_bit_and_is_told_of(workspace, tmp_path):
+    models = frozen(workspace, tmp_path)
+    folder = merged(workspace, {"a": 0.1, "b": 0.2, "c": 0.7}, models)
+    found, first = SentenceTransformer(str(folder), device="cpu").state_dict(), models["a"].state_dict()
+    apart = {name for name in first if not torch.equal(found[name], first[name])}
+    assert {name.split("encoder.")[1] for name in apart} == {"layer.1.output.dense.weight"}
+    assert json.loads((folder / "encoder.json").read_text())["frozen"] == {"layers": 1, "embeddings": True}
+
+
+def test_parts_that_differ_in_what_is_frozen_are_refused(workspace, tmp_path):
+    with pytest.raises(UserError, match=r"merges\.m: a and b differ in what is said to be frozen"):
+        merged(workspace, {"a": 1, "b": 1}, frozen(workspace, tmp_path, first=1e-3))
 
 
 # ── Decoders with adapters folded in ──────────────────────────────────────────────────────────────────────────────────

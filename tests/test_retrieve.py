@@ -134,8 +134,8 @@ def test_each_text_is_encoded_once_in_each_role(workspace, monkeypatch):
     load = encoder.load
 
     class Counting:
-        def __init__(self, *arguments):
-            self.inner = load(*arguments)
+        def __init__(self, *arguments, **named):
+            self.inner = load(*arguments, **named)
 
         def encode(self, texts, role):
             seen.update((role, text) for text in texts)
@@ -387,6 +387,26 @@ def test_runs_are_the_same_bytes_whatever_was_kept(kept):
             file.unlink()
     some, partly = kept.run()
     assert 0 < len(some) < len(encoded) and partly == whole
+
+
+def test_through_a_shared_trunk_runs_are_those_of_the_whole_model(kept):
+    kept.run()
+    whole = {name: pl.read_parquet(RUNS_FOLDER / "base" / name) for name in content()}
+    kept.workspace.edit(train__freeze={"layers": 1, "embeddings": True})
+    encoded, cut = kept.run()
+    assert len(encoded) == 120 + 60
+    keys = ["task", "query", "passage", "lang"]
+    for name, run in whole.items():
+        both = run.join(pl.read_parquet(RUNS_FOLDER / "base" / name), on=keys)
+        assert both.height > 0.98 * run.height
+        assert (both["score"] - both["score_right"]).abs().max() < 2e-3
+    kept.encoded.clear()
+    states = kept.folder / "states"
+    before = sorted(states.rglob("*"))
+    shutil.rmtree(kept.folder / "blocks")
+    assert kept.run()[1] == cut and sorted(states.rglob("*")) == before
+    shutil.rmtree(kept.folder)
+    assert kept.run()[1] == cut
 
 
 CHANGES = {

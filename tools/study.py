@@ -1,6 +1,7 @@
-"""python -m tools.study NAME [--queue KEY=A,B ...]: apply the overlay studies/NAME.yaml to params.yaml.
+"""python -m tools.study NAME [NAME ...] [--queue KEY=A,B ...]: apply the overlay studies/NAME.yaml to params.yaml.
 
-What an overlay may say: tools/overlay.py. Comments stay; `git checkout params.yaml` returns.
+What an overlay may say: tools/overlay.py. Of several, each is applied to what the ones before it have made. Comments
+stay; `git checkout params.yaml` returns.
 
 With --queue, each combination of the values is a DVC experiment, to be run by `dvc queue start`; values are written as
 for `dvc exp run -S`.
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from typing import Any
 
 from stages.check import params
 from stages.settings import yaml12
@@ -22,19 +24,23 @@ from tools.git import git
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.study")
-    parser.add_argument("name", nargs="?")
+    parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--queue", nargs="+", default=[], metavar="KEY=A,B", help="queue an experiment for each value")
     arguments = parser.parse_args()
     # make hands over all settings as one text; blanks within quotes are a value's own.
     settings = [s for text in arguments.queue for s in re.findall(r"""(?:'[^']*'|"[^"]*"|\S)+""", text)]
-    file, wanted = overlay.read(arguments.name)
-    committed = _committed()
-    text, changes = overlay.merged(committed, wanted)
+    overlays = [overlay.read(name) for name in arguments.names or [None]]
+    text = committed = _committed()
+    changes: dict[str, tuple[Any, Any]] = {}
+    for file, wanted in overlays:
+        text, changed = overlay.merged(text, wanted)
+        params.validate(yaml12.parse(text), file)
+        # From what is committed to what the last one says.
+        changes |= {key: (changes.get(key, (old, new))[0], new) for key, (old, new) in changed.items()}
     if PARAMS.read_text(encoding="utf-8") not in (committed, text):
         raise UserError(
             "params.yaml has edits that are not committed: commit them, or drop them with `git checkout params.yaml`"
         )
-    params.validate(yaml12.parse(text), file)
     runs = sweep.combinations(text, settings) if settings else []
     tables.write_text(text, PARAMS)
     for key, (old, new) in changes.items():

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from stages.report.study import Study
 from stages.settings.types import Group
 
 
-def settings(study: Study) -> list[tuple[str, list[tuple[str, str]]]]:
-    """The settings to know when reading the numbers; those left to the model are not listed."""
+def settings(study: Study, base: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """The settings to know when reading the numbers; those left to the model are not listed. `base`: its record."""
+    # A static base reads texts of any length.
+    rate = study.train.rate(static=base.get("max_length") is None)
+    train = study.train.model_copy(update={"learning_rate": rate})
     groups = {"Study": [("languages", ", ".join(study.languages)), ("seed", str(study.seed))]}
     if study.base.name == "static":
         groups["Bootstrap of the base"] = _listed(study.base.static)
-    groups |= {"Training of each recipe": _listed(study.train), "Comparison": _listed(study.compare)}
+    groups |= {"Training of each recipe": _listed(train), "Comparison": _listed(study.compare)}
     return list(groups.items())
 
 

@@ -51,7 +51,7 @@ def page(study: Study, results: Results) -> Page:
         base=shown_base,
         base_is_static=static,
         base_hub_id=None if static or Path(study.base.name).exists() or "/" not in study.base.name else shown_base,
-        settings=settings(study),
+        settings=settings(study, results.encoders["base"]),
         recipes=[recipes.ingredient(study, name) for name in study.recipes],
         merges=[(name, merge.method, recipes.weights(merge)) for name, merge in study.merges.items()],
         seed=study.seed,

@@ -22,4 +22,4 @@ class Freeze(Group):
 
 
 def read_freeze() -> Freeze | None:
-    return value("train.freeze", Freeze | None)  # type: ignore[arg-type]
+    return value("train.freeze", Freeze | None)

@@ -25,6 +25,8 @@ class Lora(Group):
 
 # What suits the kind of base, where `learning_rate` is null.
 LEARNING_RATES = {"static": 3e-3, "transformer": 2e-5, "lora": 1e-4}
+# Beyond, all that a transformer has learnt is lost.
+MOST_OF_A_TRANSFORMER = 2e-3
 
 
 class Train(Group):
@@ -45,6 +47,10 @@ class Train(Group):
     max_length: Count | None
     log_every: Count
     checkpoint_every: Count
+
+    def rate(self, static: bool) -> float:
+        """The learning rate: what suits the kind of base, static or a transformer, where none is set."""
+        return self.learning_rate or LEARNING_RATES["static" if static else "lora" if self.lora else "transformer"]
 
     @model_validator(mode="after")
     def _logged(self) -> Train:

@@ -63,8 +63,11 @@ def base_record() -> dict[str, Any]:
 
 def copy_record(folder: Path, target: Path, frozen: dict[str, Any] | None = None) -> None:
     """Give what is made of the model in `folder` its record, and say what was `frozen` in its training."""
+    if not frozen:
+        shutil.copyfile(folder / RECORD, target / RECORD)
+        return
     found = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    tables.write_json(found | ({"frozen": frozen} if frozen else {}), target / RECORD)
+    tables.write_json(found | {"frozen": frozen}, target / RECORD)
 
 
 def copy_normalizer(folder: Path, target: Path) -> None:

@@ -56,9 +56,15 @@ def layers(model: SentenceTransformer) -> tuple[list[str], nn.ModuleList]:
     raise UserError("train.freeze is of a transformer's layers, and the base has none: write null")
 
 
+def _inner(model: SentenceTransformer) -> Any:
+    """The transformers model within `model`."""
+    first: Any = model[0]
+    return first.model
+
+
 def embeddings(model: SentenceTransformer) -> tuple[list[str], nn.Module]:
     """Where all is that a transformer does before its first layer, and it."""
-    inner = model[0].model
+    inner = _inner(model)
     if isinstance(found := getattr(inner, "embeddings", None), nn.Module):
         return ["embeddings"], found
     table = inner.get_input_embeddings()
@@ -94,7 +100,7 @@ class Trunk:
 
     def __init__(self, model: SentenceTransformer, depth: int) -> None:
         self.model = model
-        self._inner = model[0].model
+        self._inner: Any = _inner(model)
         self._layers_at, self._layers = layers(model)
         self._embeddings_at, self._embeddings = embeddings(model)
         lower = nn.ModuleList(self._layers[:depth])

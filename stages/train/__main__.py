@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from stages.schemas.curves import CURVE, TRAINING_CURVES
 from stages.schemas.trainsets import TRAINSETS_FOLDER
 from stages.settings.seed import read_seed
-from stages.settings.train import LEARNING_RATES, Train, read_train
-from stages.shared import errors, models, query_normalizer, tables
+from stages.settings.train import LEARNING_RATES, MOST_OF_A_TRANSFORMER, Train, read_train
+from stages.shared import errors, lengths, models, query_normalizer, tables
 from stages.shared.errors import UserError
 from stages.train import data
 
@@ -28,15 +28,15 @@ FITTED = {
     *("steps", "batch_size", "warmup", "weight_decay", "max_grad_norm", "precision", "gradient_checkpointing"),
     *("log_every", "checkpoint_every"),
 }
-KINDS = {"static": "static base", "transformer": "transformer", "lora": "transformer's adapters"}
-# Texts by which the tokens of all are estimated.
-SAMPLED = 200
+# Rows by which the tokens of all are told.
+SAMPLED = 100
 
 
 def main() -> None:
     name = sys.argv[1]
     settings, seed, record = read_train(), read_seed(), models.base_record()
     import torch
+    from sentence_transformers.sentence_transformer.modules import Transformer
 
     from stages.shared import saving, training, trunk
     from stages.train import lora
@@ -47,7 +47,13 @@ def main() -> None:
     length = model.max_seq_length
     if settings.max_length:
         model.max_seq_length = settings.max_length
-    announce(name, settings, rows, model)
+    rate = settings.rate(static := not isinstance(model[0], Transformer))
+    if not static and not settings.lora and rate > MOST_OF_A_TRANSFORMER:
+        raise UserError(
+            f"train.learning_rate is {rate:g}, which suits a static base, but {record['name']} is a transformer: write "
+            f"null, which is {LEARNING_RATES['transformer']:g}, or what suits it"
+        )
+    announce(name, settings, rows, model, rate)
     if settings.dropout is not None:
         trunk.set_dropout(model, settings.dropout)
     cut = freeze(model, settings)
@@ -65,7 +71,7 @@ def main() -> None:
         key,
         seed=seed,
         pools=drawn,
-        learning_rate=learning_rate(settings, model),
+        learning_rate=rate,
         **settings.model_dump(include=FITTED),
     )
     if adapted:
@@ -114,17 +120,6 @@ def base(settings: Train, record: dict[str, Any]) -> "SentenceTransformer":
     return model if settings.lora else model.float()
 
 
-def learning_rate(settings: Train, model: "SentenceTransformer") -> float:
-    """What params say or, where they say null, what suits the kind of base."""
-    if settings.learning_rate:
-        return settings.learning_rate
-    from sentence_transformers.base.losses.gradcache import has_static_embedding_input
-
-    kind = "static" if has_static_embedding_input(model) else "lora" if settings.lora else "transformer"
-    log.info(f"train.learning_rate is null: {LEARNING_RATES[kind]}, which suits a {KINDS[kind]}")
-    return LEARNING_RATES[kind]
-
-
 def freeze(model: "SentenceTransformer", settings: Train) -> "Trunk | None":
     """Freeze what params say, and cut it off where models share it; raises `UserError` if the base cannot."""
     from stages.shared import trunk
@@ -141,18 +136,15 @@ def freeze(model: "SentenceTransformer", settings: Train) -> "Trunk | None":
     return cut
 
 
-def announce(name: str, settings: Train, rows: "Dataset", model: "SentenceTransformer") -> None:
+def announce(name: str, settings: Train, rows: "Dataset", model: "SentenceTransformer", rate: float) -> None:
     """Say how much there is to do."""
     columns = [column for column in rows.column_names if column != "label"]
     texts = settings.steps * min(settings.batch_size, rows.num_rows) * len(columns)
     said = f"{name}: {rows.num_rows:,} rows, {settings.steps:,} steps of {settings.batch_size:,}: {texts:,} texts"
-    if callable(model.tokenizer):
-        few = rows.select(range(0, rows.num_rows, max(1, rows.num_rows // SAMPLED)))
-        sampled = [text for column in columns for text in few[column]]
-        cut = {"truncation": True, "max_length": model.max_seq_length}
-        tokens = sum(len(ids) for ids in model.tokenizer(sampled, **cut)["input_ids"]) / len(sampled)
-        said += f", about {texts * tokens:,.0f} tokens"
-    log.info(said)
+    few = rows.select(range(min(SAMPLED, rows.num_rows)))
+    if mean := lengths.mean_tokens(model, [text for column in columns for text in few[column]]):
+        said += f", about {texts * mean:,.0f} tokens"
+    log.info(f"{said}, learning rate {rate:g}")
 
 
 def curve(points: list[tuple[int, float]]) -> str:

@@ -167,10 +167,10 @@ def save_published(folder, name, seed=0, words=WORDS):
     return folder
 
 
-def save_record(folder, dtype="float32", attention=None, trust_remote_code=False):
+def save_record(folder, dtype="float32", attention=None, trust_remote_code=False, **more):
     """The record that `base` leaves in a model's folder, in so far as other stages heed it."""
     Path(folder).mkdir(parents=True, exist_ok=True)
-    record = {"dtype": dtype, "attention": attention, "trust_remote_code": trust_remote_code}
+    record = {"name": "base", "dtype": dtype, "attention": attention, "trust_remote_code": trust_remote_code, **more}
     (Path(folder) / "encoder.json").write_text(json.dumps(record))
 
 

@@ -32,7 +32,7 @@ def test_one_key_changes_one_line_and_is_printed(repository, capsys):
 
 def test_values_equal_to_the_default_change_nothing(repository, capsys):
     before = lines(repository)
-    study(repository, "train: {steps: 60, learning_rate: 3e-3}\nlanguages: [en, ko]\n")
+    study(repository, "train: {steps: 60, temperature: 5e-2}\nlanguages: [en, ko]\n")
     assert lines(repository) == before
     assert capsys.readouterr().out.startswith("0 keys changed")
 
@@ -143,6 +143,17 @@ def test_a_study_that_is_applied_already_is_applied_again(repository, capsys):
     with pytest.raises(UserError, match="edits that are not committed"):
         study(repository, "train: {steps: 8}\n")
     assert lines(repository) == after
+
+
+def test_several_studies_are_applied_one_upon_the_other(repository, capsys):
+    (repository.path / "studies").mkdir(exist_ok=True)
+    for name, text in {"first": "train: {steps: 7, batch_size: 9}\n", "second": "train: {steps: 8}\nseed: 3\n"}.items():
+        (repository.path / f"studies/{name}.yaml").write_text(text, encoding="utf-8")
+    repository.run("study", "first", "second")
+    found = params.load()
+    assert (found.train.steps, found.train.batch_size, found.seed) == (8, 9, 3)
+    printed = capsys.readouterr().out
+    assert "train.steps: 60 -> 8" in printed and "3 keys changed" in printed
 
 
 def test_outside_of_git_there_is_no_way_back(workspace, monkeypatch):

@@ -43,7 +43,7 @@ def lora(targets="all-linear", dropout=0.0):
     return Lora(rank=4, alpha=8.0, targets=targets, dropout=dropout)
 
 
-ADAPTED = {"steps": 6, "batch_size": 6, "learning_rate": 0.02}
+ADAPTED = {"steps": 12, "batch_size": 12, "learning_rate": 0.01}
 
 
 @pytest.mark.parametrize("family", ["xlm-r", *DECODERS])

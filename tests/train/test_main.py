@@ -264,3 +264,22 @@ def test_without_a_base_there_is_one_sentence(workspace, training):
     prepared(workspace)
     with pytest.raises(UserError, match=r"^models/base/encoder\.json is missing: run `dvc repro`$"):
         workspace.run("train", "r")
+
+
+def test_a_transformer_is_not_trained_with_a_static_bases_rate(workspace, training, decoder):
+    prepared(workspace, on_its_own(decoder), learning_rate=0.003)
+    with pytest.raises(
+        UserError, match=r"train\.learning_rate is 0\.003, which suits a static base, .* which is 2e-05"
+    ):
+        workspace.run("train", "r")
+
+
+@pytest.mark.parametrize(("lora", "rate"), [(None, 2e-5), (LORA, 1e-4)])
+def test_no_rate_is_the_one_of_the_kind_of_base(workspace, training, decoder, monkeypatch, lora, rate):
+    taken = []
+    monkeypatch.setattr(training, "fit", lambda *a, **k: taken.append(k["learning_rate"]) or [(1, 0.0)])
+    prepared(workspace, on_its_own(decoder), learning_rate=None, lora=lora)
+    workspace.run("train", "r")
+    prepared(workspace, static_model(), learning_rate=None, lora=None)
+    workspace.run("train", "r")
+    assert taken == [rate, 0.003]

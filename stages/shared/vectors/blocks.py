@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 from stages.shared import tables
 from stages.shared.encoder import Encoder
+from stages.shared.lengths import mean_tokens
 from stages.shared.roles import PROMPT_NAMES, Role
 from stages.shared.vectors.keys import digest, place
 
@@ -69,9 +70,14 @@ class KeptBlocks:
         rows = np.fromiter(firsts.values(), np.int64, len(firsts))
         found: np.ndarray | None = None
         at = new = 0
+        blocks = [(block, self.folders[role] / f"{digest(json.dumps(block)).hex()}.npz") for block in cut(firsts)]
+        if absent := [text for block, file in blocks if not file.is_file() for text in block]:
+            model = getattr(self.encoder, "model", None)
+            mean = mean_tokens(model, absent) if model is not None else None
+            tokens = f", about {mean * len(absent):,.0f} tokens" if mean else ""
+            log.info(f"{role}: {len(absent):,} texts to encode{tokens}")
         with tqdm(total=len(rows), desc=f"{role} vectors", unit=" texts", delay=PATIENCE) as bar:
-            for block in cut(firsts):
-                file = self.folders[role] / f"{digest(json.dumps(block)).hex()}.npz"
+            for block, file in blocks:
                 vectors = _read(file, len(block))
                 if vectors is None:
                     vectors = self.encoder.encode(block, role)

@@ -120,9 +120,9 @@ class KeptStates:
         begins = torch.cumsum(lengths, 0) - lengths
         number = len(self._files)
         self._files.append(states)
-        for row, place in enumerate(zip(begins.tolist(), lengths.tolist(), checks.tolist(), strict=True)):
-            self._places[keys[row].numpy().tobytes()] = (number, *place)
+        for row, told in enumerate(zip(begins.tolist(), lengths.tolist(), checks.tolist(), strict=True)):
+            self._places[keys[row].numpy().tobytes()] = (number, *told)
 
 
 def _checksum(states: Tensor) -> int:
-    return zlib.crc32(states.contiguous().view(torch.int16).numpy())
+    return zlib.crc32(states.contiguous().view(torch.int16).numpy().data)
