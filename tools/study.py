@@ -16,7 +16,7 @@ from stages.settings import yaml12
 from stages.settings.reading import PARAMS
 from stages.shared import errors, tables
 from stages.shared.errors import UserError
-from tools import overlay, sweep
+from tools import disk, overlay, sweep
 from tools.git import git
 
 
@@ -34,13 +34,14 @@ def main() -> None:
         raise UserError(
             "params.yaml has edits that are not committed: commit them, or drop them with `git checkout params.yaml`"
         )
-    params.validate(yaml12.parse(text), file)
+    study = params.validate(yaml12.parse(text), file)
     runs = sweep.combinations(text, settings) if settings else []
     tables.write_text(text, PARAMS)
     for key, (old, new) in changes.items():
         print(f"{key}: {old} -> {new}")
     print(f"{len(changes)} keys changed; `git checkout params.yaml` returns to the default study")
     if runs:
+        print("\n".join(disk.said(study, len(runs))))
         sweep.queue(settings)
         print(f"{len(runs)} experiments queued. To run them, and to set the finished ones side by side:")
         print("  dvc queue start\n  python -m tools.experiments")
