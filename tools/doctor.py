@@ -52,7 +52,7 @@ def main() -> None:
     except UserError as error:
         found += [Finding("params", "fail", line) for line in str(error).splitlines()]
     else:
-        asked = [Asked(check, study) for check in (remote, hub, language_model, carried_encoders)]
+        asked = [Probe(check, study) for check in (remote, hub, language_model, carried_encoders)]
         for check in (threads, data, space, cache):
             found += check(study)
         until = time.monotonic() + ALL_ANSWERS
@@ -64,7 +64,7 @@ def main() -> None:
         sys.exit(1)
 
 
-class Asked:
+class Probe:
     """A check that asks the network, in a thread of its own, which is left alone if nothing answers."""
 
     def __init__(self, check: Check, study: Params) -> None:
