@@ -61,9 +61,10 @@ def said(study: Params, experiments: int = 1) -> list[str]:
     total, whole = sum(need.bytes or 0 for need in found), all(need.bytes is not None for need in found)
     free = shutil.disk_usage(Path.cwd()).free
     least = "" if whole else "at least "
-    takes = f"{least}{size(total)} when all is built" if total else "how much is not known before the base is here"
+    known = f"{least}{size(total)} when all is built, some of which may be there already"
+    takes = known if total else "what it takes is not known before the base is here"
     return [
-        f"disk: {takes}, some of which may be there already; {size(free)} are free",
+        f"disk: {takes}; {size(free)} are free",
         *(f"  {need.what}: {'not known yet' if need.bytes is None else size(need.bytes)}" for need in found),
         # A hint that nobody needs is not read when it is needed.
         *([f"  to take less: {'; '.join(smaller(study))}"] if total > free / 10 or not whole else []),

@@ -125,7 +125,7 @@ def test_what_is_not_known_is_said_and_how_to_take_less(workspace, state, capsys
     assert line.startswith("disk: 229 MB when all is built, some of which may be there already; ")
     workspace.edit(base__name="some/encoder")
     first, *lines = disk.said(params.load())
-    assert first.startswith("disk: how much is not known before the base is here, some of")
+    assert first.startswith("disk: what it takes is not known before the base is here; ")
     assert lines[0].endswith("of the size of the base each, in models/ and once more in DVC's cache: not known yet")
     assert "cache.type hardlink,symlink" in lines[-1] and "base.dtype bfloat16" in lines[-1]
 
