@@ -11,6 +11,7 @@ export TOKENIZERS_PARALLELISM := true
 
 repro: $(VENV)/installed
 	python -m tools.tidy
+	@python -m tools.disk
 	dvc repro
 	@python -m tools.results
 

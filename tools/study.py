@@ -18,7 +18,7 @@ from stages.settings import yaml12
 from stages.settings.reading import PARAMS
 from stages.shared import errors, tables
 from stages.shared.errors import UserError
-from tools import overlay, sweep
+from tools import disk, overlay, sweep
 from tools.git import git
 
 
@@ -34,7 +34,7 @@ def main() -> None:
     changes: dict[str, tuple[Any, Any]] = {}
     for file, wanted in overlays:
         text, changed = overlay.merged(text, wanted)
-        params.validate(yaml12.parse(text), file)
+        study = params.validate(yaml12.parse(text), file)
         # From what is committed to what the last one says.
         changes |= {key: (changes.get(key, (old, new))[0], new) for key, (old, new) in changed.items()}
     if PARAMS.read_text(encoding="utf-8") not in (committed, text):
@@ -47,6 +47,7 @@ def main() -> None:
         print(f"{key}: {old} -> {new}")
     print(f"{len(changes)} keys changed; `git checkout params.yaml` returns to the default study")
     if runs:
+        print("\n".join(disk.said(study, len(runs))))
         sweep.queue(settings)
         print(f"{len(runs)} experiments queued. To run them, and to set the finished ones side by side:")
         print("  dvc queue start\n  python -m tools.experiments")

@@ -228,6 +228,7 @@ def test_make_hands_over_the_sweep_as_it_is(tmp_path):
     assert log("STUDY=docs") == [
         "python|-m|tools.study|docs",
         "python|-m|tools.tidy",
+        "python|-m|tools.disk",
         "dvc|repro",
         "python|-m|tools.results",
     ]
