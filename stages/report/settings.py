@@ -10,7 +10,14 @@ from stages.settings.types import Group
 
 def settings(study: Study) -> list[tuple[str, list[tuple[str, str]]]]:
     """The settings to know when reading the numbers; those left to the model are not listed."""
-    groups = {"Study": [("languages", ", ".join(study.languages)), ("seed", str(study.seed))]}
+    # Not counted here: training has long been done, and maybe elsewhere.
+    threads = (
+        "1, whatever the machine has"
+        if study.base.name == "static"
+        else "as many as torch took (OMP_NUM_THREADS), on which the last digits of weights depend; 1 of a static embedding"
+    )
+    study_wide = [("languages", ", ".join(study.languages)), ("seed", str(study.seed)), ("training threads", threads)]
+    groups = {"Study": study_wide}
     if study.base.name == "static":
         groups["Bootstrap of the base"] = _listed(study.base.static)
     groups |= {"Training of each recipe": _listed(study.train), "Comparison": _listed(study.compare)}
