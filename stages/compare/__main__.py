@@ -17,7 +17,7 @@ import polars as pl
 from stages.compare import choice, contamination, scored, significance
 from stages.schemas.comparison import BIAS_TABLE, SIGNIFICANCE_TABLE, TASKS_TABLE, TRADEOFF_TABLE
 from stages.schemas.scores import BIAS_MEDIAN, QUERY_SCORES, SCORES_FOLDER
-from stages.schemas.summary import SUMMARY_FILE, Lead
+from stages.schemas.summary import SUMMARY_FILE, Lead, ahead
 from stages.settings.benchmarks import read_benchmarks
 from stages.settings.compare import Compare, read_compare
 from stages.settings.languages import read_languages
@@ -88,8 +88,11 @@ def main() -> None:
                 own.write_csv(draft / f"{benchmark}.csv", line_terminator="\n")
     summary = _summary(tradeoff, settings, best, chosen, leads)
     tables.write_json(summary | {"contamination": contamination.most(contaminated, benchmarks)}, SUMMARY_FILE)
-    log.info(f"best single recipe on {settings.select_on}: {best}{_ahead(leads['best_recipe'])}")
-    log.info(f"best model on {settings.select_on}: {chosen}{_ahead(leads['chosen_model'])}")
+    for title, name, lead in (
+        ("best single recipe", best, leads["best_recipe"]),
+        ("best model", chosen, leads["chosen_model"]),
+    ):
+        log.info(f"{title} on {settings.select_on}: {name}{', ' + ahead(lead) if lead else ''}")
 
 
 def _bias(
@@ -105,13 +108,6 @@ def _bias(
         low, high = (pl.Series([rounded(value, BIAS) for value in end]) for end in ends)
         tables.append(rows.with_columns(low=low, high=high))
     return pl.concat(tables) if tables else worth.clear().with_columns(low=0.0, high=0.0)
-
-
-def _ahead(lead: Lead | None) -> str:
-    if lead is None:
-        return ""
-    error = "" if lead["standard_error"] is None else f" ± {100 * lead['standard_error']:.2f}"
-    return f", {100 * lead['lead']:.2f}{error} points ahead of {lead['over']}"
 
 
 def _summary(tradeoff: pl.DataFrame, settings: Compare, best: str, chosen: str, leads: dict[str, Lead | None]) -> dict:

@@ -14,7 +14,7 @@ def settings(study: Study) -> list[tuple[str, list[tuple[str, str]]]]:
     threads = (
         "1, whatever the machine has"
         if study.base.name == "static"
-        else "as many as torch took (OMP_NUM_THREADS), on which the last digits of weights depend; 1 of a static embedding"
+        else "as many as torch took (OMP_NUM_THREADS; 1 of a static embedding): the last digits of weights depend on it"
     )
     study_wide = [("languages", ", ".join(study.languages)), ("seed", str(study.seed)), ("training threads", threads)]
     groups = {"Study": study_wide}

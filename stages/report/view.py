@@ -11,7 +11,7 @@ from stages.report.page import Ahead, Page
 from stages.report.settings import settings
 from stages.report.study import Study
 from stages.report.wording import CORRECTIONS, GROUP_TITLES, shown_path
-from stages.schemas.summary import Lead
+from stages.schemas.summary import Lead, ahead
 from stages.shared.languages import language_name
 
 
@@ -74,11 +74,9 @@ def _ahead(lead: Lead | None) -> Ahead | None:
     if lead is None:
         return None
     error = lead["standard_error"]
-    around = "" if error is None else f" ± {100 * error:.2f}"
-    words = f"{100 * lead['lead']:.2f}{around} points ahead of {lead['over']}"
-    return Ahead(
-        words + (" (standard error over queries)" if around else ""), error is not None and lead["lead"] >= 2 * error
-    )
+    if error is None:
+        return Ahead(ahead(lead), sure=False)
+    return Ahead(f"{ahead(lead)} (standard error over queries)", sure=lead["lead"] >= 2 * error)
 
 
 def _chosen_by(selecting: Measurement) -> str:

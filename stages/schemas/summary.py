@@ -22,3 +22,10 @@ class Lead(TypedDict):
     over: str
     lead: float
     standard_error: float | None
+
+
+def ahead(lead: Lead) -> str:
+    """`0.18 ± 0.38 points ahead of joint`."""
+    error = lead["standard_error"]
+    around = "" if error is None else f" ± {100 * error:.2f}"
+    return f"{100 * lead['lead']:.2f}{around} points ahead of {lead['over']}"
