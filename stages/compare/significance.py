@@ -22,8 +22,8 @@ from stages.shared.rounding import rounded
 from stages.shared.tasks import BIAS, GROUPS
 
 # Queries drawn at once: a block of resamples takes about 50 MB, however many queries there are.
-BLOCK = 2**21
-COMPARED = (*GROUPS, BIAS)
+DRAWS = 2**21
+TESTED_GROUPS = (*GROUPS, BIAS)
 
 
 def test(
@@ -60,7 +60,7 @@ def pairs(
     and p, of the sorted values `by_query`; the median is that of the queries' differences."""
     compared = [(name, reference) for reference, name in product(references, names) if name != reference]
     rows = []
-    for group in (g for g in COMPARED if g in set(values["group"])):
+    for group in (g for g in TESTED_GROUPS if g in set(values["group"])):
         own = values.filter(group=group)
         columns = {name: own.filter(model=name)["value"].to_numpy() for name in names}
         differences = np.stack([columns[name] - columns[reference] for name, reference in compared], axis=1)
@@ -86,8 +86,8 @@ def intervals(columns: np.ndarray, settings: Compare, seed: int) -> tuple[np.nda
     rng = np.random.default_rng(seed)
     size = len(columns)
     means = np.empty((settings.resamples, columns.shape[1]))
-    for begin in range(0, settings.resamples, max(1, BLOCK // size)):
-        count = min(max(1, BLOCK // size), settings.resamples - begin)
+    for begin in range(0, settings.resamples, max(1, DRAWS // size)):
+        count = min(max(1, DRAWS // size), settings.resamples - begin)
         drawn = rng.integers(size, size=(count, size)) + size * np.arange(count)[:, None]
         times = np.bincount(drawn.ravel(), minlength=count * size).reshape(count, size)
         means[begin : begin + count] = times @ columns / size

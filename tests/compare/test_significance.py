@@ -127,7 +127,7 @@ def test_a_constant_difference_is_certain_and_one_query_is_not():
 def test_resamples_are_the_same_in_blocks_of_any_size(monkeypatch):
     values = scores({"base": 0.5, "a": 0.52})
     whole = run(values)
-    monkeypatch.setattr(significance, "BLOCK", 1)
+    monkeypatch.setattr(significance, "DRAWS", 1)
     assert run(values).equals(whole)
 
 
