@@ -10,12 +10,13 @@ import pytrec_eval
 
 from stages.schemas.benchmarks import BENCHMARK_QRELS, BENCHMARK_QUERIES, BENCHMARKS_FOLDER
 from stages.schemas.runs import RUN, RUNS_FOLDER
-from stages.schemas.scores import MODEL_METRICS, QUERY_SCORES, SCORES_FOLDER
+from stages.schemas.scores import BIAS_MEDIAN, MODEL_METRICS, QUERY_SCORES, SCORES_FOLDER
 from stages.settings.benchmarks import read_benchmarks
 from stages.settings.languages import read_languages
 from stages.settings.reading import read_names
 from stages.settings.score import read_score
 from stages.shared import errors, models, tables
+from stages.shared.rounding import rounded
 from stages.shared.tasks import BIAS, GROUPS, POOL, measured, task_groups, tasks
 
 log = logging.getLogger("score")
@@ -117,7 +118,8 @@ def bias(relevant: pl.DataFrame) -> pl.DataFrame:
 
 
 def summary(values: pl.DataFrame, groups: dict[str, str]) -> dict:
-    """{benchmark: {task or group: {metric: mean}, language_bias: mean}}: over queries, then over tasks.
+    """{benchmark: {task or group: {metric: mean}, language_bias: mean, language_bias_median: median}}: over queries,
+    then the mean over tasks.
 
     `groups` gives each task's group, mono, cross or multi.
     """
@@ -125,8 +127,13 @@ def summary(values: pl.DataFrame, groups: dict[str, str]) -> dict:
     tree: dict = {}
     for benchmark, task, metric, value in means.iter_rows():
         tree.setdefault(benchmark, {}).setdefault(task, {})[metric] = value
+    gaps = values.filter(metric=BIAS).group_by("benchmark", "task", maintain_order=True).agg(pl.col("value").median())
+    for benchmark, task, value in gaps.iter_rows():
+        tree[benchmark][task][BIAS_MEDIAN] = value
     for by_task in tree.values():
-        gaps = [row.pop(BIAS) for row in by_task.values() if BIAS in row]
+        biases = {
+            measure: [row.pop(measure) for row in by_task.values() if measure in row] for measure in (BIAS, BIAS_MEDIAN)
+        }
         members: dict[str, list[dict]] = {}
         for name, row in by_task.items():
             members.setdefault(groups[name], []).append(row)
@@ -134,9 +141,8 @@ def summary(values: pl.DataFrame, groups: dict[str, str]) -> dict:
             rows = members[group]
             by_task[group] = {metric: sum(r[metric] for r in rows) / len(rows) for metric in rows[0]}
         for name in list(by_task):
-            by_task[name] = {metric: round(value, 5) for metric, value in by_task[name].items()}
-        if gaps:
-            by_task[BIAS] = round(sum(gaps) / len(gaps), 2)
+            by_task[name] = {metric: rounded(value, metric) for metric, value in by_task[name].items()}
+        by_task.update({m: rounded(sum(own) / len(own), m) for m, own in biases.items() if own})
     return tree
 
 

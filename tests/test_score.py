@@ -172,6 +172,7 @@ def test_means_are_over_queries_then_over_tasks():
             ("en-*", "q0", "mrr@10", 0.2),
             ("en-*", "q0", "language_bias", 3.0),
             ("en-*", "q1", "language_bias", 5.0),
+            ("en-*", "q2", "language_bias", 100.0),
             ("ko-*", "q0", "language_bias", 1.0),
             ("ko-*", "q0", "mrr@10", 0.4),
         ]
@@ -186,13 +187,24 @@ def test_means_are_over_queries_then_over_tasks():
             "mono": {"mrr@10": 0.9},
             "cross": {"mrr@10": 0.3},
             "multi": {"mrr@10": 0.3},
-            "language_bias": 2.5,
+            # (3 + 5 + 100) / 3 and 1; the medians 5 and 1.
+            "language_bias": 18.5,
+            "language_bias_median": 3.0,
         }
     }
 
 
 def test_without_parallel_answers_there_is_no_bias():
-    assert "language_bias" not in score.summary(values_of([("en-en", "q", "mrr@10", 1.0)]), task_groups(["en"]))["b"]
+    told = score.summary(values_of([("en-en", "q", "mrr@10", 1.0)]), task_groups(["en"]))["b"]
+    assert set(told) == {"en-en", "mono"}
+
+
+def test_a_tie_in_the_last_digit_is_told_in_decimals():
+    """366.515 is a little less in binary, or a little more, as it was added up."""
+    gaps = [("en-*", f"q{i}", "language_bias", gap) for i, gap in enumerate([299.0, 299.0, 299.71])]
+    gaps += [("ko-*", "q0", "language_bias", 433.79333333333335)]
+    told = score.summary(values_of(gaps), task_groups(["en", "ko"]))["b"]
+    assert told["language_bias"] == 366.52
 
 
 def prepared(workspace: Workspace):

@@ -27,17 +27,19 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from stages.compare import significance
+from stages.schemas.scores import BIAS_MEDIAN
 from stages.settings.compare import Compare
 from stages.shared import errors, tables
 from stages.shared.errors import UserError
 from stages.shared.tasks import BIAS, GROUPS
-from tools import revisions, seeds
+from tools import paired, revisions
 from tools.padded import padded
 from tools.revisions import ABSENT, Result, at
 
 log = logging.getLogger("experiments")
-MEASURES = (*GROUPS, BIAS)
-STATISTICS = ("difference", "low", "high", "p", "p_corrected", "queries", "seeds", "same_sign")
+MEASURES = (*GROUPS, BIAS, BIAS_MEDIAN)
+TITLES = {BIAS: "bias", BIAS_MEDIAN: "median bias"}
+STATISTICS = ("difference", "median", "low", "high", "p", "p_corrected", "queries", "seeds", "same_sign")
 # A key of params.yaml in its parts: ("base", "name").
 Key = tuple[str, ...]
 
@@ -57,7 +59,7 @@ class Tests(NamedTuple):
     """What the models differ by on a benchmark.
 
     Attributes:
-        rows: as `seeds.over_seeds` has them, with `number` of the set of params, and `metric`; p is corrected
+        rows: as `paired.over_seeds` has them, with `number` of the set of params, and `metric`; p is corrected
             over all of them.
     """
 
@@ -136,7 +138,7 @@ def scored(results: list[Result], metrics: list[str]) -> list[Value]:
             for benchmark, models in result.values.items()
             for model in models
             for measure, row in trees[model][benchmark].items()
-            if measure != BIAS
+            if measure not in TITLES
             for metric in metrics
             if metric in row
         ]
@@ -160,10 +162,12 @@ def tested(groups: list[list[Result]], reference: str, metrics: list[str]) -> li
             continue
         values = _query_scores(group, metrics)
         for benchmark, own in group[0].metrics.items():
-            for metric in metrics or [own]:
-                found = values.filter(benchmark=benchmark, metric=metric)
+            for place, metric in enumerate(metrics or [own]):
+                # Language bias is by no metric: it is tested once.
+                measured = pl.col("metric").is_in([metric, BIAS][: 2 if place == 0 else 1])
+                found = values.filter(measured, benchmark=benchmark)
                 if not found.is_empty():
-                    rows = seeds.over_seeds(found, group[0].task_groups, reference, settings, group[0].seed)
+                    rows = paired.over_seeds(found, group[0].task_groups, reference, settings, group[0].seed)
                     parts.setdefault(benchmark, []).append(
                         rows.with_columns(number=pl.lit(number), metric=pl.lit(metric))
                     )
@@ -171,7 +175,12 @@ def tested(groups: list[list[Result]], reference: str, metrics: list[str]) -> li
         known = dict.fromkeys(model for group in groups for result in group for model in result.models)
         raise UserError(f"--against {reference}: no experiment has such a model, they have {', '.join(known)}")
     return [
-        Tests(benchmark, reference, settings, significance.family(pl.concat(rows), settings))
+        Tests(
+            benchmark,
+            reference,
+            settings,
+            significance.family(pl.concat(rows), settings, ("number", "metric", "group")),
+        )
         for benchmark, rows in parts.items()
     ]
 
@@ -180,7 +189,8 @@ def _query_scores(results: list[Result], metrics: list[str]) -> pl.DataFrame:
     """Those of all results, which differ in the seed, with a column `seed`."""
     wanted = metrics or list(dict.fromkeys(metric for result in results for metric in result.metrics.values()))
     return pl.concat(
-        revisions.query_scores(result, wanted).with_columns(seed=pl.lit(result.seed, pl.Int64)) for result in results
+        revisions.query_scores(result, [*wanted, BIAS]).with_columns(seed=pl.lit(result.seed, pl.Int64))
+        for result in results
     )
 
 
@@ -189,8 +199,9 @@ def compared_tables(values: list[Value], keys: list[Key]) -> list[str]:
     metrics = {value.benchmark: value.metric for value in values}
     return [
         f"{benchmark}: {metric} x 100, mean ± deviation over n seeds\n\n"
-        + _table([value for value in values if value.benchmark == benchmark], keys, "measure", MEASURES)
+        + _table(own, keys, "measure", [m for m in MEASURES if m != BIAS_MEDIAN or m in {v.measure for v in own}])
         for benchmark, metric in metrics.items()
+        for own in [[value for value in values if value.benchmark == benchmark]]
     ]
 
 
@@ -213,11 +224,11 @@ def _table(values: list[Value], keys: list[Key], field: str, shown: Sequence[str
     rows: dict[tuple[str, str], list[Value]] = {}
     for value in values:
         rows.setdefault((value.result.group, value.model), []).append(value)
-    header = [*_names(keys), "model", *("bias" if column == BIAS else column for column in shown), "n"]
+    header = [*_names(keys), "model", *(TITLES.get(column, column) for column in shown), "n"]
     lines = [header]
     for (_, model), own in rows.items():
         cells = [
-            spread([v.value * (1 if v.measure == BIAS else 100) for v in own if getattr(v, field) == column])
+            spread([v.value * (1 if v.measure in TITLES else 100) for v in own if getattr(v, field) == column])
             for column in shown
         ]
         seeds = {value.result.seed for value in own}
@@ -229,17 +240,18 @@ def tests_table(tests: Tests, groups: list[list[Result]], keys: list[Key]) -> st
     """A titled table of a benchmark's tests."""
     title = (
         f"{tests.benchmark}: difference from {tests.reference} x 100, paired on queries; p corrected by "
-        f"{tests.settings.correction} over these rows; of how many seeds the sign is the same"
+        f"{tests.settings.correction} over these rows; of how many seeds the sign is the same; bias in ranks"
     )
     interval = f"{100 * tests.settings.confidence:g} %"
     header = [*_names(keys), "tasks", "metric", "model", "difference", interval, "p", "corrected", "queries", "seeds"]
     lines = [header]
     for row in tests.rows.iter_rows(named=True):
-        difference, low, high = (f"{100 * row[name]:+.1f}" for name in ("difference", "low", "high"))
+        scale = 1 if row["group"] == BIAS else 100
+        difference, low, high = (f"{scale * row[name]:+.1f}" for name in ("difference", "low", "high"))
         lines.append(
             [
                 *(_shown(groups[row["number"]][0], key) for key in keys),
-                row["group"],
+                TITLES.get(row["group"], row["group"]),
                 row["metric"],
                 row["model"],
                 difference,

@@ -9,8 +9,8 @@ import json
 from pathlib import Path
 
 from stages.check import params
-from stages.schemas.scores import MODEL_METRICS
-from stages.schemas.summary import SUMMARY_FILE
+from stages.schemas.scores import BIAS_MEDIAN, MODEL_METRICS
+from stages.schemas.summary import SUMMARY_FILE, ahead
 from stages.shared import errors, models
 from stages.shared.errors import UserError
 from stages.shared.tasks import BIAS, GROUPS, measured, tasks
@@ -48,8 +48,10 @@ def main() -> None:
         print(f"\n{benchmark}{chosen_on}: {metric} x 100")
         present = [c for c in columns if any(c in row[benchmark] for row in scores.values())]
         print("\n".join(table({name: row[benchmark] for name, row in scores.items()}, present, metric)))
-    print(f"\nbest single recipe on {compare.select_on}: {summary['best_recipe']}")
-    print(f"chosen model, the best of all on {compare.select_on}: {summary['chosen_model']}")
+    leads = {key: f", {ahead(lead)}" if lead else "" for key, lead in summary.get("leads", {}).items()}
+    best, chosen = (summary[key] + leads.get(key, "") for key in ("best_recipe", "chosen_model"))
+    print(f"\nbest single recipe on {compare.select_on}: {best}")
+    print(f"chosen model, the best of all on {compare.select_on}: {chosen}")
     print(f"report: {REPORT.resolve()}")
 
 
@@ -74,13 +76,15 @@ def label_table(rows: dict[str, dict]) -> list[str]:
 
 
 def table(rows: dict[str, dict], columns: list[str], metric: str) -> list[str]:
-    """Lines of a Markdown table, padded to read in a terminal: models by tasks, and language bias."""
-    header = ["model", *columns, "bias"]
+    """Lines of a Markdown table, padded to read in a terminal: models by tasks, and language bias, its mean and, if
+    it was measured, its median over queries."""
+    biases = {BIAS: "bias"} | ({BIAS_MEDIAN: "median"} if any(BIAS_MEDIAN in row for row in rows.values()) else {})
+    header = ["model", *columns, *biases.values()]
     cells = [
         [
             name,
             *(f"{100 * row[c][metric]:.1f}" if c in row else "-" for c in columns),
-            f"{row.get(BIAS, '-')}",
+            *(f"{row.get(measure, '-')}" for measure in biases),
         ]
         for name, row in rows.items()
     ]

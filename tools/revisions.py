@@ -1,4 +1,4 @@
-"""What was measured at each revision: of experiments, of HEAD and of the workspace.
+"""What was measured at each revision: of experiments, of HEAD and of the workspace; and in folders that were saved.
 
 DVC keeps an experiment as a commit of its own, under refs/exps/<the commit it was made on>/<its name>. Params, dvc.lock
 and the small metrics are read from Git; each query's values are DVC's, and read from its cache or its remote.
@@ -38,7 +38,8 @@ class Result(NamedTuple):
         group: equal for results that differ in the seed alone.
         settings: the params without their seed.
         metrics: of each benchmark, what it is measured by.
-        values: benchmark -> model -> mono, cross, multi and language bias, as far as there are such tasks.
+        values: benchmark -> model -> mono, cross, multi, language bias and its median, as far as there are such tasks.
+        folder: where the files are, if they are of no revision.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Result(NamedTuple):
     settings: dict[str, Any]
     metrics: dict[str, str]
     values: dict[str, dict[str, dict[str, float]]]
+    folder: Path = Path()
 
     @property
     def models(self) -> list[str]:
@@ -121,14 +123,46 @@ def further_seeds(results: list[Result], commit: str) -> list[Result]:
 
 def read(name: str, revision: str | None, commit: str) -> Result | None:
     """None if a file is missing, or the results were not made with the params beside them."""
-    texts = [text for file in (PARAMS, LOCK, SUMMARY_FILE) if (text := _text(revision, file)) is not None]
+    texts = [text for file in (PARAMS, LOCK, SUMMARY_FILE) if (text := stored(revision, file)) is not None]
     if len(texts) < 3:
         return None
     settings, lock = (yaml12.parse(text) for text in texts[:2])
     made_from = sources(settings, lock)
-    if made_from is None:
-        return None
-    summary = json.loads(texts[2])
+    return None if made_from is None else _result(name, revision, commit, made_from, settings, json.loads(texts[2]))
+
+
+def saved(folders: Sequence[Path]) -> list[Result]:
+    """Results in folders that hold params.yaml, metrics/ and data/scores/ of where they were built, and dvc.lock: where
+    that is missing, it is taken on trust that the rest belongs together and is of the same code and data.
+
+    Raises `UserError` for what is missing, was built in part, or of other code or data than another of these settings.
+    """
+    found = []
+    first: dict[str, tuple[str, Path]] = {}
+    for folder in folders:
+        for file in (PARAMS, SUMMARY_FILE):
+            if not (folder / file).is_file():
+                raise UserError(f"{folder} lacks {file}: copy it there from where the study was built")
+        settings, summary = yaml12.load(folder / PARAMS), json.loads((folder / SUMMARY_FILE).read_text("utf-8"))
+        made_from = None
+        if (folder / LOCK).is_file():
+            made_from = sources(settings, yaml12.load(folder / LOCK))
+            if made_from is None:
+                raise UserError(f"the results in {folder} are not those of its {PARAMS}: it was built in part")
+        else:
+            log.info(f"{folder} has no {LOCK}: that its results are of its {PARAMS} is taken on trust")
+        result = _result(str(folder), None, ABSENT, "", settings, summary)._replace(folder=folder)
+        if made_from is not None:
+            other = first.setdefault(result.group, (made_from, folder))
+            if other[0] != made_from:
+                raise UserError(f"{folder} and {other[1]} have the same settings, but are of other code or data")
+        found.append(result)
+    return found
+
+
+def _result(
+    name: str, revision: str | None, commit: str, made_from: str, settings: dict[str, Any], summary: dict[str, Any]
+) -> Result:
     benchmarks = {n: benchmark for n, benchmark in settings["benchmarks"].items() if n in summary}
     seed = settings.pop("seed")
     return Result(
@@ -191,7 +225,7 @@ def scored(result: Result) -> dict[str, dict[str, dict[str, Any]]]:
     """Each model's metrics, as `score` writes them: model -> benchmark -> task or group -> metric -> mean."""
     trees = {}
     for model in result.models:
-        text = _text(result.revision, f"{MODEL_METRICS}/{model}.json")
+        text = stored(result.revision, f"{MODEL_METRICS}/{model}.json", result.folder)
         if text is None:
             raise UserError(f"{result.name} lacks {MODEL_METRICS}/{model}.json: remove it, or run it again")
         trees[model] = json.loads(text)
@@ -203,15 +237,28 @@ def query_scores(result: Result, metrics: list[str]) -> pl.DataFrame:
 
     Raises `UserError` if they are neither in DVC's cache nor in the remote that the revision names.
     """
+    found = []
+    for file, content in score_files(result).items():
+        own = pl.read_parquet(content).filter(pl.col("metric").is_in(metrics))
+        found.append(own.select(pl.lit(file.stem).alias("model"), *QUERY_SCORES))
+    return pl.concat(found)
+
+
+def score_files(result: Result) -> dict[Path, bytes]:
+    """The files of each query's values, in the order of the models; raises `UserError` if one is not to be had."""
+    files = [SCORES_FOLDER / f"{model}.parquet" for model in result.models]
+    if result.folder != Path():
+        if missing := [file for file in files if not (result.folder / file).is_file()]:
+            raise UserError(f"{result.folder} lacks {missing[0]}: copy it there from where the study was built")
+        return {file: (result.folder / file).read_bytes() for file in files}
     from dvc.api import DVCFileSystem
 
     # One for all files: opening it parses the whole graph of that revision, a third of a second.
-    stored = DVCFileSystem(rev=result.revision)
-    found = []
-    for model in result.models:
-        file = f"{SCORES_FOLDER}/{model}.parquet"
+    kept = DVCFileSystem(rev=result.revision)
+    found = {}
+    for file in files:
         try:
-            content = stored.read_bytes(file)
+            found[file] = kept.read_bytes(str(file))
         except Exception as error:  # also those of a remote's own library, which DVC lets through
             own_commit = result.revision not in (None, result.commit)
             mend = f"`dvc exp pull <remote of Git> {result.name}`" if own_commit else "`dvc pull`"
@@ -219,9 +266,7 @@ def query_scores(result: Result, metrics: list[str]) -> pl.DataFrame:
                 f"{file} of {result.name} is in neither DVC's cache nor its remote ({error}): get it with {mend} from "
                 "where it was built, or build it again"
             ) from error
-        own = pl.read_parquet(content).filter(pl.col("metric").is_in(metrics))
-        found.append(own.select(pl.lit(model).alias("model"), *QUERY_SCORES))
-    return pl.concat(found)
+    return found
 
 
 def at(tree: Any, key: Sequence[str]) -> Any:
@@ -230,8 +275,8 @@ def at(tree: Any, key: Sequence[str]) -> Any:
     return tree
 
 
-def _text(revision: str | None, file: str | Path) -> str | None:
-    """A file of Git's, or of the workspace; None if it is not there."""
+def stored(revision: str | None, file: str | Path, folder: Path = Path()) -> str | None:
+    """A file of Git's, or of the workspace or another folder; None if it is not there."""
     if revision is not None:
         return git("show", f"{revision}:./{file}")
-    return Path(file).read_text(encoding="utf-8") if Path(file).is_file() else None
+    return (folder / file).read_text(encoding="utf-8") if (folder / file).is_file() else None

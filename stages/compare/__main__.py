@@ -2,7 +2,7 @@
 
 Models are chosen on `compare.select_on` alone; every other benchmark only reports. Each model is compared with the base
 and with the best single recipe in each task group, on queries: a query's value is its mean over the group's tasks, so
-that one query asked in two languages counts once.
+that one query asked in two languages counts once. Language bias is compared like a task group.
 """
 
 from __future__ import annotations
@@ -11,21 +11,23 @@ import logging
 import sys
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from stages.compare import choice, contamination, scored, significance
 from stages.schemas.comparison import BIAS_TABLE, SIGNIFICANCE_TABLE, TASKS_TABLE, TRADEOFF_TABLE
-from stages.schemas.scores import QUERY_SCORES, SCORES_FOLDER
-from stages.schemas.summary import SUMMARY_FILE
+from stages.schemas.scores import BIAS_MEDIAN, QUERY_SCORES, SCORES_FOLDER
+from stages.schemas.summary import SUMMARY_FILE, Lead, ahead
 from stages.settings.benchmarks import read_benchmarks
 from stages.settings.compare import Compare, read_compare
 from stages.settings.languages import read_languages
 from stages.settings.merges import read_merges
 from stages.settings.recipes import read_recipes
 from stages.settings.seed import read_seed
-from stages.shared import errors, models, tables
+from stages.shared import errors, models, seeds, tables
 from stages.shared.compositions import composition
 from stages.shared.errors import UserError
+from stages.shared.rounding import rounded
 from stages.shared.tasks import BIAS, GROUPS, measured, task_groups
 
 log = logging.getLogger("compare")
@@ -45,10 +47,16 @@ def main() -> None:
         for name in names
     )
     metrics = {name: benchmark.metric or settings.metric for name, benchmark in benchmarks.items()}
-    values = scores.filter(pl.col("metric") == pl.col("benchmark").replace_strict(metrics, default=None))
+    measured_by = pl.col("benchmark").replace_strict(metrics, default=None)
+    values = scores.filter((pl.col("metric") == measured_by) | (pl.col("metric") == BIAS))
     means = scored.read(names, list(benchmarks))
     worth = scored.by_model(means, metrics)
     best, chosen = (choice.choose(worth, settings.select_on, of) for of in (list(recipes), names))
+    selecting = significance.by_query(values.filter(benchmark=settings.select_on), groups)
+    leads = {
+        key: choice.lead(worth, selecting, settings.select_on, of)
+        for key, of in (("best_recipe", list(recipes)), ("chosen_model", names))
+    }
     tests = pl.concat(
         significance.test(values, groups, benchmark, names, [models.BASE_NAME, best], settings, seed)
         for benchmark in benchmarks
@@ -68,7 +76,7 @@ def main() -> None:
     )
     written = {
         "tradeoff": (tradeoff, TRADEOFF_TABLE),
-        "bias": (tradeoff.drop_nulls(BIAS), BIAS_TABLE),
+        "bias": (_bias(worth, values, groups, settings, seed), BIAS_TABLE),
         "tasks": (scored.by_task(means, metrics), TASKS_TABLE),
         "significance": (tests, SIGNIFICANCE_TABLE),
     }
@@ -78,20 +86,40 @@ def main() -> None:
             for benchmark in benchmarks:
                 own = table.filter(benchmark=benchmark).select(*schema)
                 own.write_csv(draft / f"{benchmark}.csv", line_terminator="\n")
-    summary = _summary(tradeoff, settings, best, chosen)
+    summary = _summary(tradeoff, settings, best, chosen, leads)
     tables.write_json(summary | {"contamination": contamination.most(contaminated, benchmarks)}, SUMMARY_FILE)
-    log.info(f"best single recipe on {settings.select_on}: {best}; best model: {chosen}")
+    for title, name, lead in (
+        ("best single recipe", best, leads["best_recipe"]),
+        ("best model", chosen, leads["chosen_model"]),
+    ):
+        log.info(f"{title} on {settings.select_on}: {name}{', ' + ahead(lead) if lead else ''}")
 
 
-def _summary(tradeoff: pl.DataFrame, settings: Compare, best: str, chosen: str) -> dict:
+def _bias(
+    worth: pl.DataFrame, values: pl.DataFrame, groups: dict[str, str], settings: Compare, seed: int
+) -> pl.DataFrame:
+    """The models' language bias, with the interval of its mean over queries; of the benchmarks that have it."""
+    tables = []
+    for (benchmark,), rows in worth.drop_nulls(BIAS).group_by("benchmark", maintain_order=True):
+        asked = significance.by_query(values.filter(benchmark=benchmark, metric=BIAS), groups)
+        columns = np.stack([asked.filter(model=name)["value"].to_numpy() for name in rows["model"]], axis=1)
+        # The resamples of the differences.
+        ends = significance.intervals(columns, settings, seeds.number(seed, "bootstrap", str(benchmark), BIAS))
+        low, high = (pl.Series([rounded(value, BIAS) for value in end]) for end in ends)
+        tables.append(rows.with_columns(low=low, high=high))
+    return pl.concat(tables) if tables else worth.clear().with_columns(low=0.0, high=0.0)
+
+
+def _summary(tradeoff: pl.DataFrame, settings: Compare, best: str, chosen: str, leads: dict[str, Lead | None]) -> dict:
     tree: dict = {
         "metric": settings.metric,
         "selected_on": settings.select_on,
         "best_recipe": best,
         "chosen_model": chosen,
+        "leads": leads,
     }
     for row in tradeoff.iter_rows(named=True):
-        wanted = {key: row[key] for key in (*GROUPS, BIAS) if row[key] is not None}
+        wanted = {key: row[key] for key in (*GROUPS, BIAS, BIAS_MEDIAN) if row[key] is not None}
         tree.setdefault(row["benchmark"], {})[row["model"]] = wanted
     return tree
 

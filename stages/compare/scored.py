@@ -8,11 +8,11 @@ from typing import Any
 
 import polars as pl
 
-from stages.schemas.scores import MODEL_METRICS
+from stages.schemas.scores import BIAS_MEDIAN, MODEL_METRICS
 from stages.shared.errors import UserError
 from stages.shared.tasks import BIAS, GROUPS
 
-# {model: {benchmark: {task or group: {metric: mean}, language_bias: mean}}}
+# {model: {benchmark: {task or group: {metric: mean}, language_bias: mean, its median}}}
 Means = dict[str, dict[str, dict[str, Any]]]
 
 
@@ -34,23 +34,24 @@ def by_task(means: Means, metrics: Mapping[str, str]) -> pl.DataFrame:
         for model, of_model in means.items()
         for benchmark, metric in metrics.items()
         for task, row in of_model[benchmark].items()
-        if task not in (*GROUPS, BIAS)
+        if task not in (*GROUPS, BIAS, BIAS_MEDIAN)
     ]
     schema = {"benchmark": pl.String, "model": pl.String, "task": pl.String, "value": pl.Float64}
     return pl.DataFrame(rows, schema, orient="row")
 
 
 def by_model(means: Means, metrics: Mapping[str, str]) -> pl.DataFrame:
-    """Columns benchmark, model, then mono, cross, multi and language_bias; null where a benchmark has no such task."""
+    """Columns benchmark, model, then mono, cross, multi, language_bias and its median; null where a benchmark has no
+    such task."""
     rows = [
         (
             benchmark,
             model,
             *(of_model[benchmark].get(group, {}).get(metric) for group in GROUPS),
-            of_model[benchmark].get(BIAS),
+            *(of_model[benchmark].get(measure) for measure in (BIAS, BIAS_MEDIAN)),
         )
         for model, of_model in means.items()
         for benchmark, metric in metrics.items()
     ]
-    schema = {"benchmark": pl.String, "model": pl.String, **dict.fromkeys((*GROUPS, BIAS), pl.Float64)}
+    schema = {"benchmark": pl.String, "model": pl.String, **dict.fromkeys((*GROUPS, BIAS, BIAS_MEDIAN), pl.Float64)}
     return pl.DataFrame(rows, schema, orient="row")

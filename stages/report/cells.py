@@ -57,7 +57,12 @@ def column(
 
 def points(value: float, signed: bool = False) -> str:
     """A score x 100, to one decimal; with its sign if it is a difference."""
-    text = f"{100 * value:.1f}"
+    return ranks(100 * value, signed)
+
+
+def ranks(value: float, signed: bool = False) -> str:
+    """A number as it is, such as one of ranks, to one decimal; with its sign if it is a difference."""
+    text = f"{value:.1f}"
     # What rounds to zero has no sign.
     number = float(text) or 0.0
     return (f"{number:+.1f}" if signed and number else f"{number:.1f}").replace("-", MINUS)

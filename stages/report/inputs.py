@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from stages.schemas.comparison import SIGNIFICANCE_TABLE, TASKS_TABLE, TRADEOFF_TABLE
+from stages.schemas.comparison import BIAS_TABLE, SIGNIFICANCE_TABLE, TASKS_TABLE, TRADEOFF_TABLE
 from stages.schemas.contamination import CONTAMINATION_METRICS, ContaminationShares
 from stages.schemas.curves import CURVE, TRAINING_CURVES
 from stages.schemas.scores import MODEL_METRICS
-from stages.schemas.summary import SUMMARY_FILE
+from stages.schemas.summary import SUMMARY_FILE, Lead
 from stages.schemas.types import Schema
 from stages.shared import models
 from stages.shared.errors import UserError
@@ -26,12 +26,14 @@ class Measured(NamedTuple):
 
     tradeoff: pl.DataFrame
     tasks: pl.DataFrame
+    bias: pl.DataFrame
     significance: pl.DataFrame
 
 
 class Results(NamedTuple):
     best_recipe: str
     chosen: str
+    leads: dict[str, Lead | None]  # of best_recipe and chosen_model over the next
     scores: dict[str, dict]  # {model: {benchmark: {task or group: {metric: mean}}}}
     benchmarks: dict[str, Measured]
     synthesis: dict[str, dict[str, dict[str, int]]]  # {requests or filters: {job: {count: value}}}
@@ -58,6 +60,7 @@ def read(names: list[str], recipes: list[str], benchmarks: list[str]) -> Results
     return Results(
         best_recipe=best,
         chosen=chosen,
+        leads=summary["leads"],
         scores={name: _json(MODEL_METRICS / f"{name}.json") for name in names},
         benchmarks={name: _measured(name) for name in benchmarks},
         synthesis=_json(METRICS_FOLDER / "synthesis.json"),
@@ -99,6 +102,7 @@ def _measured(benchmark: str) -> Measured:
     return Measured(
         tradeoff=_csv(folder / "tradeoff" / file, TRADEOFF_TABLE),
         tasks=_csv(folder / "tasks" / file, TASKS_TABLE),
+        bias=_csv(folder / "bias" / file, BIAS_TABLE),
         significance=_csv(folder / "significance" / file, SIGNIFICANCE_TABLE),
     )
 

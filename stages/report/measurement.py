@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import polars as pl
+
 from stages.report import charts, contamination, recipes
-from stages.report.cells import Cell, Heading, Table, TableRow, column
+from stages.report.cells import Cell, Heading, Table, TableRow, column, ranks
 from stages.report.contamination import Held
 from stages.report.inputs import Measured, Results
 from stages.report.significance import Headline, Significance, headlines, significance
 from stages.report.study import Study
 from stages.report.wording import GROUP_TITLES, metric_title, source
+from stages.schemas.comparison import BIAS_TABLE
 from stages.shared.compositions import composition
 from stages.shared.models import BASE_NAME
 from stages.shared.tasks import BIAS, GROUPS
 
 
 class Bar(NamedTuple):
+    """A model's language bias over queries: the mean, its interval and the median."""
+
     name: str
     marks: list[str]
     text: str
+    interval: str
+    median: str
     share: float  # of the longest bar, in per cent
     chosen: bool
 
@@ -64,7 +71,7 @@ def measurement(study: Study, results: Results, name: str) -> Measurement:
         selecting=name == study.compare.select_on,
         table=results_table(study, values, marks, groups),
         scatter=tradeoff_chart(values, facts, results.chosen),
-        bars=bias_bars(values, marks, results.chosen),
+        bars=bias_bars(measured.bias, marks, results.chosen),
         significance=compared,
         compositions=compositions_table(study, values, [t for names in groups.values() for t in names]),
         metrics=metrics_table(results, name),
@@ -159,13 +166,21 @@ def tradeoff_chart(
     return charts.scatter(drawn) if drawn else None
 
 
-def bias_bars(values: dict[str, dict[str, float]], marks: dict[str, list[str]], chosen: str) -> list[Bar]:
+def bias_bars(table: pl.DataFrame, marks: dict[str, list[str]], chosen: str) -> list[Bar]:
     """A bar for each model, the least biased first."""
-    biases = {name: row[BIAS] for name, row in values.items() if BIAS in row}
-    longest = max(biases.values(), default=0.0) or 1.0
+    rows = {name: numbers for name, *numbers in table.select(*BIAS_TABLE).iter_rows() if name in marks}
+    longest = max((mean for mean, *_ in rows.values()), default=0.0) or 1.0
     return [
-        Bar(name, marks[name], f"{biases[name]:.1f}", round(100 * biases[name] / longest, 1), name == chosen)
-        for name in sorted(biases, key=lambda name: biases[name])
+        Bar(
+            name,
+            marks[name],
+            ranks(mean),
+            f"{ranks(low)} to {ranks(high)}",
+            ranks(median),
+            round(100 * mean / longest, 1),
+            name == chosen,
+        )
+        for name, (mean, low, high, median) in sorted(rows.items(), key=lambda row: row[1][0])
     ]
 
 

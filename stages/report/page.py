@@ -13,6 +13,13 @@ from stages.report.provenance import CorpusFacts, TrainedQueries
 from stages.report.recipes import Chosen, Ingredient
 
 
+class Ahead(NamedTuple):
+    """By how much a model is the best on the benchmark on which models are chosen."""
+
+    words: str
+    sure: bool  # the lead is two standard errors or more
+
+
 class Page(NamedTuple):
     """Text, tables and charts: what the templates call `page`."""
 
@@ -26,7 +33,9 @@ class Page(NamedTuple):
     resamples: str
     counts: dict[str, int]
     best_recipe: str
+    best_ahead: Ahead | None  # of the other recipes; None: there is no other
     chosen: Chosen
+    chosen_ahead: Ahead | None  # of the other models
     reported: list[Measurement]  # the benchmarks that had no part in the choice
     selecting: Measurement
     by_label: list[ByLabel]  # in the order of `measurements`
@@ -49,6 +58,11 @@ class Page(NamedTuple):
     @property
     def measurements(self) -> list[Measurement]:
         return [*self.reported, self.selecting]
+
+    @property
+    def biased(self) -> bool:
+        """Whether the chosen model's language bias is shown."""
+        return any(m.bars for m in self.reported or [self.selecting])
 
     @property
     def headline_metric(self) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import jinja2
 
 from stages.report.cells import DASH, Cell, Table
+from stages.report.measurement import Bar
 from stages.report.page import Page
 from stages.report.significance import Comparison, Headline, Significance
 
@@ -30,6 +31,7 @@ def text(template: str, page: Page) -> str:
         "results": results,
         "tests": tests,
         "headlines": headlines,
+        "biases": biases,
         "own": own,
         "named": named,
         "under": under,
@@ -71,6 +73,11 @@ def headlines(rows: list[Headline]) -> list[list[Cell]]:
         [Cell(text) for text in (h.group, h.base, h.chosen, _against(h.against_base), _against(h.against_best))]
         for h in rows
     ]
+
+
+def biases(bars: list[Bar]) -> list[list[Cell]]:
+    """A row for each model, the least biased first."""
+    return [[Cell(text) for text in (bar.name, bar.text, bar.interval, bar.median)] for bar in bars]
 
 
 def _against(comparison: Comparison | None) -> str:

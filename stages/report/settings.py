@@ -12,9 +12,16 @@ from stages.settings.types import Group
 def settings(study: Study, base: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
     """The settings to know when reading the numbers; those left to the model are not listed. `base`: its record."""
     # A static base reads texts of any length.
-    rate = study.train.rate(static=base.get("max_length") is None)
-    train = study.train.model_copy(update={"learning_rate": rate})
-    groups = {"Study": [("languages", ", ".join(study.languages)), ("seed", str(study.seed))]}
+    static = base.get("max_length") is None
+    train = study.train.model_copy(update={"learning_rate": study.train.rate(static)})
+    # Not counted here: training has long been done, and maybe elsewhere.
+    threads = (
+        "1, whatever the machine has"
+        if static
+        else "as many as torch took (OMP_NUM_THREADS): the last digits of weights depend on it"
+    )
+    study_wide = [("languages", ", ".join(study.languages)), ("seed", str(study.seed)), ("training threads", threads)]
+    groups = {"Study": study_wide}
     if study.base.name == "static":
         groups["Bootstrap of the base"] = _listed(study.base.static)
     groups |= {"Training of each recipe": _listed(train), "Comparison": _listed(study.compare)}

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from stages.report.cells import DASH, points
+from stages.report.cells import DASH, points, ranks
 from stages.report.inputs import Results
 from stages.report.wording import GROUP_TITLES
 from stages.shared.models import BASE_NAME
-from stages.shared.tasks import GROUPS
+from stages.shared.tasks import BIAS, GROUPS
 
 
 class Comparison(NamedTuple):
@@ -34,7 +34,7 @@ class ComparedGroup(NamedTuple):
 
 class Significance(NamedTuple):
     references: list[str]
-    tests: int
+    tests: int  # of distinct pairs
     groups: list[ComparedGroup]
 
 
@@ -61,17 +61,21 @@ def significance(table: pl.DataFrame, names: list[str], marks: dict[str, list[st
             if any((name, reference) in own for reference in references)
         ]
         groups.append(ComparedGroup(GROUP_TITLES[group], max(row["queries"] for row in own.values()), rows))
-    return Significance(references, table.height, groups)
+    tests = {(group, *sorted(pair)) for group, *pair in by_pair}
+    return Significance(references, len(tests), groups)
 
 
 def _comparison(row: dict[str, Any] | None) -> Comparison | None:
     if row is None:
         return None
-    verdict = "no" if not row["significant"] else "better" if row["difference"] > 0 else "worse"
+    bias = row["group"] == BIAS
+    better = (row["difference"] < 0) if bias else (row["difference"] > 0)
+    verdict = "no" if not row["significant"] else "better" if better else "worse"
+    shown = ranks if bias else points
     p = row["p_corrected"]
     return Comparison(
-        points(row["difference"], signed=True),
-        f"{points(row['low'], signed=True)} to {points(row['high'], signed=True)}",
+        shown(row["difference"], signed=True),
+        f"{shown(row['low'], signed=True)} to {shown(row['high'], signed=True)}",
         "< 0.001" if p < 0.001 else f"{p:.3f}",
         verdict,
     )
@@ -89,11 +93,11 @@ def headlines(compared: Significance, values: dict[str, dict[str, float]], resul
     return [
         Headline(
             GROUP_TITLES[group],
-            points(own[group]),
-            points(base[group]) if group in base else DASH,
+            (ranks if group == BIAS else points)(own[group]),
+            (ranks if group == BIAS else points)(base[group]) if group in base else DASH,
             found.get((GROUP_TITLES[group], results.chosen, BASE_NAME)),
             found.get((GROUP_TITLES[group], results.chosen, results.best_recipe)),
         )
-        for group in GROUPS
+        for group in (*GROUPS, BIAS)
         if group in own
     ]

@@ -7,10 +7,11 @@ from pathlib import Path
 from stages.report import charts, contamination, encoders, labels, provenance, recipes
 from stages.report.inputs import Results
 from stages.report.measurement import Measurement, measurement
-from stages.report.page import Page
+from stages.report.page import Ahead, Page
 from stages.report.settings import settings
 from stages.report.study import Study
 from stages.report.wording import CORRECTIONS, GROUP_TITLES, shown_path
+from stages.schemas.summary import Lead, ahead
 from stages.shared.languages import language_name
 
 
@@ -31,7 +32,9 @@ def page(study: Study, results: Results) -> Page:
         resamples=f"{compare.resamples:,}",
         counts={"models": len(study.models), "recipes": len(study.recipes), "merges": len(study.merges)},
         best_recipe=results.best_recipe,
+        best_ahead=_ahead(results.leads["best_recipe"]),
         chosen=recipes.chosen(study, results.chosen),
+        chosen_ahead=_ahead(results.leads["chosen_model"]),
         reported=[m for m in measured.values() if not m.selecting],
         selecting=measured[compare.select_on],
         by_label=_by_label(study, results, list(measured.values())),
@@ -65,6 +68,15 @@ def _by_label(study: Study, results: Results, measured: list[Measurement]) -> li
         for m in sorted(measured, key=lambda m: m.selecting)
         if m.name in results.labels
     ]
+
+
+def _ahead(lead: Lead | None) -> Ahead | None:
+    if lead is None:
+        return None
+    error = lead["standard_error"]
+    if error is None:
+        return Ahead(ahead(lead), sure=False)
+    return Ahead(f"{ahead(lead)} (standard error over queries)", sure=lead["lead"] >= 2 * error)
 
 
 def _chosen_by(selecting: Measurement) -> str:

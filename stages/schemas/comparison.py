@@ -6,7 +6,14 @@ import polars as pl
 
 from stages.schemas.types import Schema
 
-BIAS_TABLE: Schema = {"model": pl.String, "language_bias": pl.Float64}
+# Of language bias the mean, its bootstrap interval and the median, over queries.
+BIAS_TABLE: Schema = {
+    "model": pl.String,
+    "language_bias": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "language_bias_median": pl.Float64,
+}
 TRADEOFF_TABLE: Schema = {
     "model": pl.String,
     "mono": pl.Float64,
@@ -24,8 +31,11 @@ SIGNIFICANCE_TABLE: Schema = {
     "reference": pl.String,
     "queries": pl.Int64,
     "difference": pl.Float64,
+    "median": pl.Float64,  # of the queries' differences
     "low": pl.Float64,
     "high": pl.Float64,
+    "p_mean": pl.Float64,
+    "p_ranks": pl.Float64,  # of language bias alone
     "p": pl.Float64,
     "p_corrected": pl.Float64,
     "significant": pl.Boolean,

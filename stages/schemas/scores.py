@@ -11,6 +11,8 @@ from stages.schemas.types import Schema
 SCORES_FOLDER = Path("data/scores")
 # Of each model, its means by benchmark, task and group of tasks.
 MODEL_METRICS = Path("metrics/models")
+# Beside the mean of language bias: half of that mean may come of one query in twenty.
+BIAS_MEDIAN = "language_bias_median"
 
 QUERY_SCORES: Schema = {
     "benchmark": pl.String,

@@ -61,12 +61,19 @@ def summary():
     return json.loads(Path("metrics/summary.json").read_text())
 
 
-def test_the_stage_chooses_on_dev_and_writes_its_tables(study):
+def test_the_stage_chooses_on_dev_and_writes_its_tables(study, caplog):
+    caplog.set_level("INFO")
     study.run("compare")
     written = summary()
     assert written["best_recipe"] == "koenko"
     assert written["chosen_model"] == "m"
-    assert written["test"]["base"] == {"mono": 0.92, "cross": 0.92, "multi": 0.92, "language_bias": 2.0}
+    assert written["test"]["base"] == {
+        **{"mono": 0.92, "cross": 0.92, "multi": 0.92},
+        **{"language_bias": 2.0, "language_bias_median": 2.0},
+    }
+    assert written["leads"]["best_recipe"] == {"over": "enenen", "lead": 0.1, "standard_error": 0.0}
+    assert written["leads"]["chosen_model"] == {"over": "koenko", "lead": 0.1, "standard_error": 0.0}
+    assert "best model on dev: m, 10.00 ± 0.00 points ahead of koenko" in caplog.text
     tradeoff = pl.read_csv("metrics/tables/tradeoff/test.csv")
     assert tradeoff.filter(pl.col("pareto"))["model"].to_list() == ["base"]
     assert tradeoff.filter(pl.col("query_negatives_match"))["model"].to_list() == ["koenko"]
@@ -80,7 +87,12 @@ def test_the_stage_chooses_on_dev_and_writes_its_tables(study):
     assert tasks.filter(model="m", task="en-ko")["value"].to_list() == [0.62]
     tested = pl.read_csv("metrics/tables/significance/dev.csv")
     assert set(tested["reference"]) == {"base", "koenko"}
-    assert tested.height == 3 * 2 * 3
+    assert tested.height == 3 * 2 * 4
+    bias = pl.read_csv("metrics/tables/bias/dev.csv")
+    assert bias["model"].to_list() == ["base", "koenko", "enenen", "m"]
+    row = bias.row(0, named=True)
+    assert row["language_bias"] == row["language_bias_median"] == 2.0
+    assert 0.0 <= row["low"] < 2.0 < row["high"] <= 4.0
 
 
 def test_a_benchmark_is_compared_by_its_own_metric(study):

@@ -18,6 +18,7 @@ def told(more):
         "dev": {
             **{"en-en": row(0.5), "en-ko": row(0.3), "en-*": row(0.2)},
             **{"mono": row(0.51), "cross": row(0.31), "multi": row(0.21), "language_bias": 3.0 + more},
+            "language_bias_median": 2.0 + more,
         },
         "test": {"ko-en": row(0.7), "cross": row(0.71)},
     }
@@ -35,10 +36,10 @@ def test_means_are_those_that_score_measured_by_each_benchmarks_metric(measured)
     found = scored.read(["base", "a"], ["dev", "test"])
     metrics = {"dev": "ndcg@10", "test": "mrr@10"}
     assert scored.by_model(found, metrics).rows() == [
-        ("dev", "base", 0.51, 0.31, 0.21, 3.0),
-        ("test", "base", None, 0.61, None, None),
-        ("dev", "a", 0.76, 0.56, 0.46, 3.25),
-        ("test", "a", None, 0.86, None, None),
+        ("dev", "base", 0.51, 0.31, 0.21, 3.0, 2.0),
+        ("test", "base", None, 0.61, None, None, None),
+        ("dev", "a", 0.76, 0.56, 0.46, 3.25, 2.25),
+        ("test", "a", None, 0.86, None, None, None),
     ]
     assert scored.by_task(found, metrics).rows() == [
         *(("dev", "base", task, value) for task, value in (("en-en", 0.5), ("en-ko", 0.3), ("en-*", 0.2))),

@@ -40,8 +40,8 @@ def scores(by_model, queries=40, seed=0, tasks=("en-en", "ko-ko", "en-ko", "ko-e
         shared = rng.normal(size=queries) * 0.1
         for model, mean in by_model.items():
             own = shared + rng.normal(size=queries) * 0.02 + mean
-            rows += [("dev", model, task, f"q{i}", v) for i, v in enumerate(own)]
-    return pl.DataFrame(rows, schema=["benchmark", "model", "task", "query", "value"], orient="row")
+            rows += [("dev", model, task, f"q{i}", "ndcg@10", v) for i, v in enumerate(own)]
+    return pl.DataFrame(rows, schema=["benchmark", "model", "task", "query", "metric", "value"], orient="row")
 
 
 def run(values, references=("base",), settings=SETTINGS, seed=1):
@@ -71,9 +71,15 @@ def test_differences_and_p_are_those_of_paired_queries_over_a_groups_tasks():
         assert row["difference"] == pytest.approx((one - other).mean(), abs=1e-5)
         assert row["p"] == pytest.approx(stats.ttest_rel(one, other).pvalue, rel=0.01)
         assert row["low"] < row["difference"] < row["high"]
-    wanted = significance.correct(table["p"].to_numpy(), "holm")
-    np.testing.assert_allclose(table["p_corrected"].to_numpy(), wanted, rtol=0.02)
-    assert table["significant"].to_list() == (wanted < 0.05).tolist()
+    # base and a are compared twice, the other way around: one test in each group.
+    distinct = table.filter(~pl.struct("model", "reference").is_in([{"model": "base", "reference": "a"}]))
+    assert distinct.height == 3 * 2
+    wanted = significance.correct(distinct["p"].to_numpy(), "holm")
+    np.testing.assert_allclose(distinct["p_corrected"].to_numpy(), wanted, rtol=0.02)
+    turned, ahead = table.filter(model="base", reference="a"), table.filter(model="a", reference="base")
+    assert turned["p_corrected"].to_list() == ahead["p_corrected"].to_list()
+    assert turned["difference"].to_list() == (-ahead["difference"]).to_list()
+    assert distinct["significant"].to_list() == (wanted < 0.05).tolist()
     assert True in table["significant"].to_list()
     assert False in table["significant"].to_list()
 
@@ -116,3 +122,64 @@ def test_a_constant_difference_is_certain_and_one_query_is_not():
     assert run(pl.concat([values, better]))["significant"].to_list() == [True, True]
     single = pl.concat([values, better]).filter(pl.col("query") == "q0")
     assert run(single)["p"].to_list() == [1.0, 1.0]
+
+
+def test_resamples_are_the_same_in_blocks_of_any_size(monkeypatch):
+    values = scores({"base": 0.5, "a": 0.52})
+    whole = run(values)
+    monkeypatch.setattr(significance, "DRAWS", 1)
+    assert run(values).equals(whole)
+
+
+def test_intervals_are_those_of_resampled_rows():
+    columns = np.random.default_rng(3).normal(size=(30, 2))
+    low, high = significance.intervals(columns, SETTINGS, 7)
+    drawn = np.random.default_rng(7).integers(30, size=(SETTINGS.resamples, 30))
+    wanted = np.quantile(columns[drawn].mean(axis=1), [0.025, 0.975], axis=0)
+    np.testing.assert_allclose([low, high], wanted)
+
+
+def biased(gaps):
+    """Language biases of base, and of a model that has `gaps` more."""
+    rows = [
+        ("dev", model, "en-*", f"q{i}", "language_bias", 10.0 + (gap if model == "a" else 0.0))
+        for i, gap in enumerate(gaps)
+        for model in ("base", "a")
+    ]
+    table = pl.DataFrame(rows, ["benchmark", "model", "task", "query", "metric", "value"], orient="row")
+    return run(table).row(0, named=True)
+
+
+def test_language_bias_differs_where_both_its_mean_and_its_ranks_do():
+    steady = [1.0, 2.0, 3.0, 4.0] * 10
+    clear = biased(steady)
+    assert (clear["group"], clear["difference"], clear["median"], clear["significant"]) == (
+        "language_bias",
+        2.5,
+        2.5,
+        True,
+    )
+    assert clear["p_mean"] == pytest.approx(stats.ttest_1samp(steady, 0).pvalue, rel=0.01)
+    assert clear["p_ranks"] == pytest.approx(stats.wilcoxon(steady).pvalue, rel=0.01)
+    assert clear["p"] == max(clear["p_mean"], clear["p_ranks"])
+    # A few queries outweigh what most have a little of, or hide it from the mean alone.
+    hidden = biased([*steady, 900.0])
+    assert hidden["p_ranks"] < 0.001 < 0.05 < hidden["p_mean"] == hidden["p"] and not hidden["significant"]
+    # The mean says more, the ranks less.
+    torn = biased([*[-gap for gap in steady], *[300.0] * 6])
+    assert torn["difference"] > 0 > torn["median"]
+    assert torn["p_mean"] < 0.05 and torn["p_ranks"] < 0.05 and torn["p"] == 1.0
+
+
+def test_language_bias_is_the_mean_over_query_languages():
+    rows = [
+        ("dev", model, task, query, "language_bias", value)
+        for model, more in (("base", 0.0), ("a", 1.0))
+        for task, query, value in (("en-*", "p", 4.0), ("ko-*", "p", 2.0), ("en-*", "q", 9.0))
+        for value in [value + more]
+    ]
+    table = pl.DataFrame(rows, ["benchmark", "model", "task", "query", "metric", "value"], orient="row")
+    assert significance.by_query(table, GROUPS).filter(model="base").rows() == [
+        ("language_bias", "base", "p", 3.0),
+        ("language_bias", "base", "q", 9.0),
+    ]

@@ -42,6 +42,10 @@ READ = (
     *("report", "languages", "recipes", "merges", "benchmarks", "compare"),
     *("base", "teacher", "train", "seed", "labels"),
 )
+LEADS = {
+    "best_recipe": {"over": "koenen", "lead": 0.005, "standard_error": 0.001},
+    "chosen_model": {"over": "both", "lead": 0.02, "standard_error": 0.0125},
+}
 VOID = {"meta", "link", "br", "hr", "img", "input", "rect", "circle", "line", "path", "polyline"}
 
 
@@ -63,7 +67,7 @@ def study(tmp_path, monkeypatch):
     write("metrics/labels.json", {})
     write(
         "metrics/summary.json",
-        {"metric": "ndcg@10", "selected_on": "dev", "best_recipe": "both", "chosen_model": "avg"},
+        {"metric": "ndcg@10", "selected_on": "dev", "best_recipe": "both", "chosen_model": "avg", "leads": LEADS},
     )
     for model in MODELS:
         groups = dict(zip(("mono", "cross", "multi"), MEANS[model], strict=False))
@@ -139,7 +143,10 @@ def tables(benchmark, only_mono):
     """The files that `compare` writes of a benchmark."""
     tradeoff = ["model,mono,cross,multi,language_bias,kind,query_negatives_match,pareto"]
     tasks = ["model,task,value"]
-    tests = ["group,model,reference,queries,difference,low,high,p,p_corrected,significant"]
+    biases = ["model,language_bias,low,high,language_bias_median"]
+    tests = [
+        "group,model,reference,queries,difference,median,low,high,p_mean,p_ranks,p,p_corrected,significant",
+    ]
     for model in MODELS:
         mono, cross, multi, bias = MEANS[model]
         values = f"{mono},,," if only_mono else f"{mono},{cross},{multi},{bias}"
@@ -154,9 +161,19 @@ def tables(benchmark, only_mono):
                 sure = abs(gap) > 0.05
                 p = 1e-05 if sure else 0.5
                 tests.append(
-                    f"mono,{model},{reference},300,{gap},{gap - 0.01},{gap + 0.01},{p},{p},{str(sure).lower()}"
+                    f"mono,{model},{reference},300,{gap},{gap},{gap - 0.01},{gap + 0.01},{p},,{p},{p},"
+                    f"{str(sure).lower()}"
                 )
-    for kind, lines in (("tradeoff", tradeoff), ("tasks", tasks), ("significance", tests)):
+        if not only_mono:
+            biases.append(f"{model},{bias},{bias - 5},{bias + 5},{bias / 10}")
+            # All but equal ones differ surely.
+            tests += [
+                f"language_bias,{model},{r},300,{gap},1.0,{gap - 1},{gap + 1},0.001,0.002,0.002,0.01,true"
+                for r in ("base", "both")
+                if model != r
+                for gap in [bias - MEANS[r][3]]
+            ]
+    for kind, lines in (("tradeoff", tradeoff), ("tasks", tasks), ("bias", biases), ("significance", tests)):
         write(f"metrics/tables/{kind}/{benchmark}.csv", "\n".join(lines) + "\n")
 
 

@@ -105,6 +105,15 @@ def test_a_benchmark_of_one_cross_lingual_task_in_another_language(study):
     )
 
 
+def test_language_bias_has_its_interval_and_median(study):
+    text, _ = page()
+    bars = section(text, "benchmark-test").split('class="bars"')[1].split("</table>")[0]
+    assert bars.index("<code>both") < bars.index("<code>avg") < bars.index("<code>koenko")
+    assert "<td>15.0 <small>10.0 to 20.0; median 1.5</small></td>" in bars
+    assert "| avg | 15.0 | 10.0 to 20.0 | 1.5 |" in Path("metrics/report/tables.md").read_text()
+    assert "Not measured: no query has" in section(text, "benchmark-plain")
+
+
 def test_compositions_are_the_recipes_of_one(study):
     _, reader = page()
     rows = [[c[0] for c in row] for row in reader.tables["compositions-test"]]

@@ -1,5 +1,6 @@
 """The page: whole, safe, the same each time, and what it says first."""
 
+import json
 from pathlib import Path
 
 from stages.report.__main__ import main
@@ -48,6 +49,26 @@ def test_the_lead_says_what_was_chosen_and_the_selecting_benchmark_comes_last(st
     assert order == sorted(order)
 
 
+def test_the_lead_over_the_next_is_said_with_its_error(study):
+    text, _ = page()
+    ahead = "2.00 ± 1.25 points ahead of both (standard error over queries)"
+    lead = " ".join(text.split('class="lead">')[1].split("</p>")[0].split())
+    assert f"on <code>dev</code>, {ahead}. On other queries another could have been chosen" in lead
+    assert "is <code>both</code>, 0.50 ± 0.10 points ahead of koenen" in lead
+    assert f"avg, {ahead}; best single recipe: both, 0.50" in Path("metrics/report/tables.md").read_text()
+    assert f"on `dev`, {ahead}; the results" in Path("metrics/report/model_card.md").read_text()
+    summary = json.loads(Path("metrics/summary.json").read_text())
+    summary["leads"]["chosen_model"]["standard_error"] = 0.01
+    write("metrics/summary.json", summary)
+    assert "another could have been chosen" not in page()[0]
+
+
+def test_the_threads_of_training_are_said(study):
+    assert "1, whatever the machine has" in page()[0]
+    edit(lambda params: params["base"].update(name="acme/encoder"))
+    assert "as many as torch took (OMP_NUM_THREADS)" in page()[0]
+
+
 def test_a_second_run_gives_the_same_bytes(study):
     main()
     first = {f.name: f.read_bytes() for f in Path("metrics/report").iterdir()}
@@ -62,10 +83,11 @@ def test_one_language_one_benchmark_no_merge(study):
     recipe = {"compositions": ["enenen"], "negatives": "window"}
     edit(lambda p: p.update(languages=["en"], merges={}, recipes={"enenen": recipe}, benchmarks={"dev": dev}))
     write("metrics/contamination.json", {"dev": {"enenen": {"en": {"queries": 0.0}}}})
-    write("metrics/summary.json", {"best_recipe": "enenen", "chosen_model": "enenen"})
     counts = {"asked": 3, "no_negatives": 0, "over_share": 0, "queries": 3, "rows": 3}
     trained = {"recipes": {"enenen": {"enenen": counts}}, "queries": {"every_recipe": 3, "any_recipe": 3}}
     write("metrics/trainsets.json", trained)
+    leads = {"best_recipe": None, "chosen_model": {"over": "base", "lead": 0.2, "standard_error": None}}
+    write("metrics/summary.json", {"best_recipe": "enenen", "chosen_model": "enenen", "leads": leads})
     write("metrics/models/enenen.json", {"dev": {"mono": {"ndcg@10": 0.7}}})
     write("metrics/training/enenen.csv", "step,loss\n")
     tradeoff = Path("metrics/tables/tradeoff/dev.csv")
@@ -73,6 +95,8 @@ def test_one_language_one_benchmark_no_merge(study):
         f"{tradeoff.read_text().splitlines()[0]}\nbase,0.5,,,,base,false,false\nenenen,0.7,,,,recipe,false,true\n"
     )
     write("metrics/tables/tasks/dev.csv", "model,task,value\nbase,en-en,0.5\nenenen,en-en,0.7\n")
+    biases = Path("metrics/tables/bias/dev.csv")
+    biases.write_text(biases.read_text().splitlines()[0] + "\n")
     tests = Path("metrics/tables/significance/dev.csv")
     tests.write_text(tests.read_text().splitlines()[0] + "\n")
     text, reader = page()

@@ -1,5 +1,7 @@
 """Tests of differences in words."""
 
+from pathlib import Path
+
 from tests.report.conftest import cells, page
 
 
@@ -11,3 +13,27 @@ def test_significance_is_in_words(study):
     ]
     base = [c[0] for c in cells(reader, "significance-test", "base")]
     assert base[1:5] == ["–"] * 4 and base[8] == "▼ worse"
+
+
+def test_less_language_bias_is_better_and_in_ranks(study):
+    _, reader = page()
+    rows = reader.tables["significance-test"]
+    start = next(i for i, row in enumerate(rows) if row[0][0] == "Bias 300 queries")
+    shown = {row[0][0]: [cell[0] for cell in row[1:]] for row in rows[start + 1 :]}
+    assert shown["avg"] == [
+        *("−35.0", "−36.0 to −34.0", "0.010", "▲ better"),
+        *("+5.0", "+4.0 to +6.0", "0.010", "▼ worse"),
+    ]
+    tables = Path("metrics/report/tables.md").read_text()
+    assert "| Bias | avg | base | −35.0 | −36.0 to −34.0 | 0.010 | better |" in tables
+    # The base and the best recipe are compared once, in either group: of 16 rows, 14 are distinct.
+    assert "method over 14 distinct comparisons" in tables
+
+
+def test_the_chosen_model_is_shown_with_its_bias(study):
+    text, reader = page()
+    assert [cell[0] for cell in next(row for row in reader.tables["headline"] if row[0][0] == "Bias")] == [
+        *("Bias", "test", "50.0", "15.0", "−35.0 (−36.0 to −34.0)", "+5.0 (+4.0 to +6.0)"),
+    ]
+    assert "15.0 ranks of language bias (−35.0" in " ".join(text.split())
+    assert "significantly worse than <code>both</code> in Bias" in " ".join(text.split())

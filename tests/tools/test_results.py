@@ -22,6 +22,26 @@ def test_a_table_is_padded_in_percent():
     ]
 
 
+def test_the_median_of_bias_is_a_column_where_it_was_measured():
+    rows = {"base": {"language_bias": 53.95, "language_bias_median": 3.5}, "a": {"language_bias": 26.01}}
+    assert results.table(rows, [], "m") == [
+        "| model |  bias | median |",
+        "| ----- | ----: | -----: |",
+        "| base  | 53.95 |    3.5 |",
+        "| a     | 26.01 |      - |",
+    ]
+
+
+def test_the_lead_of_what_was_chosen_is_printed(built, capsys):
+    leads = {"best_recipe": None, "chosen_model": {"over": "one", "lead": 0.0018, "standard_error": 0.0038}}
+    summary = {"best_recipe": "one", "chosen_model": "base", "leads": leads}
+    Path("metrics/summary.json").write_text(json.dumps(summary))
+    built.run("results")
+    printed = capsys.readouterr().out
+    assert "best of all on dev: base, 0.18 ± 0.38 points ahead of one\n" in printed
+    assert "best single recipe on dev: one\n" in printed
+
+
 def test_a_table_by_label_is_the_papers():
     row = {"accuracy@1": 0.5, "accuracy@3": 0.75, "accuracy@5": 1.0, "mrr": 0.66666, "macro": 0.1, "ece": None}
     assert results.label_table({"base": row}) == [
