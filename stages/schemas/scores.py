@@ -11,6 +11,8 @@ from stages.schemas.types import Schema
 SCORES_FOLDER = Path("data/scores")
 # Of each model, its means by benchmark, task and group of tasks.
 MODEL_METRICS = Path("metrics/models")
+# How each reference and fusion was run.
+REFERENCE_RECORDS = Path("metrics/references.json")
 
 QUERY_SCORES: Schema = {
     "benchmark": pl.String,

@@ -195,7 +195,7 @@ def message(workspace, **changes):
         ({"llm__parameters": {"model": "m"}}, ["llm: parameters.model is set by the stage itself: remove it"]),
         ({"llm__parameters": {"max_tokens": "9"}}, ["llm: parameters", "greatest length is '9'", "a whole number"]),
         ({"llm__parameters": {"max_tokens": True}}, ["llm: parameters", "greatest length is True"]),
-        ({"llm__base_url": "localhost:8000"}, ["llm: base_url is 'localhost:8000'", "http://localhost:8000/v1"]),
+        ({"llm__base_url": "localhost:8000"}, ["llm.base_url: 'localhost:8000' is no URL", "http://localhost:8000/v1"]),
         ({"llm__batch_size": 50_001}, ["llm.batch_size is 50001", "50000"]),
         ({"llm__provider": "azure"}, ["llm.provider is 'azure'", "'recorded' or 'openai'"]),
         (

@@ -116,13 +116,13 @@ def test_candidates_are_ranked_and_nothing_else(depth):
         own = run.filter(task=f"{query_lang}-{corpus_lang}")
         assert set(own["query"]) == set(allowed)
         for query, names in allowed.items():
-            rows, ranking = own.filter(query=query), [row for row in wanted[query] if row[0] in names]
+            rows, order = own.filter(query=query), [row for row in wanted[query] if row[0] in names]
             assert rows["rank"].to_list() == list(range(1, min(depth, len(order)) + 1))
             assert rows.select("passage", "lang", "score").rows() == order[:depth]
             if corpus_lang == "*":
                 judged = made[4].filter(pl.col("query") == query)["passage"].to_list()
                 ranks = relevant.filter(task=f"{query_lang}-*", query=query)
-                places = [i for i, row in enumerate(ranking, 1) if row[0] in judged]
+                places = [i for i, row in enumerate(order, 1) if row[0] in judged]
                 assert ranks["rank"].to_list() == places
 
 
