@@ -7,6 +7,7 @@ such passages come last, by the tie rule.
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import bm25s
@@ -17,6 +18,9 @@ from stages.references.words import words
 from stages.settings.references import Bm25
 from stages.shared import search
 from stages.shared.ranking import Ranker, Rankers, Tables
+
+# Its logger lets everything through.
+logging.getLogger("bm25s").setLevel(logging.WARNING)
 
 
 def record(settings: Bm25) -> dict[str, Any]:
