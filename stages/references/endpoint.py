@@ -34,7 +34,7 @@ TOKEN_BYTES = 3.5
 AROUND = 16
 # Characters of a text that a message shows.
 SHOWN = 40
-# Keyed by the keys of their vectors.
+# Texts by the keys of their vectors.
 Keyed = dict[bytes, str]
 
 
@@ -111,11 +111,7 @@ class Embeddings:
                     sender.stop(str(error))
                     return
                 except Refused as error:
-                    begins = next(iter(chunk.values()))[:SHOWN]
-                    sender.stop(
-                        f"{client.url}, {len(chunk)} texts of which the first begins {begins!r}: {error}; mend the "
-                        "settings, or set max_chars if texts are too long for the model"
-                    )
+                    sender.stop(self._refusal(error, chunk, client.url))
                     return
                 bar.update(len(chunk))
 
@@ -127,6 +123,15 @@ class Embeddings:
             await client.close()
         if sender.stopped:
             raise UserError(f"{self.group}: {sender.stopped}")
+
+    def _refusal(self, error: Refused, chunk: Keyed, url: str) -> str:
+        if error.status is None:
+            return f"{url}: {error}; vectors so far are kept: run again to go on"
+        begins = next(iter(chunk.values()))[:SHOWN]
+        return (
+            f"{url}, asked for {len(chunk)} texts of which the first begins {begins!r}: {error}; mend the settings, or "
+            "set max_chars if texts are too long for the model"
+        )
 
     async def _attempt(
         self, client: Client, sender: Sender, paid: Paid, chunk: Keyed, beside: dict[str, Any]
