@@ -63,7 +63,7 @@ class Embeddings:
         if limit and (longer := sum(len(text) > limit for text in texts)):
             log.warning(f"{longer:,} of {len(texts):,} texts ({role}) are cut at {self.group}.max_chars, {limit:,}")
         sent = [prompt + text[:limit] for text in texts]
-        with Paid(STATE / "embeddings.sqlite", [self.settings.model, self.settings.dimensions]) as paid:
+        with Paid(STATE / "paid-vectors.sqlite", [self.settings.model, self.settings.dimensions]) as paid:
             wanted = {paid.key([role, beside, text]): text for text in sent}
             missing = {key: text for key, text in wanted.items() if paid.get(key) is None}
             with paid.alone() if missing else contextlib.nullcontext():

@@ -88,6 +88,19 @@ def test_the_stage_chooses_on_dev_and_writes_its_tables(study):
     assert tested.height == 3 * 2 * 4
 
 
+def test_a_row_without_language_bias_is_compared_in_all_else(study):
+    """As a fusion is, whose runs do not hold all relevant passages."""
+    file = Path("data/scores/r.parquet")
+    values = tables.read(file, QUERY_SCORES).filter(pl.col("metric") != "language_bias")
+    tables.write(values, file, QUERY_SCORES)
+    tables.write_json(score.summary(values, task_groups(["en", "ko"])), MODEL_METRICS / "r.json")
+    study.run("compare")
+    assert set(pl.read_csv("metrics/tables/bias/test.csv")["model"]) == {"base", "koenko", "enenen", "m"}
+    tested = pl.read_csv("metrics/tables/significance/test.csv").filter(model="r")
+    assert set(tested["group"]) == {"mono", "cross", "multi"}
+    assert summary()["test"]["r"].keys() == {"mono", "cross", "multi"}
+
+
 def test_a_benchmark_is_compared_by_its_own_metric(study):
     """Here mrr@10 turns the order around; on dev, it then decides which model is chosen."""
     values = {"base": 0.3, "koenko": 0.5, "enenen": 0.4, "m": 0.6, "r": 0.2}

@@ -213,7 +213,7 @@ def test_attempts_whose_answers_were_lost_are_counted():
 def test_a_kept_vector_that_is_damaged_is_asked_for_again(tmp_path, caplog):
     with Endpoint() as endpoint:
         first = asked(endpoint).encode(TEXTS, "query")
-        with sqlite3.connect(tmp_path / "embeddings.sqlite") as db:
+        with sqlite3.connect(tmp_path / "paid-vectors.sqlite") as db:
             db.execute(
                 "UPDATE vectors SET vector = zeroblob(length(vector)) WHERE key = (SELECT min(key) FROM vectors)"
             )
@@ -237,6 +237,6 @@ def test_two_that_ask_at_once_pay_once():
 
 
 def test_a_file_that_is_none(tmp_path):
-    (tmp_path / "embeddings.sqlite").write_text("no database " * 100)
-    with Endpoint() as endpoint, pytest.raises(UserError, match=r"embeddings\.sqlite cannot be used"):
+    (tmp_path / "paid-vectors.sqlite").write_text("no database " * 100)
+    with Endpoint() as endpoint, pytest.raises(UserError, match=r"paid-vectors\.sqlite cannot be used"):
         asked(endpoint).encode(TEXTS, "query")
