@@ -5,7 +5,6 @@ the raw rank of retrieval.
 """
 
 import logging
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,8 +20,7 @@ from stages.settings.languages import read_languages
 from stages.settings.teacher import read_teacher
 from stages.shared import collection, encoder, errors, files, models, search, tables
 from stages.shared.passages import passage_text
-from stages.shared.roles import PROMPT_NAMES
-from stages.shared.vectors.blocks import KeptBlocks
+from stages.shared.vectors import published
 
 log = logging.getLogger("candidates")
 
@@ -90,23 +88,11 @@ def load_teacher(teacher: PretrainedEncoder, batch_size: int) -> tuple[encoder.E
         loaded = encoder.load(models.BASE, batch_size, freeze=freeze)
         if not isinstance(loaded, encoder.TransformerEncoder):  # a table, faster than reading what was kept
             return loaded, {"name": "base"}
-        model, identity, record = loaded.model, files.content(models.BASE), {"name": "base"}
+        identity, record = files.content(models.BASE), {"name": "base"}
         if loaded.trunk and freeze:  # through which the last bits of vectors are others
             identity += f" {freeze.layers}"
-    else:
-        from stages.shared import pretrained
-
-        model, record = pretrained.load(teacher, "teacher")
-        loaded = encoder.TransformerEncoder(model, batch_size)
-        folder = Path(teacher.name)
-        identity = files.content(folder) if folder.is_dir() else f"{teacher.name} {record['revision']}"
-    prompts = {role: model.prompts.get(name) or "" for role, name in PROMPT_NAMES.items()}
-    run = {trait: value for trait, value in record.items() if trait not in ("name", "revision", "prompts")}
-    # Batches are part of it: a text's last bits depend on what it is padded with. So are the tokens around a text: a
-    # preset may add to those of the model's files.
-    backend = getattr(model.tokenizer, "backend_tokenizer", None)
-    around = backend.encode("a").ids if backend else None
-    return KeptBlocks(lambda: loaded, [identity, run, batch_size, around], prompts), record
+        return published.kept(loaded, identity, record), record
+    return published.load(teacher, "teacher", batch_size)
 
 
 def positive_scores(

@@ -16,11 +16,10 @@ import numpy as np
 import polars as pl
 
 from stages.schemas.benchmarks import BENCHMARK_LABELS, BENCHMARK_QRELS, BENCHMARK_QUERIES, BENCHMARKS_FOLDER
-from stages.schemas.runs import RUN, RUNS_FOLDER
 from stages.settings.compare import read_select_on
 from stages.settings.labels import read_labels
 from stages.settings.reading import read_names
-from stages.shared import errors, models, tables
+from stages.shared import errors, models, runs, tables
 from stages.shared.label_names import LABEL_SEPARATOR
 from stages.shared.tasks import POOL, tasks
 
@@ -53,14 +52,11 @@ class Map(NamedTuple):
 
 def main() -> None:
     settings, select_on, benchmarks = read_labels(), read_select_on(), read_names("benchmarks")
-    names = models.names(read_names("recipes"), read_names("merges"))
+    names = models.rows(read_names("recipes"), read_names("merges"), read_names("references"), read_names("fusions"))
     by_label = {name: asked for name in benchmarks if (asked := read(name)) is not None}
     report: dict = {name: {"tasks": counts(asked.queries), "models": {}} for name, asked in by_label.items()}
     for model in names:
-        found = {
-            name: answers(tables.read(RUNS_FOLDER / model / f"{name}.run.parquet", RUN), asked)
-            for name, asked in by_label.items()
-        }
+        found = {name: answers(runs.run(model, name), asked) for name, asked in by_label.items()}
         chosen_on = unpooled(found[select_on]) if select_on in found else None
         threshold = None if chosen_on is None else reject_below(chosen_on, settings.precision)
         mapped = None if chosen_on is None else fit(*scored(chosen_on))

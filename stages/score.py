@@ -9,13 +9,13 @@ import polars as pl
 import pytrec_eval
 
 from stages.schemas.benchmarks import BENCHMARK_QRELS, BENCHMARK_QUERIES, BENCHMARKS_FOLDER
-from stages.schemas.runs import RUN, RUNS_FOLDER
-from stages.schemas.scores import BIAS_MEDIAN, MODEL_METRICS, QUERY_SCORES, SCORES_FOLDER
+from stages.schemas.runs import RUNS_FOLDER
+from stages.schemas.scores import BIAS_MEDIAN, MODEL_METRICS, QUERY_SCORES, REFERENCE_RECORDS, SCORES_FOLDER
 from stages.settings.benchmarks import read_benchmarks
 from stages.settings.languages import read_languages
 from stages.settings.reading import read_names
 from stages.settings.score import read_score
-from stages.shared import errors, models, tables
+from stages.shared import errors, models, runs, tables
 from stages.shared.rounding import rounded
 from stages.shared.tasks import BIAS, GROUPS, POOL, measured, task_groups, tasks
 
@@ -26,7 +26,8 @@ TREC_MEASURES = {"ndcg": "ndcg_cut", "map": "map_cut", "recall": "recall", "accu
 
 def main() -> None:
     settings, languages, benchmarks = read_score(), read_languages(), read_benchmarks()
-    names = models.names(read_names("recipes"), read_names("merges"))
+    references, fusions = read_names("references"), read_names("fusions")
+    names = models.rows(read_names("recipes"), read_names("merges"), references, fusions)
     for stale in sorted({f.name for f in RUNS_FOLDER.iterdir()} - set(names)):
         log.warning(f"data/runs/{stale} is of no model in params.yaml and left out: `python -m tools.tidy` removes it")
     judged = {
@@ -40,13 +41,13 @@ def main() -> None:
         for model in names:
             parts = []
             for name, (queries, qrels) in judged.items():
-                run = tables.read(RUNS_FOLDER / model / f"{name}.run.parquet", RUN)
-                relevant = tables.read(RUNS_FOLDER / model / f"{name}.relevant.parquet", RUN)
-                values = pl.concat([per_query(run, queries, qrels, settings.metrics), bias(relevant)])
+                run = runs.run(model, name)
+                values = pl.concat([per_query(run, queries, qrels, settings.metrics), bias(runs.relevant(model, name))])
                 parts.append(values.select(pl.lit(name).alias("benchmark"), pl.all()))
             table = pl.concat(parts)
             tables.write(table.select(*QUERY_SCORES), scores / f"{model}.parquet", QUERY_SCORES)
             tables.write_json(summary(table, task_groups(measured(languages, benchmarks))), metrics / f"{model}.json")
+    tables.write_json(runs.records(references, fusions), REFERENCE_RECORDS)
     log.info(f"{len(names)} models on {', '.join(benchmarks)}: {', '.join(settings.metrics)}")
 
 

@@ -43,7 +43,7 @@ def run(model, name, ranked):
 
 
 def report(workspace, **changes):
-    workspace.edit(recipes=RECIPES, merges={}, **changes).run("labels")
+    workspace.edit(recipes=RECIPES, merges={}, references={}, **changes).run("labels")
     return json.loads(Path("metrics/labels.json").read_text())
 
 

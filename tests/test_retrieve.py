@@ -1,4 +1,4 @@
-"""retrieve: runs as trec_eval would order them, each text encoded once, relevant ranks however deep."""
+"""retrieve: each text encoded once, vectors that are kept, runs of the model's own scores."""
 
 import os
 import re
@@ -25,84 +25,6 @@ from tests.fakes.checkpoints import save_record, save_sentence_transformer, stat
 
 def frame(rows, schema):
     return pl.DataFrame(list(rows), schema=schema, orient="row").sort(list(schema)[:2])
-
-
-def case(seed, passages=30, queries=8):
-    """Passages and queries with vectors of small whole numbers, so that scores tie and are exact."""
-    rng = np.random.default_rng(seed)
-    texts = [(f"p{i}", lang, "", f"{i} {lang}") for i in range(passages) for lang in ("en", "ko")]
-    asked = [(f"q{i}", lang, f"{i} {lang}") for i in range(queries) for lang in ("en", "ko")]
-    judged = [
-        (f"q{i}", f"p{p}", lang, 1)
-        for i in range(queries)
-        for p in rng.choice(passages, 2, replace=False)
-        for lang in ("en", "ko")
-    ]
-    return (
-        frame(texts, BENCHMARK_PASSAGES),
-        rng.integers(-1, 2, (2 * passages, 3)).astype(np.float32),
-        frame(asked, BENCHMARK_QUERIES),
-        rng.integers(-1, 2, (2 * queries, 3)).astype(np.float32),
-        frame(judged, BENCHMARK_QRELS),
-    )
-
-
-def expected(passages, passage_vectors, queries, query_vectors, query_lang, corpus_lang):
-    """{query: [(passage, lang, score), ...]}: by score, ties by descending document id as trec_eval breaks them."""
-    found = {}
-    for i, (query, lang, _) in enumerate(queries.iter_rows()):
-        if lang != query_lang:
-            continue
-        scored = [
-            (float(query_vectors[i] @ passage_vectors[j]), f"{name}.{own}", name, own)
-            for j, (name, own, *_) in enumerate(passages.iter_rows())
-            if corpus_lang in ("*", own)
-        ]
-        found[query] = [(name, own, score) for score, _, name, own in sorted(scored, reverse=True)]
-    return found
-
-
-TASKS = [(q, c) for q in ("en", "ko") for c in ("en", "ko", "*")]
-
-
-@pytest.mark.parametrize("depth", [1, 7, 100])
-@pytest.mark.parametrize("seed", [0, 1])
-def test_runs_are_ordered_as_trec_eval_orders_them(seed, depth):
-    made = case(seed)
-    run, _ = retrieve.rank(*made, depth)
-    assert dict(run.schema) == RUN
-    assert run["task"].unique(maintain_order=True).to_list() == [f"{q}-{c}" for q, c in TASKS]
-    for query_lang, corpus_lang in TASKS:
-        wanted = expected(*made[:4], query_lang, corpus_lang)
-        own = run.filter(task=f"{query_lang}-{corpus_lang}")
-        for query, ranking in wanted.items():
-            rows = own.filter(query=query)
-            assert rows["rank"].to_list() == list(range(1, min(depth, len(ranking)) + 1))
-            assert rows.select("passage", "lang", "score").rows() == ranking[:depth]
-
-
-def test_relevant_ranks_are_exact_beyond_the_depth():
-    made = case(2)
-    _, relevant = retrieve.rank(*made, 3)
-    qrels = made[4]
-    assert relevant["task"].unique().sort().to_list() == ["en-*", "ko-*"]
-    assert relevant.height == 2 * qrels.height
-    assert relevant["rank"].max() > 3
-    for query_lang in ("en", "ko"):
-        wanted = expected(*made[:4], query_lang, "*")
-        for _, query, passage, lang, place, score in relevant.filter(task=f"{query_lang}-*").iter_rows():
-            assert wanted[query][place - 1] == (passage, lang, score)
-
-
-def test_one_corpus_language_has_no_pool():
-    passages, vectors, queries, query_vectors, qrels = case(3)
-    english = (passages["lang"] == "en").to_numpy()
-    run, relevant = retrieve.rank(
-        passages.filter(lang="en"), vectors[english], queries, query_vectors, qrels.filter(lang="en"), 5
-    )
-    assert run["task"].unique(maintain_order=True).to_list() == ["en-en", "ko-en"]
-    assert relevant.is_empty()
-    assert dict(relevant.schema) == RUN
 
 
 def benchmark(name, passages, queries, qrels, rerank=(), by_label=False):
@@ -178,51 +100,6 @@ def test_a_kind_of_model_that_is_none(workspace):
 def test_a_model_that_is_missing(workspace):
     with pytest.raises(UserError, match="models/trained/x holds no model"):
         workspace.run("retrieve", "trained", "x")
-
-
-def listed(seed, passages=30, queries=8):
-    """Candidates of all queries but the last, at random."""
-    rng = np.random.default_rng(seed)
-    rows = [(f"q{i}", f"p{p}") for i in range(queries - 1) for p in rng.choice(passages, 9, replace=False)]
-    return frame(rows, RERANK)
-
-
-@pytest.mark.parametrize("depth", [4, 100])
-def test_candidates_are_ranked_and_nothing_else(depth):
-    made, rerank = case(4), listed(4)
-    run, relevant = retrieve.rank(*made, depth, rerank)
-    allowed = rerank.group_by("query").agg("passage")
-    allowed = {query: set(names) for query, names in allowed.iter_rows()}
-    assert run["task"].unique(maintain_order=True).to_list() == [f"{q}-{c}" for q, c in TASKS]
-    for query_lang, corpus_lang in TASKS:
-        wanted = expected(*made[:4], query_lang, corpus_lang)
-        own = run.filter(task=f"{query_lang}-{corpus_lang}")
-        assert set(own["query"]) == set(allowed)
-        for query, names in allowed.items():
-            rows, ranking = own.filter(query=query), [row for row in wanted[query] if row[0] in names]
-            assert rows["rank"].to_list() == list(range(1, min(depth, len(ranking)) + 1))
-            assert rows.select("passage", "lang", "score").rows() == ranking[:depth]
-            if corpus_lang == "*":
-                judged = made[4].filter(pl.col("query") == query)["passage"].to_list()
-                ranks = relevant.filter(task=f"{query_lang}-*", query=query)
-                places = [i for i, row in enumerate(ranking, 1) if row[0] in judged]
-                assert ranks["rank"].to_list() == places
-
-
-def test_no_candidates_at_all_search_everything():
-    made = case(5)
-    plain = retrieve.rank(*made, 5)
-    empty = retrieve.rank(*made, 5, pl.DataFrame(schema=RERANK))
-    assert plain[0].equals(empty[0]) and plain[1].equals(empty[1])
-
-
-def test_queries_are_ranked_where_they_are_judged():
-    *made, qrels = case(6)
-    qrels = qrels.filter((pl.col("lang") == "en") | (pl.col("query") == "q3"))
-    run, _ = retrieve.rank(*made, qrels, 5)
-    assert set(run.filter(task="en-en")["query"]) == {f"q{i}" for i in range(8)}
-    assert set(run.filter(task="en-ko")["query"]) == {"q3"}
-    assert set(run.filter(task="ko-*")["query"]) == {f"q{i}" for i in range(8)}
 
 
 def test_a_benchmark_by_label_has_no_ranks_for_language_bias(workspace):

@@ -212,16 +212,21 @@ def prepared(workspace: Workspace):
     workspace.edit(
         recipes={"r": {"compositions": ["enenen"], "negatives": "window"}},
         merges={},
+        references={"words": {"bm25": {}}},
+        fusions={"both": {"of": ["words", "r"]}},
         languages=["en"],
         benchmarks={"dev": {"source": "held-out", "path": "data/collected", "split": "dev"}},
     )
     folder = "data/benchmarks/dev"
     tables.write(table([("q", "en", "x")], BENCHMARK_QUERIES), f"{folder}/queries.parquet", BENCHMARK_QUERIES)
     tables.write(table([("q", "a", "en", 1)], BENCHMARK_QRELS), f"{folder}/qrels.parquet", BENCHMARK_QRELS)
-    for model, scores in {"base": (2.0, 1.0), "r": (1.0, 2.0)}.items():
+    rows = {"runs/base": (2.0, 1.0), "runs/r": (1.0, 2.0), "runs/words": (3.0, 2.0), "fused/both": (0.1, 0.2)}
+    for row, scores in rows.items():
         run = table([("en-en", "q", p, "en", 1, s) for p, s in zip("ab", scores, strict=True)], RUN)
-        tables.write(run, f"data/runs/{model}/dev.run.parquet", RUN)
-        tables.write(run.clear(), f"data/runs/{model}/dev.relevant.parquet", RUN)
+        tables.write(run, f"data/{row}/dev.run.parquet", RUN)
+        tables.write(run.clear(), f"data/{row}/dev.relevant.parquet", RUN)
+    tables.write_json({"name": "BM25", "k1": 0.9}, "data/runs/words/about.json")
+    tables.write_json({"both": {"name": "fusion", "k": 60}}, "data/fused/about.json")
 
 
 def test_every_model_is_scored_and_the_stale_are_left_out(workspace, caplog):
@@ -230,7 +235,10 @@ def test_every_model_is_scored_and_the_stale_are_left_out(workspace, caplog):
     workspace.run("score")
     assert "data/runs/old is of no model" in caplog.text
     found = {f.stem: json.loads(f.read_text()) for f in (workspace.path / "metrics/models").iterdir()}
-    assert set(found) == {"base", "r"}
+    assert set(found) == {"base", "r", "words", "both"}
+    assert (found["words"]["dev"]["mono"]["mrr@10"], found["both"]["dev"]["mono"]["mrr@10"]) == (1.0, 0.5)
+    records = json.loads((workspace.path / "metrics/references.json").read_text())
+    assert records == {"words": {"name": "BM25", "k1": 0.9}, "both": {"name": "fusion", "k": 60}}
     assert found["base"]["dev"]["mono"]["mrr@10"] == 1.0
     assert found["r"]["dev"]["mono"]["mrr@10"] == 0.5
     stored = tables.read("data/scores/r.parquet", QUERY_SCORES)

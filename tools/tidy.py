@@ -24,13 +24,13 @@ from tools.graph import GRAPH, LOCK, group
 def main() -> None:
     study = params.load()
     fetch, recipes, merges = study.fetch, study.recipes, study.merges
-    benchmarks, indexes = study.benchmarks, study.indexes
+    benchmarks, references, indexes = study.benchmarks, study.references, study.indexes
     expected = {
         models.TRAINED: set(recipes),
         models.MERGED: set(merges),
         models.INDEXES: set(indexes),
         Path("data/fetch"): set(fetch),
-        RUNS_FOLDER: set(models.names(recipes, merges)),
+        RUNS_FOLDER: {*models.names(recipes, merges), *references},
         BENCHMARKS_FOLDER: set(benchmarks),
         TRAINING_CURVES: {f"{name}.csv" for name in recipes},
     }
@@ -40,7 +40,8 @@ def main() -> None:
             if stale.name not in names and stale.name != ".gitignore":
                 print(f"removing {stale}, which params.yaml does not name")
                 shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
-    prune_lock({"fetch": fetch, "recipes": recipes, "merges": merges, "benchmarks": benchmarks, "indexes": indexes})
+    named: dict[str, Iterable[str]] = {"fetch": fetch, "recipes": recipes, "merges": merges, "benchmarks": benchmarks}
+    prune_lock({**named, "references": references, "indexes": indexes})
 
 
 def prune_lock(members: Mapping[str, Iterable[str]]) -> None:

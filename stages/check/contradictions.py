@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stages.check import collection, encoders, knowledge_base, measuring, merges, negatives, recipes
+from stages.check import collection, encoders, knowledge_base, measuring, merges, negatives, recipes, references
 from stages.check.groups import Params
 
 
 def contradictions(params: Params) -> Iterator[str]:
     """One sentence each, with its mend."""
-    for part in (collection, knowledge_base, encoders, negatives, recipes, merges, measuring):
+    for part in (collection, knowledge_base, encoders, negatives, recipes, merges, measuring, references):
         yield from part.contradictions(params)

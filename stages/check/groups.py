@@ -9,6 +9,7 @@ from stages.settings.compare import Compare
 from stages.settings.contamination import Contamination
 from stages.settings.corpus import Corpus
 from stages.settings.fetch import Fetch
+from stages.settings.fusions import Fusion
 from stages.settings.indexes import Index
 from stages.settings.labels import Labels
 from stages.settings.languages import Languages
@@ -16,6 +17,7 @@ from stages.settings.llm import Llm
 from stages.settings.merges import Merge
 from stages.settings.negatives import Strategies
 from stages.settings.recipes import Recipes
+from stages.settings.references import Reference
 from stages.settings.report import Report
 from stages.settings.retrieve import Retrieve
 from stages.settings.score import Score
@@ -47,6 +49,8 @@ class Params(Group):
     benchmarks: Benchmarks
     contamination: Contamination
     retrieve: Retrieve
+    references: dict[Name, Reference]
+    fusions: dict[Name, Fusion]
     score: Score
     labels: Labels
     compare: Compare

@@ -22,6 +22,7 @@ from stages.settings.benchmarks import read_benchmarks
 from stages.settings.compare import Compare, read_compare
 from stages.settings.languages import read_languages
 from stages.settings.merges import read_merges
+from stages.settings.reading import read_names
 from stages.settings.recipes import read_recipes
 from stages.settings.seed import read_seed
 from stages.shared import errors, models, seeds, tables
@@ -41,7 +42,10 @@ def main() -> None:
     benchmarks, recipes, merges = read_benchmarks(), read_recipes(), read_merges()
     contaminated = contamination.read(benchmarks, list(recipes))
     groups = task_groups(measured(languages, benchmarks))
-    names = models.names(recipes, merges)
+    references = [*read_names("references"), *read_names("fusions")]
+    # References are measured and tested as models are, but none is chosen, nor bars a model from the front.
+    own = models.names(recipes, merges)
+    names = [*own, *references]
     scores = pl.concat(
         tables.read(SCORES_FOLDER / f"{name}.parquet", QUERY_SCORES).select(pl.lit(name).alias("model"), pl.all())
         for name in names
@@ -51,18 +55,23 @@ def main() -> None:
     values = scores.filter((pl.col("metric") == measured_by) | (pl.col("metric") == BIAS))
     means = scored.read(names, list(benchmarks))
     worth = scored.by_model(means, metrics)
-    best, chosen = (choice.choose(worth, settings.select_on, of) for of in (list(recipes), names))
+    best, chosen = (choice.choose(worth, settings.select_on, of) for of in (list(recipes), own))
     selecting = significance.by_query(values.filter(benchmark=settings.select_on), groups)
     leads = {
         key: choice.lead(worth, selecting, settings.select_on, of)
-        for key, of in (("best_recipe", list(recipes)), ("chosen_model", names))
+        for key, of in (("best_recipe", list(recipes)), ("chosen_model", own))
     }
     tests = pl.concat(
         significance.test(values, groups, benchmark, names, [models.BASE_NAME, best], settings, seed)
         for benchmark in benchmarks
     )
-    kinds = {models.BASE_NAME: "base", **dict.fromkeys(recipes, "recipe"), **dict.fromkeys(merges, "merge")}
-    front = {b: choice.pareto(worth.filter(benchmark=b)) for b in benchmarks}
+    kinds = {
+        models.BASE_NAME: "base",
+        **dict.fromkeys(recipes, "recipe"),
+        **dict.fromkeys(merges, "merge"),
+        **dict.fromkeys(references, "reference"),
+    }
+    front = {b: choice.pareto(worth.filter(pl.col("model").is_in(own), benchmark=b)) for b in benchmarks}
     matches = {
         name: any(composition(c, languages).query_negatives_match for c in recipe.compositions)
         for name, recipe in recipes.items()
@@ -84,8 +93,8 @@ def main() -> None:
         with tables.replacing(TABLES_FOLDER / kind) as draft:
             draft.mkdir()
             for benchmark in benchmarks:
-                own = table.filter(benchmark=benchmark).select(*schema)
-                own.write_csv(draft / f"{benchmark}.csv", line_terminator="\n")
+                rows = table.filter(benchmark=benchmark).select(*schema)
+                rows.write_csv(draft / f"{benchmark}.csv", line_terminator="\n")
     summary = _summary(tradeoff, settings, best, chosen, leads)
     tables.write_json(summary | {"contamination": contamination.most(contaminated, benchmarks)}, SUMMARY_FILE)
     for title, name, lead in (

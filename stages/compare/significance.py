@@ -58,11 +58,13 @@ def pairs(
 ) -> pl.DataFrame:
     """Columns group, model, reference, queries, difference, median, low, high, p_mean, p_ranks (of language bias alone)
     and p, of the sorted values `by_query`; the median is that of the queries' differences."""
-    compared = [(name, reference) for reference, name in product(references, names) if name != reference]
     rows = []
     for group in (g for g in TESTED_GROUPS if g in set(values["group"])):
         own = values.filter(group=group)
-        columns = {name: own.filter(model=name)["value"].to_numpy() for name in names}
+        # Fusions have no language bias.
+        held = [name for name in names if name in set(own["model"])]
+        compared = [(name, reference) for reference, name in product(references, held) if name != reference]
+        columns = {name: own.filter(model=name)["value"].to_numpy() for name in held}
         differences = np.stack([columns[name] - columns[reference] for name, reference in compared], axis=1)
         # The same resamples for every pair: their intervals then differ by the models alone.
         low, high = intervals(differences, settings, seeds.number(seed, "bootstrap", benchmark, group))

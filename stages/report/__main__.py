@@ -16,6 +16,7 @@ from stages.settings.compare import read_compare
 from stages.settings.labels import read_precision
 from stages.settings.languages import read_languages
 from stages.settings.merges import read_merges
+from stages.settings.reading import read_names
 from stages.settings.recipes import read_recipes
 from stages.settings.report import read_report
 from stages.settings.seed import read_seed
@@ -40,8 +41,9 @@ def main() -> None:
         train=read_train(),
         seed=read_seed(),
         precision=read_precision(),
+        references=[*read_names("references"), *read_names("fusions")],
     )
-    results = inputs.read(study.models, list(study.recipes), list(study.benchmarks))
+    results = inputs.read(study.models, study.references, list(study.recipes), list(study.benchmarks))
     page = view.page(study, results)
     with tables.replacing(OUT) as draft:
         draft.mkdir()

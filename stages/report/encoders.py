@@ -1,4 +1,4 @@
-"""The base and the teacher: how each was run, and with which prompts."""
+"""The base, the teacher and references: how each was run, and with which prompts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TRAITS = ("revision", "weights", "pooling", "max_length", "dtype", "attention", 
 class ShownEncoder(NamedTuple):
     """An encoder as it was run."""
 
-    role: str  # base or teacher
+    role: str  # base, teacher, or a reference's name
     name: str
     traits: list[tuple[str, str]]
     prompts: list[tuple[str, str]]  # those that are not empty
@@ -24,12 +24,30 @@ def encoder(role: str, settings: PretrainedEncoder, record: dict[str, Any]) -> S
     """`record` says how the encoder that `settings` name was run; the teacher's may say that it is the base."""
     if role == "teacher" and record.get("name") == "base":
         return ShownEncoder(role, "the base", [], [], "", False)
+    prompts, traits = _as_run(record)
+    note, doubtful = ("", False) if prompts else _silence(role, settings, record)
+    return ShownEncoder(role, str(record.get("name", settings.name)), traits, prompts, note, doubtful)
+
+
+def reference(name: str, record: dict[str, Any]) -> ShownEncoder:
+    """`record` says how the reference or fusion `name` was run."""
+    prompts, traits = _as_run(record)
+    traits += [(trait, str(record[trait])) for trait in ("k1", "b", "k") if trait in record]
+    if "of" in record:
+        traits.append(("of", ", ".join(record["of"])))
+    for benchmark, count in record.get("ranks_unknown", {}).items():
+        lacking = f"not known: {count:,} relevant passages are in none of its runs"
+        traits.append((f"language bias on {benchmark}", lacking))
+    return ShownEncoder(name, str(record["name"]), traits, prompts, "", False)
+
+
+def _as_run(record: dict[str, Any]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Prompts and traits."""
     prompts = [(name, text) for name, text in (record.get("prompts") or {}).items() if text]
     traits = [(trait.replace("_", " "), str(record[trait])) for trait in TRAITS if record.get(trait) is not None]
     if record.get("trust_remote_code"):
         traits.append(("code", "of the model's authors"))
-    note, doubtful = ("", False) if prompts else _silence(role, settings, record)
-    return ShownEncoder(role, str(record.get("name", settings.name)), traits, prompts, note, doubtful)
+    return prompts, traits
 
 
 def _silence(role: str, settings: PretrainedEncoder, record: dict[str, Any]) -> tuple[str, bool]:

@@ -11,7 +11,7 @@ import polars as pl
 from stages.schemas.comparison import BIAS_TABLE, SIGNIFICANCE_TABLE, TASKS_TABLE, TRADEOFF_TABLE
 from stages.schemas.contamination import CONTAMINATION_METRICS, ContaminationShares
 from stages.schemas.curves import CURVE, TRAINING_CURVES
-from stages.schemas.scores import MODEL_METRICS
+from stages.schemas.scores import MODEL_METRICS, REFERENCE_RECORDS
 from stages.schemas.summary import SUMMARY_FILE, Lead
 from stages.schemas.types import Schema
 from stages.shared import models
@@ -43,16 +43,19 @@ class Results(NamedTuple):
     corpus: dict[str, Any]  # what `corpus` counted
     contamination: ContaminationShares
     encoders: dict[str, dict[str, Any]]  # {base or teacher: how it is run}
+    references: dict[str, dict[str, Any]]  # {reference or fusion: how it was run}
     labels: dict[str, dict[str, Any]]  # {benchmark by label: {tasks: {task: counts}, models: {model: numbers}}}
 
 
-def read(names: list[str], recipes: list[str], benchmarks: list[str]) -> Results:
-    """Everything the report shows of these models and benchmarks; raises `UserError` for what is missing or stale."""
+def read(names: list[str], references: list[str], recipes: list[str], benchmarks: list[str]) -> Results:
+    """Everything the report shows of these models, references and benchmarks; raises `UserError` for what is missing or
+    stale."""
     summary = _json(SUMMARY_FILE)
     best, chosen = summary["best_recipe"], summary["chosen_model"]
     for name in (best, chosen):
         if name not in names:
             raise UserError(f"{SUMMARY_FILE} names the model {name!r}, which params.yaml does not: run `dvc repro`")
+    rows = [*names, *references]
     contamination = _json(CONTAMINATION_METRICS)
     for name in benchmarks:
         if missing := [recipe for recipe in recipes if recipe not in contamination.get(name, {})]:
@@ -61,7 +64,7 @@ def read(names: list[str], recipes: list[str], benchmarks: list[str]) -> Results
         best_recipe=best,
         chosen=chosen,
         leads=summary["leads"],
-        scores={name: _json(MODEL_METRICS / f"{name}.json") for name in names},
+        scores={name: _json(MODEL_METRICS / f"{name}.json") for name in rows},
         benchmarks={name: _measured(name) for name in benchmarks},
         synthesis=_json(METRICS_FOLDER / "synthesis.json"),
         negatives=_json(METRICS_FOLDER / "negatives.json"),
@@ -70,7 +73,8 @@ def read(names: list[str], recipes: list[str], benchmarks: list[str]) -> Results
         corpus=_corpus(),
         contamination={name: contamination[name] for name in benchmarks},
         encoders={role: _json(path) for role, path in ENCODERS.items()},
-        labels=_labels(names, benchmarks),
+        references=_references(references),
+        labels=_labels(rows, benchmarks),
     )
 
 
@@ -86,6 +90,13 @@ def _trainsets(recipes: list[str]) -> dict[str, Any]:
     if missing := [recipe for recipe in recipes if recipe not in report["recipes"]]:
         raise UserError(f"{file} says nothing of {missing[0]}: run `dvc repro`")
     return {"recipes": {name: report["recipes"][name] for name in recipes}, "queries": report["queries"]}
+
+
+def _references(names: list[str]) -> dict[str, dict[str, Any]]:
+    found = _json(REFERENCE_RECORDS)
+    if missing := [name for name in names if name not in found]:
+        raise UserError(f"{REFERENCE_RECORDS} says nothing of {missing[0]}: run `dvc repro`")
+    return {name: found[name] for name in names}
 
 
 def _labels(names: list[str], benchmarks: list[str]) -> dict[str, dict[str, Any]]:

@@ -54,12 +54,12 @@ class Measurement(NamedTuple):
 def measurement(study: Study, results: Results, name: str) -> Measurement:
     """One benchmark's tables and charts."""
     measured = results.benchmarks[name]
-    values = model_values(measured, study.models)
+    values = model_values(measured, study.rows)
     facts = {row["model"]: row for row in measured.tradeoff.iter_rows(named=True)}
-    marks = {model: _marks(model, facts, results) for model in study.models}
+    marks = {model: _marks(model, facts, results) for model in study.rows}
     present = [t for t in study.tasks if any(t.name in row for row in values.values())]
     groups = {group: [t.name for t in present if t.group == group] for group in GROUPS}
-    compared = significance(measured.significance, study.models, marks)
+    compared = significance(measured.significance, study.rows, marks)
     shown = headlines(compared, values, results)
     against_best = [(h.group, h.against_best.verdict) for h in shown if h.against_best]
     trained = [part.name for part in recipes.chosen(study, results.chosen).parts if part.name in study.recipes]

@@ -47,6 +47,7 @@ class Page(NamedTuple):
     corpus: CorpusFacts
     contamination: Table
     encoders: list[ShownEncoder]
+    references: list[ShownEncoder]
     base: str
     base_is_static: bool
     base_hub_id: str | None

@@ -33,6 +33,7 @@ def text(template: str, page: Page) -> str:
         "headlines": headlines,
         "biases": biases,
         "own": own,
+        "beside": beside,
         "named": named,
         "under": under,
         "answering": answering,
@@ -87,6 +88,12 @@ def _against(comparison: Comparison | None) -> str:
 def own(table: Table, model: str) -> list[list[Cell]]:
     """One model's rows, where nothing is best."""
     return [[Cell(cell.text) for cell in row.cells] for row in table.rows if row.name == model]
+
+
+def beside(table: Table, model: str) -> list[list[Cell]]:
+    """The means and the bias of `model` and of the references, each after its name; nothing is best."""
+    rows = [row for row in table.rows if row.name == model or row.kind == "reference"]
+    return [[Cell(row.name), *(Cell(cell.text) for cell in row.cells[:4])] for row in rows]
 
 
 def named(table: Table) -> list[list[Cell]]:

@@ -30,10 +30,16 @@ class Study(NamedTuple):
     train: Train
     seed: int
     precision: float  # that a threshold of rejection reaches
+    references: list[str]  # and fusions
 
     @property
     def models(self) -> list[str]:
         return names(self.recipes, self.merges)
+
+    @property
+    def rows(self) -> list[str]:
+        """The models, then what they are measured beside."""
+        return [*self.models, *self.references]
 
     @property
     def tasks(self) -> list[Task]:
@@ -42,5 +48,7 @@ class Study(NamedTuple):
         return tasks(spoken, spoken)
 
     def kind(self, model: str) -> str:
-        """`recipe`, `merge` or `base`."""
+        """`recipe`, `merge`, `reference` or `base`."""
+        if model in self.references:
+            return "reference"
         return "recipe" if model in self.recipes else "merge" if model in self.merges else BASE_NAME

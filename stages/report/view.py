@@ -51,6 +51,7 @@ def page(study: Study, results: Results) -> Page:
             encoders.encoder("base", study.base, results.encoders["base"]),
             encoders.encoder("teacher", study.teacher, results.encoders["teacher"]),
         ],
+        references=[encoders.reference(name, record) for name, record in results.references.items()],
         base=shown_base,
         base_is_static=static,
         base_hub_id=None if static or Path(study.base.name).exists() or "/" not in study.base.name else shown_base,

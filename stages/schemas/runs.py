@@ -1,4 +1,4 @@
-"""Ranked results of a model on a benchmark (TREC sense)."""
+"""Ranked results of a model, or of a reference, on a benchmark (TREC sense)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ import polars as pl
 from stages.schemas.types import Schema
 
 RUNS_FOLDER = Path("data/runs")
+# Of fusions, which are made of the others.
+FUSED_FOLDER = Path("data/fused")
+# Beside a reference's runs: what was run, and how.
+RUN_RECORD = "about.json"
 
 RUN: Schema = {
     "task": pl.String,

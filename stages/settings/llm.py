@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
+from stages.settings.connection import Connection
 from stages.settings.reading import value
-from stages.settings.types import Count, Group, Positive, Share
-
-
-def _variable(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):  # not repeated: it may be a key
-        raise ValueError("what is given is no name of an environment variable: write its name here, and never the key")
-    return name
+from stages.settings.types import Group, Positive, Share
 
 
 class Prices(Group):
@@ -30,29 +24,17 @@ OWN = ("model", "messages", "response_format", "seed", "n", "stream")
 LENGTHS = ("max_completion_tokens", "max_tokens")
 
 
-class Llm(Group):
+class Llm(Connection):
     provider: Literal["recorded", "openai"]
     mode: Literal["direct", "batch"]
-    model: str
     recorded: str
-    base_url: str | None
-    key_env: Annotated[str, AfterValidator(_variable)] | None
-    key_header: str | None
-    query: dict[str, str]
     structured: Literal["auto", "schema", "json", "none"]
     parameters: dict[str, Any]
     seed: int | None
     cache: str | None
-    concurrency: Count
-    requests_per_minute: Count | None
-    tokens_per_minute: Count | None
-    timeout: Positive
-    retries: Annotated[int, Field(ge=0)]
-    patience: Positive
     reasks: Annotated[int, Field(ge=0)]
     max_failed: Share
     prices: Prices | None
-    max_cost_usd: Positive | None
     batch_size: Annotated[int, Field(ge=1, le=50_000)]
     poll_seconds: Positive
 
@@ -74,8 +56,6 @@ class Llm(Group):
                 "max_cost_usd needs prices, and max_completion_tokens (or max_tokens) in parameters: "
                 "without them nothing bounds what a request costs"
             )
-        if self.base_url is not None and not self.base_url.startswith(("http://", "https://")):
-            raise ValueError(f"base_url is {self.base_url!r}: write a URL such as http://localhost:8000/v1")
         return self
 
 

@@ -41,6 +41,11 @@ def names(recipes: Iterable[str], merges: Iterable[str]) -> list[str]:
     return [BASE_NAME, *recipes, *merges]
 
 
+def rows(recipes: Iterable[str], merges: Iterable[str], references: Iterable[str], fusions: Iterable[str]) -> list[str]:
+    """All that is measured: the models of a study, then what they are measured beside."""
+    return [*names(recipes, merges), *references, *fusions]
+
+
 def record(folder: Path) -> dict[str, Any]:
     """How the model in `folder` is run; empty for one that no stage made.
 

@@ -311,4 +311,4 @@ def _try_out(model: SentenceTransformer, name: str, key: str, preset: Preset) ->
 
 
 def _word(key: str) -> str:
-    return "static" if key == "base" else "base"
+    return {"base": "static", "teacher": "base"}.get(key, "package:multilingual-e5-small")

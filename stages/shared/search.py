@@ -27,10 +27,23 @@ def top_k(queries: np.ndarray, corpus: np.ndarray, k: int) -> tuple[np.ndarray, 
     # Which of equals come in at rank k is faiss's choice: where rank k + 1 equals it, the rule chooses again.
     for query in np.flatnonzero(scores[:, k - 1] == scores[:, k]) if k < len(corpus) else ():
         own = corpus @ queries[query]
-        reach = np.flatnonzero(own >= np.partition(own, -k)[-k])
-        rows[query, :k] = reach[np.lexsort((-reach, -own[reach]))][:k]
+        rows[query, :k] = best(own, k)
         scores[query, :k] = own[rows[query, :k]]
     return np.ascontiguousarray(scores[:, :k]), np.ascontiguousarray(rows[:, :k])
+
+
+def best(scores: np.ndarray, k: int) -> np.ndarray:
+    """The row numbers of the k highest of one query's scores, best first; all of them, if they are fewer."""
+    reach = np.arange(len(scores))
+    if k < len(scores):
+        reach = np.flatnonzero(scores >= np.partition(scores, -k)[-k])
+    return reach[np.lexsort((-reach, -scores[reach]))][:k]
+
+
+def place(scores: np.ndarray, row: int) -> int:
+    """The rank (1 = best) of `row` among one query's scores."""
+    ahead = np.count_nonzero(scores > scores[row]) + np.count_nonzero(scores[row + 1 :] == scores[row])
+    return int(ahead) + 1
 
 
 def ranks(
@@ -47,8 +60,7 @@ def ranks(
         block = queries[begin : begin + QUERY_BLOCK] @ corpus.T
         for pair in pairs:
             row, own = block[query_rows[pair] - begin], corpus_rows[pair]
-            ahead = np.count_nonzero(row > row[own]) + np.count_nonzero(row[own + 1 :] == row[own])
-            found[pair], scored[pair] = ahead + 1, row[own]
+            found[pair], scored[pair] = place(row, own), row[own]
     return found, scored
 
 
@@ -60,11 +72,16 @@ def among(
     for begin in range(0, len(scored), PAIRS):
         part = slice(begin, begin + PAIRS)
         scored[part] = np.einsum("ij,ij->i", queries[query_rows[part]], corpus[corpus_rows[part]])
+    return places(query_rows, corpus_rows, scored), scored
+
+
+def places(query_rows: np.ndarray, corpus_rows: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """The rank (1 = best) of each pair among those of its query, by their `scores`."""
     # Of unsigned numbers the negative would be a large one.
-    order = np.lexsort((-corpus_rows.astype(np.int64), -scored, query_rows))
+    order = np.lexsort((-corpus_rows.astype(np.int64), -scores, query_rows))
     grouped = query_rows[order]
     starts = np.flatnonzero(np.r_[True, grouped[1:] != grouped[:-1]])
     sizes = np.diff(np.r_[starts, len(order)])
     found = np.empty(len(order), np.uint32)
     found[order] = np.arange(len(order)) - np.repeat(starts, sizes) + 1
-    return found, scored
+    return found

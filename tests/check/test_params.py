@@ -195,7 +195,63 @@ def message(workspace, **changes):
         ({"llm__parameters": {"model": "m"}}, ["llm: parameters.model is set by the stage itself: remove it"]),
         ({"llm__parameters": {"max_tokens": "9"}}, ["llm: parameters", "greatest length is '9'", "a whole number"]),
         ({"llm__parameters": {"max_tokens": True}}, ["llm: parameters", "greatest length is True"]),
-        ({"llm__base_url": "localhost:8000"}, ["llm: base_url is 'localhost:8000'", "http://localhost:8000/v1"]),
+        ({"llm__base_url": "localhost:8000"}, ["llm.base_url: 'localhost:8000' is no URL", "http://localhost:8000/v1"]),
+        ({"references__r": {}}, ["references.r: it has no kind: write one of encoder, bm25 and endpoint"]),
+        (
+            {"references__r": {"bm25": {}, "encoder": "a/b"}},
+            ["references.r: it has encoder and bm25: write one of encoder"],
+        ),
+        ({"references__r": {"bm25": {}, "pooling": "cls"}}, ["references.r: pooling is of encoder, and this is bm25"]),
+        ({"references__r": {"bm25": {"b": 1.5}}}, ["references.r.bm25.b is 1.5"]),
+        ({"references__r": {"bm52": {}}}, ["unknown key references.r.bm52", "did you mean bm25?"]),
+        (
+            {"references__r": {"fusion": ["bm25", "base"], "k": 60}},
+            ["references.r: a fusion is a member of the group fusions: write fusions.<name>: {of: [bm25, base]} there"],
+        ),
+        ({"references__joint": {"bm25": {}}}, ["references.joint has the name of a model of the study: rename it"]),
+        ({"references__base": {"bm25": {}}}, ["references.base has the name of a model of the study: rename it"]),
+        (
+            {"references__r": {"encoder": "models/trained/joint"}},
+            ["references.r.encoder is 'models/trained/joint', a model of the study", "name another, or remove"],
+        ),
+        ({"references__r": {"encoder": "avg-four"}}, ["references.r.encoder is 'avg-four', a model of the study"]),
+        ({"references__r": {"encoder": "static"}}, ["references.r.encoder is 'static', a model of the study"]),
+        (
+            {"references__r": {"encoder": "package:e5"}},
+            ["references.r.encoder 'package:e5' is no encoder that a package carries"],
+        ),
+        (
+            {"references__r": {"encoder": "a/b", "preset": "c"}},
+            ["references.r.preset is 'c': write null or one of"],
+        ),
+        (
+            {"references__r": {"endpoint": {"model": "m", "base_url": "localhost"}}},
+            ["references.r.endpoint.base_url: 'localhost' is no URL", "http://localhost:8000/v1"],
+        ),
+        (
+            {"references__r": {"endpoint": {"model": "m", "key_env": "sk-1"}}},
+            ["references.r.endpoint.key_env: what is given is no name of an environment variable"],
+        ),
+        (
+            {"references__r": {"endpoint": {"model": "m", "max_cost_usd": 1.0}}},
+            ["references.r.endpoint: max_cost_usd needs price"],
+        ),
+        (
+            {"references__r": {"endpoint": {"model": "m", "parameters": {"query": {"dimensions": 3}}}}},
+            ["references.r.endpoint.parameters: dimensions is set by the stage itself: remove it"],
+        ),
+        ({"fusions__f": {"of": ["bm25"]}}, ["fusions.f.of", "at least 2"]),
+        ({"fusions__f": {"of": ["bm25", "bm25"]}}, ["fusions.f.of names one twice: name each once"]),
+        (
+            {"fusions__f": {"of": ["bm25", "jiont"]}},
+            ["fusions.f.of names 'jiont', which there is not (did you mean joint?): name some of base"],
+        ),
+        (
+            {"fusions": {"f": {"of": ["bm25", "base"]}, "g": {"of": ["f", "base"]}}},
+            ["fusions.g.of names 'f', a fusion itself: name the rows that it is of"],
+        ),
+        ({"fusions__bm25": {"of": ["joint", "base"]}}, ["fusions.bm25 has the name of a reference: rename it"]),
+        ({"fusions__avg-four": {"of": ["joint", "base"]}}, ["fusions.avg-four has the name of a model of the study"]),
         ({"llm__batch_size": 50_001}, ["llm.batch_size is 50001", "50000"]),
         ({"llm__provider": "azure"}, ["llm.provider is 'azure'", "'recorded' or 'openai'"]),
         (

@@ -44,13 +44,17 @@ def measure(level, tasks=None, mrr=lambda value: 1.0):
 
 @pytest.fixture
 def study(workspace):
-    """A study of two recipes and a merge, measured on dev and test."""
+    """A study of two recipes and a merge, measured on dev and test beside a reference that is better than them all."""
     recipes = {n: {"compositions": [n], "negatives": "window"} for n in ("koenko", "enenen")}
-    workspace.edit(recipes=recipes, merges={"m": {"method": "linear", "weights": dict.fromkeys(recipes, 1)}})
+    workspace.edit(
+        recipes=recipes,
+        merges={"m": {"method": "linear", "weights": dict.fromkeys(recipes, 1)}},
+        references={"r": {"bm25": {}}},
+    )
     measure(
         {
-            "dev": {"base": 0.3, "koenko": 0.5, "enenen": 0.4, "m": 0.6},
-            "test": {"base": 0.9, "koenko": 0.1, "enenen": 0.8, "m": 0.2},
+            "dev": {"base": 0.3, "koenko": 0.5, "enenen": 0.4, "m": 0.6, "r": 0.7},
+            "test": {"base": 0.9, "koenko": 0.1, "enenen": 0.8, "m": 0.2, "r": 0.95},
         }
     )
     leak()
@@ -82,6 +86,7 @@ def test_the_stage_chooses_on_dev_and_writes_its_tables(study, caplog):
         "koenko": "recipe",
         "enenen": "recipe",
         "m": "merge",
+        "r": "reference",
     }
     tasks = pl.read_csv("metrics/tables/tasks/dev.csv")
     assert tasks.filter(model="m", task="en-ko")["value"].to_list() == [0.62]
@@ -95,9 +100,22 @@ def test_the_stage_chooses_on_dev_and_writes_its_tables(study, caplog):
     assert 0.0 <= row["low"] < 2.0 < row["high"] <= 4.0
 
 
+def test_a_row_without_language_bias_is_compared_in_all_else(study):
+    """As a fusion is, whose runs do not hold all relevant passages."""
+    file = Path("data/scores/r.parquet")
+    values = tables.read(file, QUERY_SCORES).filter(pl.col("metric") != "language_bias")
+    tables.write(values, file, QUERY_SCORES)
+    tables.write_json(score.summary(values, task_groups(["en", "ko"])), MODEL_METRICS / "r.json")
+    study.run("compare")
+    assert set(pl.read_csv("metrics/tables/bias/test.csv")["model"]) == {"base", "koenko", "enenen", "m"}
+    tested = pl.read_csv("metrics/tables/significance/test.csv").filter(model="r")
+    assert set(tested["group"]) == {"mono", "cross", "multi"}
+    assert summary()["test"]["r"].keys() == {"mono", "cross", "multi"}
+
+
 def test_a_benchmark_is_compared_by_its_own_metric(study):
     """Here mrr@10 turns the order around; on dev, it then decides which model is chosen."""
-    values = {"base": 0.3, "koenko": 0.5, "enenen": 0.4, "m": 0.6}
+    values = {"base": 0.3, "koenko": 0.5, "enenen": 0.4, "m": 0.6, "r": 0.2}
     tasks = ("en-en", "en-ko")
     measure({"dev": values, "test": values}, {"dev": tasks, "test": tasks}, mrr=lambda value: 1 - value)
     held_out = {"source": "held-out", "path": "data/collected"}
@@ -134,7 +152,7 @@ def test_a_benchmark_of_one_cross_lingual_task_and_a_language_of_its_own(study):
             "test": {"source": "held-out", "path": "data/collected", "split": "test"},
         }
     )
-    values = {"base": 0.3, "koenko": 0.5, "enenen": 0.4, "m": 0.6}
+    values = {"base": 0.3, "koenko": 0.5, "enenen": 0.4, "m": 0.6, "r": 0.2}
     measure({"dev": values, "test": values}, {"dev": ["hi-Latn-en"], "test": ["en-en", "ko-ko"]})
     study.run("compare")
     written = summary()

@@ -1,4 +1,4 @@
-"""A local HTTP server that speaks OpenAI's Chat Completions, Files and Batches, with scripted faults.
+"""A local HTTP server that speaks OpenAI's Chat Completions, Embeddings, Files and Batches, with scripted faults.
 
     with Endpoint(faults=lambda body, nth: "429" if nth == 0 else None) as endpoint:
         client = openai.AsyncOpenAI(base_url=endpoint.url, api_key="any")
@@ -31,6 +31,7 @@ from tests.fakes.writer import text_of, write, write_in_another
 
 CREATED = 1_750_000_000
 CHAT = "/v1/chat/completions"
+EMBEDDINGS = "/v1/embeddings"
 
 # Faults that a provider bills: a complete answer of status 200, of whatever use its content is.
 CONTENT_FAULTS = (
@@ -71,6 +72,28 @@ def canonical(body: dict) -> str:
 def _asks(body: object) -> bool:
     """Whether `body` is a chat request."""
     return isinstance(body, dict) and isinstance(body.get("messages"), list) and isinstance(body.get("model"), str)
+
+
+def _embeds(body: object) -> bool:
+    """Whether `body` is a request for embeddings."""
+    return isinstance(body, dict) and isinstance(body.get("input"), list) and isinstance(body.get("model"), str)
+
+
+def embed(body: dict) -> list[list[float]]:
+    """A vector for each text, of the dimension asked for or of 8: numbers of -1 to 1 that its bytes alone decide."""
+    return [_vector(text, body.get("dimensions", 8)) for text in body["input"]]
+
+
+def _vector(text: str, dimension: int) -> list[float]:
+    return [random.Random(f"{text} {i}").uniform(-1, 1) for i in range(dimension)]
+
+
+def embeddings(body: dict, vectors: list[list[float]]) -> dict:
+    """A list of embeddings, not in the order of the texts: four bytes a token."""
+    count = sum(_tokens(text) for text in body["input"])
+    rows = [{"object": "embedding", "index": i, "embedding": vector} for i, vector in enumerate(vectors)]
+    usage = {"prompt_tokens": count, "total_tokens": count}
+    return {"object": "list", "data": rows[::-1], "model": body["model"], "usage": usage}
 
 
 def _tokens(text: str) -> int:
@@ -244,7 +267,7 @@ class Endpoint:
     `key`: the API key to ask for; None asks for none.
     `latency`: seconds that each answer to a chat request takes.
     `faults`: (body, nth) -> a name of FAULTS, or None for a good answer; nth counts from 0 how often this body came.
-    `writer`: body -> the content of a good answer.
+    `writer`: body -> the content of a good answer; `embedder`: body -> the vectors of one for embeddings.
     `polls`: how many retrievals show a batch unfinished (listing is none): one more shows its end.
     `batch_end`: how a batch ends, of ENDS, or a list of them, one for each batch; those after it are completed.
     `log`: False keeps no requests, for long runs; `stats` counts on.
@@ -259,6 +282,7 @@ class Endpoint:
         latency: float = 0,
         faults: Callable[[dict, int], str | None] | None = None,
         writer: Callable[[dict], str] = write,
+        embedder: Callable[[dict], list[list[float]]] = embed,
         polls: int = 2,
         batch_end: str | list[str] = "completed",
         port: int = 0,
@@ -271,6 +295,7 @@ class Endpoint:
         self.latency = latency
         self.faults = faults
         self.writer = writer
+        self.embedder = embedder
         self.polls = polls
         self.port = port
         self.log = log
@@ -361,7 +386,7 @@ class Endpoint:
         try:
             if self.key is not None and self.key not in request.keys:
                 self._send(writer, 401, _error("Incorrect API key provided.", code="invalid_api_key"))
-            elif (request.method, request.path) == ("POST", CHAT):
+            elif request.method == "POST" and request.path in (CHAT, EMBEDDINGS):
                 return await self._chat(request, reader, writer)
             else:
                 found = self._route(request)
@@ -412,6 +437,8 @@ class Endpoint:
     def _answer(self, body: dict, fault: str | None, key: str) -> tuple[int, dict[str, str], dict]:
         """Status, headers and payload under `fault`."""
         if fault not in ERRORS:
+            if _embeds(body):
+                return 200, {}, embeddings(body, self.embedder(body))
             return 200, {}, _dressed(body, self.writer(body), fault)
         status, headers, kind, code, message = ERRORS[fault]
         if fault == "429-date":
@@ -420,8 +447,8 @@ class Endpoint:
 
     async def _chat(self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         body = request.body
-        if not _asks(body):
-            raise Refused(400, "a chat request is a JSON object with 'model' and 'messages'")
+        if not (_embeds if request.path == EMBEDDINGS else _asks)(body):
+            raise Refused(400, "a request is a JSON object with 'model' and 'messages', or with 'model' and 'input'")
         self._handling += 1
         self.most = max(self.most, self._handling)
         try:

@@ -40,7 +40,7 @@ ABOVE = {"koenen": 0.0, "koenko": 0.125, "enkoko": 0.0}
 # The groups of params that the stage reads.
 READ = (
     *("report", "languages", "recipes", "merges", "benchmarks", "compare"),
-    *("base", "teacher", "train", "seed", "labels"),
+    *("base", "teacher", "train", "seed", "labels", "references", "fusions"),
 )
 LEADS = {
     "best_recipe": {"over": "koenen", "lead": 0.005, "standard_error": 0.001},
@@ -57,6 +57,7 @@ def study(tmp_path, monkeypatch):
     params["report"]["title"] = TITLE
     params["recipes"] = {name: {"compositions": c, "negatives": "window"} for name, c in RECIPES.items()}
     params["merges"] = {"avg": {"method": "linear", "weights": {"koenen": 1.0, "both": 3.0}}}
+    params["references"] = params["fusions"] = {}
     params["benchmarks"]["plain"] = {"source": "beir", "path": "/somewhere/else/plain"}
     write("params.yaml", yaml.safe_dump(params, sort_keys=False))
     write("models/base/encoder.json", {"name": "static", "preset": None, "prompts": {"query": "", "passage": ""}})
@@ -65,6 +66,7 @@ def study(tmp_path, monkeypatch):
     write("metrics/collected.json", {"passages": {}, "queries": {}, "left_out": {"queries that no passage answers": 7}})
     contaminated()
     write("metrics/labels.json", {})
+    write("metrics/references.json", {})
     write(
         "metrics/summary.json",
         {"metric": "ndcg@10", "selected_on": "dev", "best_recipe": "both", "chosen_model": "avg", "leads": LEADS},

@@ -65,6 +65,7 @@ def built(workspace):
     workspace.edit(
         recipes={"one": recipe},
         merges={},
+        references={},
         benchmarks={"dev": {"source": "beir", "path": "x"}, "chat": chat, "intents": intents},
         score__metrics=["ndcg@10", "accuracy@1"],
     )

@@ -83,7 +83,9 @@ def test_only_takes_the_place_of_the_default_s_group(repository, capsys):
         "  koenen: {compositions: [koenen], negatives: window}\n"
         "  joint: {compositions: [enenen, enkoko, koenen, kokoko], negatives: window}\n"
         "  ende: {compositions: [enenen], negatives: window}\n"
-        "merges: !only {}\n",
+        "merges: !only {}\n"
+        "references: !only {words: {bm25: {k1: 1.2}}}\n"
+        "fusions: {both: {of: [words, joint]}}\n",
     )
     tree = yaml12.load(repository.params)
     assert tree["recipes"] == {
@@ -92,6 +94,8 @@ def test_only_takes_the_place_of_the_default_s_group(repository, capsys):
         "ende": {"compositions": ["enenen"], "negatives": "window"},
     }
     assert tree["merges"] == {}
+    assert tree["references"] == {"words": {"bm25": {"k1": 1.2}}}
+    assert tree["fusions"] == {"both": {"of": ["words", "joint"]}}
     printed = capsys.readouterr().out
     assert "recipes.enenko: " in printed and "merges.avg-four: " in printed
     assert "recipes.joint" not in printed  # it is the same

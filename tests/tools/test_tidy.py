@@ -13,6 +13,8 @@ KEPT = [
     "data/runs/base/x",
     "data/runs/koenen/x",
     "data/runs/avg-four/x",
+    "data/runs/bm25/x",
+    "data/fused/x",
     "data/benchmarks/dev/x",
     "data/fetch/belebele/data/kor_Hang.jsonl",
     "data/corpus/passages.parquet",

@@ -18,8 +18,9 @@ from functools import partial
 from typing import Any
 
 from stages.settings.llm import Llm
+from stages.shared.endpoint.client import Again, Refused, Stop, Unknown
 from stages.synthesize.llm.cache import Cache, OpenBatch
-from stages.synthesize.llm.endpoint import Again, Endpoint, Refused, Stop, Unknown
+from stages.synthesize.llm.endpoint import Endpoint
 from stages.synthesize.llm.meter import Meter
 from stages.synthesize.llm.request import Reply, Request
 
@@ -200,7 +201,7 @@ class Batches:
             try:
                 if (status := response.get("status_code")) != 200:
                     body = {"error": line["error"]} if line.get("error") else response.get("body")
-                    raise self.endpoint.meaning(status or 500, body, asked=asked)
+                    raise self.endpoint.otherwise(self.endpoint.meaning(status or 500, body), asked)
                 replies[key] = self.endpoint.reply(response.get("body"))
             except (Again, Refused, Stop) as error:
                 errors[key] = error

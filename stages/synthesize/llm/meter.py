@@ -8,9 +8,8 @@ be billed.
 
 from __future__ import annotations
 
-import asyncio
-
 from stages.settings.llm import Llm
+from stages.shared.endpoint.budget import Budget
 from stages.synthesize.llm.cache import Cache
 from stages.synthesize.llm.request import Reply, Request
 
@@ -18,8 +17,6 @@ from stages.synthesize.llm.request import Reply, Request
 FRAME = 16
 # Bytes a token, where the cache knows no replies of the model.
 BYTES_PER_TOKEN = 3.5
-# Seconds between two looks at whether the budget has room again.
-WAIT = 0.05
 
 
 def most_tokens(request: Request) -> int:
@@ -32,16 +29,15 @@ def expected_tokens(request: Request) -> float:
     return (request.size + len(request.stand_in.encode())) / BYTES_PER_TOKEN
 
 
-class Meter:
+class Meter(Budget):
     def __init__(self, llm: Llm) -> None:
+        super().__init__(llm.max_cost_usd, "llm.max_cost_usd")
         self.llm = llm
-        self.cost = 0.0
         # As the endpoint counts them.
         self.prompt_tokens = 0
         self.completion_tokens = 0
         self.sent = 0
         self.cached = 0
-        self._reserved = 0.0
         self._seen: set[str] = set()
         self._lost: set[str] = set()
 
@@ -76,31 +72,3 @@ class Meter:
         if request.key not in self._lost:
             self._lost.add(request.key)
             self.cost += cache.lost(request.key) * self.bound(request)
-
-    def fits(self, dollars: float) -> bool:
-        limit = self.llm.max_cost_usd
-        return limit is None or self.cost + self._reserved + dollars <= limit
-
-    def exhausted(self) -> str:
-        return (
-            f"stopped at ${self.cost:.4f}: another request could take the cost beyond llm.max_cost_usd "
-            f"(${self.llm.max_cost_usd:g}); replies so far are kept: raise it and run again to go on"
-        )
-
-    def set_aside(self, dollars: float) -> None:
-        """Count `dollars` as spent until `settle` says what became of them."""
-        self._reserved += dollars
-
-    async def reserve(self, dollars: float) -> bool:
-        """Set `dollars` aside, waiting for requests in flight to turn out cheaper; False if there is no room."""
-        while not self.fits(dollars):
-            if self._reserved <= 1e-9:  # sums of dollars are not exact
-                return False
-            await asyncio.sleep(WAIT)
-        self.set_aside(dollars)
-        return True
-
-    def settle(self, dollars: float, lost: float = 0.0) -> None:
-        """End a reservation; `lost` dollars of it may have been billed for replies that never came."""
-        self._reserved -= dollars
-        self.cost += lost

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from stages.shared.endpoint import sending
 from stages.shared.errors import UserError
-from stages.synthesize.llm import direct
 from stages.synthesize.llm.session import Session
 from tests.fakes.endpoint import completion
 from tests.fakes.writer import write
@@ -20,7 +20,7 @@ from tests.synthesize.llm import asking
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """No pauses that the endpoint does not ask for."""
-    monkeypatch.setattr(direct, "LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(sending, "LONGEST_PAUSE", 0.05)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stages.synthesize.llm import direct
+from stages.shared.endpoint import sending
 from tests.fakes import endpoint as server
 from tests.fakes.endpoint import Endpoint
 from tests.synthesize.llm.conftest import once_each, right, rows, run
@@ -52,7 +52,7 @@ def test_a_fault_that_passes_changes_nothing(settings, fault):
 
 @pytest.mark.parametrize("fault", LASTING)
 def test_a_fault_that_lasts_is_one_failure_with_its_reason(settings, monkeypatch, fault):
-    monkeypatch.setattr(direct, "BUSY", 0.5)  # or the test would wait eleven times
+    monkeypatch.setattr(sending, "BUSY", 0.5)  # or the test would wait eleven times
     with Endpoint(faults=lambda body, nth: fault if "test 1." in body["messages"][0]["content"] else None) as endpoint:
         llm = settings(endpoint, timeout=0.3 if fault == "hang" else 5.0, retries=1)
         made, session = run(llm)
@@ -106,7 +106,7 @@ def test_everyone_waits_as_long_as_the_endpoint_asks(settings, fault, seconds):
 
 @pytest.mark.parametrize("fault", ["429", "503-retry-after"])
 def test_a_wish_to_wait_no_time_is_not_taken_at_its_word(settings, monkeypatch, fault):
-    monkeypatch.setattr(direct, "BUSY", 1.0)
+    monkeypatch.setattr(sending, "BUSY", 1.0)
     status, _, *others = server.ERRORS[fault]
     monkeypatch.setitem(server.ERRORS, fault, (status, {"Retry-After": "0"}, *others))
     with Endpoint(faults=lambda body, nth: meets(fault, body, 0)) as endpoint:

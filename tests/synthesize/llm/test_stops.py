@@ -176,7 +176,7 @@ def test_what_waits_for_the_budget_is_not_sent_after_the_end(settings):
         llm = settings(
             endpoint, prices={"input": 10.0, "output": 30.0}, parameters={"max_tokens": 200}, max_cost_usd=0.03
         )
-        asyncio.run(ended_meanwhile(llm, asking.tasks(llm, 20), lambda direct, _: direct._stop("enough")))
+        asyncio.run(ended_meanwhile(llm, asking.tasks(llm, 20), lambda direct, _: direct.sender.stop("enough")))
         assert len(endpoint.requests) == len(rows(llm)) == 3
 
 

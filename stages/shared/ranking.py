@@ -1,0 +1,175 @@
+"""Ranking a benchmark's passages for each of its tasks, whatever scores them: vectors, or the words of texts.
+
+A run keeps the best ranks, as TREC does; beside it stand the exact ranks of the relevant passages in the pooled tasks,
+however deep, since language bias is a difference of ranks. (In benchmarks by label most passages are relevant, and none
+is parallel: they have no such ranks.) Where a benchmark lists candidates, a query is ranked over its own and nothing
+else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import polars as pl
+
+from stages.schemas.benchmarks import BENCHMARK_PASSAGES, BENCHMARK_QRELS, BENCHMARK_QUERIES, BENCHMARKS_FOLDER, RERANK
+from stages.schemas.runs import RUN
+from stages.shared import search, tables
+from stages.shared.errors import UserError
+from stages.shared.passages import passage_text
+from stages.shared.roles import Role
+from stages.shared.tasks import POOL, tasks
+
+
+class Tables(NamedTuple):
+    """A benchmark's tables, its passages in the order of the document ids that `score` gives trec_eval."""
+
+    passages: pl.DataFrame
+    queries: pl.DataFrame
+    qrels: pl.DataFrame
+    rerank: pl.DataFrame
+    by_label: bool
+
+    def texts(self, role: Role) -> list[str]:
+        if role == "passage":
+            return self.passages.select(passage_text())["text"].to_list()
+        return self.queries["text"].to_list()
+
+
+class Ranker(Protocol):
+    """The queries of one task, and the passages that it searches; both are named by their rows there.
+
+    Passages are sorted by document id: of equal scores the higher row comes first, as in trec_eval.
+    """
+
+    def search(self, depth: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Query rows (ascending), passage rows and scores (float32) of each query's best passages, best first."""
+
+    def ranks(self, query_rows: np.ndarray, passage_rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The rank (1 = best) and score of each pair, among all passages."""
+
+    def among(self, query_rows: np.ndarray, passage_rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The rank (1 = best) and score of each pair, among its query's pairs alone."""
+
+
+# Gives the ranker of a task, of what it asks and what it searches: rows of a benchmark's queries and passages, with
+# their numbers there in the column `row`.
+Rankers = Callable[[pl.DataFrame, pl.DataFrame], Ranker]
+
+
+def benchmarks() -> dict[str, Tables]:
+    """The benchmarks as they stand; raises `UserError` if there are none."""
+    if not BENCHMARKS_FOLDER.is_dir():
+        raise UserError(f"{BENCHMARKS_FOLDER} is missing: run `dvc repro`")
+    # Not from params, where a limit or a metric may change that no rank depends on.
+    names = sorted(folder.name for folder in BENCHMARKS_FOLDER.iterdir() if not folder.name.startswith("."))
+    return {name: _read(BENCHMARKS_FOLDER / name) for name in names}
+
+
+def _read(folder: Path) -> Tables:
+    return Tables(
+        tables.read(folder / "passages.parquet", BENCHMARK_PASSAGES).sort(pl.col("passage") + "." + pl.col("lang")),
+        tables.read(folder / "queries.parquet", BENCHMARK_QUERIES),
+        tables.read(folder / "qrels.parquet", BENCHMARK_QRELS),
+        tables.read(folder / "rerank.parquet", RERANK),
+        json.loads((folder / "about.json").read_text())["by_label"],
+    )
+
+
+def by_vectors(passage_vectors: np.ndarray, query_vectors: np.ndarray) -> Rankers:
+    """Rankers by the inner product of vectors, float32, shape [passages or queries, dimension]."""
+
+    def ranker(asked: pl.DataFrame, searched: pl.DataFrame) -> Ranker:
+        # All of them are not copied.
+        whole = searched.height == len(passage_vectors)
+        right = passage_vectors if whole else passage_vectors[searched["row"].to_numpy()]
+        return _ByVectors(query_vectors[asked["row"].to_numpy()], right)
+
+    return ranker
+
+
+class _ByVectors:
+    def __init__(self, queries: np.ndarray, passages: np.ndarray) -> None:
+        self.queries, self.passages = queries, passages
+
+    def search(self, depth: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        scores, rows = search.top_k(self.queries, self.passages, depth)
+        return np.repeat(np.arange(len(rows)), rows.shape[1]), rows.reshape(-1), scores.reshape(-1)
+
+    def ranks(self, query_rows: np.ndarray, passage_rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return search.ranks(self.queries, self.passages, query_rows, passage_rows)
+
+    def among(self, query_rows: np.ndarray, passage_rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return search.among(self.queries, self.passages, query_rows, passage_rows)
+
+
+def rank(benchmark: Tables, rankers: Rankers, depth: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The run of all tasks and, unless the benchmark is by label, the ranks of the relevant passages in the pooled ones
+    (both RUN).
+
+    A task ranks the queries that are judged in its corpus, over all its passages or, if the benchmark lists candidates,
+    over those that it has for the query.
+    """
+    # Passages are sorted by document id, and so is each selection.
+    passages, queries = benchmark.passages.with_row_index("row"), benchmark.queries.with_row_index("row")
+    qrels = benchmark.qrels
+    corpus_languages = passages["lang"].unique().sort().to_list()
+    runs, relevant = [pl.DataFrame(schema=RUN)], [pl.DataFrame(schema=RUN)]
+    for task in tasks(queries["lang"].unique().sort().to_list(), corpus_languages):
+        judged = qrels if task.corpus == POOL else qrels.filter(lang=task.corpus)
+        asked = queries.filter(lang=task.query).join(judged, on="query", how="semi", maintain_order="left")
+        searched = passages if task.corpus == POOL else passages.filter(lang=task.corpus)
+        if asked.is_empty():
+            continue
+        ranker = rankers(asked, searched)
+        listed = None if benchmark.rerank.is_empty() else _among(benchmark.rerank, asked, searched, ranker)
+        run = _search(asked, searched, ranker, depth) if listed is None else listed.filter(pl.col("rank") <= depth)
+        runs.append(run.select(pl.lit(task.name).alias("task"), pl.all()).select(*RUN))
+        if task.corpus == POOL and not benchmark.by_label:
+            found = _relevant_ranks(asked, searched, ranker, judged, listed)
+            relevant.append(found.select(pl.lit(task.name).alias("task"), pl.all()).select(*RUN))
+    return pl.concat(runs), pl.concat(relevant).sort("task", "query", "rank")
+
+
+def _search(asked: pl.DataFrame, searched: pl.DataFrame, ranker: Ranker, depth: int) -> pl.DataFrame:
+    query_rows, passage_rows, scores = ranker.search(depth)
+    starts = np.searchsorted(query_rows, query_rows)
+    return pl.DataFrame(
+        {
+            "query": asked["query"].gather(query_rows),
+            "passage": searched["passage"].gather(passage_rows),
+            "lang": searched["lang"].gather(passage_rows),
+            "rank": (np.arange(len(query_rows)) - starts + 1).astype(np.uint32),
+            "score": scores,
+        }
+    )
+
+
+def _among(rerank: pl.DataFrame, asked: pl.DataFrame, searched: pl.DataFrame, ranker: Ranker) -> pl.DataFrame:
+    """All candidates of the queries asked, in the order of queries and ranks."""
+    pairs = _pairs(rerank.select("query", "passage"), asked, searched, ["passage"])
+    ranks, scores = ranker.among(pairs["query_row"].to_numpy(), pairs["passage_row"].to_numpy())
+    ranked = pairs.with_columns(rank=pl.Series(ranks), score=pl.Series(scores)).sort("query_row", "rank")
+    return ranked.select("query", "passage", "lang", "rank", "score")
+
+
+def _pairs(pairs: pl.DataFrame, asked: pl.DataFrame, searched: pl.DataFrame, on: list[str]) -> pl.DataFrame:
+    """`pairs` of query and passage with their rows in `asked` and `searched`."""
+    return pairs.join(asked.select("query").with_row_index("query_row"), on="query").join(
+        searched.select("passage", "lang").with_row_index("passage_row"), on=on
+    )
+
+
+def _relevant_ranks(
+    asked: pl.DataFrame, searched: pl.DataFrame, ranker: Ranker, qrels: pl.DataFrame, listed: pl.DataFrame | None
+) -> pl.DataFrame:
+    relevant = qrels.filter(pl.col("relevance") > 0)
+    if listed is not None:
+        return listed.join(relevant, on=["query", "passage", "lang"], how="semi")
+    pairs = _pairs(relevant, asked, searched, ["passage", "lang"])
+    found, scored = ranker.ranks(pairs["query_row"].to_numpy(), pairs["passage_row"].to_numpy())
+    return pairs.select("query", "passage", "lang", rank=pl.Series(found), score=pl.Series(scored))
