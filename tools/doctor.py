@@ -22,9 +22,10 @@ from typing import Literal, NamedTuple
 
 from stages.check import params
 from stages.check.groups import Params
+from stages.settings.connection import Connection
 from stages.shared import carried, errors, models
+from stages.shared.endpoint import client
 from stages.shared.errors import UserError
-from stages.synthesize.llm import endpoint
 from tools import disk
 
 PYTHON = (3, 11)
@@ -52,7 +53,7 @@ def main() -> None:
     except UserError as error:
         found += [Finding("params", "fail", line) for line in str(error).splitlines()]
     else:
-        asked = [Probe(check, study) for check in (remote, hub, language_model, carried_encoders)]
+        asked = [Probe(check, study) for check in (remote, hub, language_model, embeddings, carried_encoders)]
         for check in (threads, data, space, cache):
             found += check(study)
         until = time.monotonic() + ALL_ANSWERS
@@ -297,31 +298,38 @@ def language_model(study: Params) -> Iterator[Finding]:
             mend = "correct llm.recorded, or set llm.provider to openai"
             yield Finding("language model", "fail", f"the recorded replies {llm.recorded} are not there", mend)
         return
+    yield answering("language model", llm, "llm")
+
+
+def embeddings(study: Params) -> Iterator[Finding]:
+    """The endpoints that references ask for embeddings."""
+    for name, reference in study.references.items():
+        if reference.endpoint:
+            yield answering("embeddings", reference.endpoint, f"references.{name}.endpoint")
+
+
+def answering(title: str, settings: Connection, group: str) -> Finding:
+    """Whether an endpoint answers, takes the key, and knows the model. `group`: of params, that `settings` are."""
     try:
-        endpoint.key(llm)
+        client.key(settings, group)
     except UserError as error:
-        yield Finding("language model", "fail", str(error))
-        return
-    key = f"the key is in {llm.key_env}" if llm.key_env else "no key is sent"
-    quick = llm.model_copy(update={"timeout": ANSWER, "concurrency": 1})
+        return Finding(title, "fail", str(error))
+    key = f"the key is in {settings.key_env}" if settings.key_env else "no key is sent"
+    where = client.url(settings)
+    quick = settings.model_copy(update={"timeout": ANSWER, "concurrency": 1})
     try:
-        known = asyncio.run(_listed(endpoint.Endpoint(quick)))
-    except endpoint.Unknown:
+        known = asyncio.run(_listed(client.Client(quick, group)))
+    except client.Unknown:
         known = None
-    except (endpoint.Stop, endpoint.Again, endpoint.Refused) as error:
-        where = endpoint.url(llm)
-        yield Finding(
-            "language model", "fail", f"{where}, {key}: {error}", "start it, or correct llm.base_url and its key"
-        )
-        return
-    if known is not None and llm.model not in known:
-        mend = "correct llm.model" + (f": it has {', '.join(sorted(known)[:3])}" if known else "")
-        yield Finding("language model", "warn", f"{endpoint.url(llm)} answers, {key}, and lists no {llm.model!r}", mend)
-    else:
-        yield Finding("language model", "ok", f"{endpoint.url(llm)} answers, {key}")
+    except (client.Stop, client.Again, client.Refused) as error:
+        return Finding(title, "fail", f"{where}, {key}: {error}", f"start it, or correct {group}.base_url and its key")
+    if known is not None and settings.model not in known:
+        mend = f"correct {group}.model" + (f": it has {', '.join(sorted(known)[:3])}" if known else "")
+        return Finding(title, "warn", f"{where} answers, {key}, and lists no {settings.model!r}", mend)
+    return Finding(title, "ok", f"{where} answers, {key}")
 
 
-async def _listed(asked: endpoint.Endpoint) -> set[str]:
+async def _listed(asked: client.Client) -> set[str]:
     """The models that an endpoint says it has; to ask costs nothing."""
     try:
         page = await asked.call(asked.client.models.list())

@@ -92,7 +92,7 @@ def test_the_stage_chooses_on_dev_and_writes_its_tables(study, caplog):
     assert tasks.filter(model="m", task="en-ko")["value"].to_list() == [0.62]
     tested = pl.read_csv("metrics/tables/significance/dev.csv")
     assert set(tested["reference"]) == {"base", "koenko"}
-    assert tested.height == 3 * 2 * 4
+    assert tested.height == 4 * 2 * 4
     bias = pl.read_csv("metrics/tables/bias/dev.csv")
     assert bias["model"].to_list() == ["base", "koenko", "enenen", "m"]
     row = bias.row(0, named=True)

@@ -247,6 +247,14 @@ def test_an_endpoint_that_lists_no_models_answers_all_the_same(machine, lines):
         assert lines()[0]["language model"] == [("ok", f"{url} answers, no key is sent")]
 
 
+def test_the_endpoint_of_a_reference_is_asked_as_well(machine, lines):
+    with serving(200, {"object": "list", "data": [{"id": "e5", "object": "model"}]}) as url:
+        asked = {"model": "e6", "base_url": url, "key_env": None}
+        machine.edit(references={"far": {"endpoint": asked}})
+        state, text = lines()[0]["embeddings"][0]
+    assert state == "warn" and text.endswith("lists no 'e6': correct references.far.endpoint.model: it has e5")
+
+
 def test_what_is_not_there_or_never_answers_is_told_in_time(machine, lines, monkeypatch):
     with closed() as url:
         asking(machine, f"{url}/v1", llm__key_env=None)
