@@ -177,7 +177,8 @@ def local(encoder: PretrainedEncoder) -> Path | None:
 
 def encoders(study: Params) -> dict[str, PretrainedEncoder]:
     """The encoders that the study names, by their group of params."""
-    return {"base": study.base, "teacher": study.teacher}
+    references = {f"references.{name}": one.pretrained for name, one in study.references.items() if one.encoder}
+    return {"base": study.base, "teacher": study.teacher, **references}
 
 
 def packages(study: Params) -> dict[str, Carried]:

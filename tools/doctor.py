@@ -31,7 +31,7 @@ from tools import disk
 PYTHON = (3, 11)
 LOCKED = Path("requirements.lock")
 # Those whose versions are told, whether or not they are as locked.
-SHOWN = ("torch", "transformers", "sentence-transformers", "dvc")
+TOLD = ("torch", "transformers", "sentence-transformers", "dvc")
 # Seconds for an answer from the network, and for all of them together.
 ANSWER, ALL_ANSWERS = 4.0, 7.0
 
@@ -106,7 +106,7 @@ def packages() -> Iterator[Finding]:
     """What is installed beside what is tested, requirements.lock."""
     locked = dict(re.findall(r"^([\w.-]+)==(\S+)$", LOCKED.read_text(encoding="utf-8"), re.MULTILINE))
     installed = {name: _version(name) for name in locked}
-    yield Finding("packages", "ok", ", ".join(f"{name} {installed.get(name) or 'is missing'}" for name in SHOWN))
+    yield Finding("packages", "ok", ", ".join(f"{name} {installed.get(name) or 'is missing'}" for name in TOLD))
     install = f"pip install -r {LOCKED}"
     # What only the tests or another platform need may be missing.
     project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]

@@ -33,11 +33,11 @@ from stages.shared.vectors.states import KeptStates, key
 
 log = logging.getLogger(__name__)
 # Tokens of a batch: on a CPU few are as fast as many, and leave less to fill up.
-TOKENS = {"cpu": 256}
-TOKENS_ELSEWHERE = 2**14
+BATCH_TOKENS = {"cpu": 256}
+BATCH_TOKENS_ELSEWHERE = 2**14
 # Texts tokenized at once, and those of a progress bar.
 TEXTS = 4096
-PATIENCE = 5
+BAR_AFTER = 5
 # What architectures call a module's dropout that is no module of its own.
 DROPOUTS = ("attention_dropout", "dropout", "dropout_prob")
 # Cosine that vectors with and without the cut have at least.
@@ -151,8 +151,10 @@ class Trunk:
         for name, ids in missing.items():
             by_length.setdefault(len(ids), []).append(name)
         device = self._inner.device
-        tokens = TOKENS.get(device.type, TOKENS_ELSEWHERE)
-        with tqdm(total=len(missing), desc=f"{what} states of the frozen layers", unit=" texts", delay=PATIENCE) as bar:
+        tokens = BATCH_TOKENS.get(device.type, BATCH_TOKENS_ELSEWHERE)
+        with tqdm(
+            total=len(missing), desc=f"{what} states of the frozen layers", unit=" texts", delay=BAR_AFTER
+        ) as bar:
             for length, names in sorted(by_length.items(), reverse=True):
                 size = max(1, tokens // length)
                 for at in range(0, len(names), size):

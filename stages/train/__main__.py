@@ -29,7 +29,7 @@ FITTED = {
     *("log_every", "checkpoint_every"),
 }
 # Rows by which the tokens of all are told.
-SAMPLED = 100
+ROWS_SAMPLED = 100
 
 
 def main() -> None:
@@ -141,7 +141,7 @@ def announce(name: str, settings: Train, rows: "Dataset", model: "SentenceTransf
     columns = [column for column in rows.column_names if column != "label"]
     texts = settings.steps * min(settings.batch_size, rows.num_rows) * len(columns)
     said = f"{name}: {rows.num_rows:,} rows, {settings.steps:,} steps of {settings.batch_size:,}: {texts:,} texts"
-    few = rows.select(range(min(SAMPLED, rows.num_rows)))
+    few = rows.select(range(min(ROWS_SAMPLED, rows.num_rows)))
     if mean := lengths.mean_tokens(model, [text for column in columns for text in few[column]]):
         said += f", about {texts * mean:,.0f} tokens"
     log.info(f"{said}, learning rate {rate:g}")

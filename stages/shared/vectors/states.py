@@ -28,7 +28,7 @@ from stages.shared.vectors.keys import place
 
 log = logging.getLogger(__name__)
 # Bytes of states that are written at once: what a kill may lose.
-WRITTEN = 64 * 2**20
+FLUSHED = 64 * 2**20
 # Bytes of the disk that are left free: beyond, states are not kept.
 SPARE = 5 * 2**30
 
@@ -79,7 +79,7 @@ class KeptStates:
         """Keep a text's `states`, of `dtype` and shape [tokens, dimension]."""
         self._new[key] = states
         self._bytes += states.nbytes
-        if self._bytes >= WRITTEN:
+        if self._bytes >= FLUSHED:
             self.flush()
 
     def flush(self) -> None:
