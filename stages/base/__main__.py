@@ -128,6 +128,8 @@ def bootstrapped(
     record["trust_remote_code"] = False
     if origin:
         record["from"] = " ".join(filter(None, (origin["name"], origin["revision"])))
+        if "weights" in origin:
+            record["weights"] = f"begun with {origin['weights']}"
     return model, record, name, {"documents": seen.height}
 
 

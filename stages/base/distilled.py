@@ -30,7 +30,7 @@ KEY = "base.static.from"
 SIF = 1e-3
 # Root mean square length of the rows. The longer, the longer the encoder is remembered: at 1.6, which noise has in 256
 # dimensions, passages that are not seen are found less well, and at 10 those that are.
-LENGTH = 4.0
+ROW_LENGTH = 4.0
 # Pieces that are encoded at once.
 BATCH = 512
 
@@ -74,7 +74,7 @@ def rows(vectors: np.ndarray, shares: np.ndarray, dimension: int) -> np.ndarray:
     # An axis has two directions: of them the one along its greatest part.
     axes *= np.sign(np.take_along_axis(axes, np.abs(axes).argmax(axis=0)[None], axis=0))
     found = centred @ axes * (SIF / (SIF + shares))[:, None]
-    found *= LENGTH / max(1e-12, np.sqrt((found**2).sum(axis=1).mean()))
+    found *= ROW_LENGTH / max(1e-12, np.sqrt((found**2).sum(axis=1).mean()))
     return found.astype(np.float32)
 
 

@@ -35,7 +35,7 @@ from stages.shared.pieces import AT_ONCE
 
 ALGORITHMS = ("Unigram", "BPE", "WordPiece", "WordLevel")
 # Seconds before there is a progress bar.
-PATIENCE = 5
+BAR_AFTER = 5
 BYTE = regex.compile(r"^<0x[0-9A-F]{2}>$")
 
 
@@ -184,7 +184,7 @@ def _numbered_from(model: Any) -> int:
 
 
 def _encoded(tokenizer: Tokenizer, texts: Sequence[str]) -> Iterator[list[int]]:
-    with tqdm(total=len(texts), desc="pieces", unit=" texts", delay=PATIENCE) as bar:
+    with tqdm(total=len(texts), desc="pieces", unit=" texts", delay=BAR_AFTER) as bar:
         for at in range(0, len(texts), AT_ONCE):
             some = list(texts[at : at + AT_ONCE])
             yield from (found.ids for found in tokenizer.encode_batch(some))

@@ -25,7 +25,7 @@ def test_rows_keep_what_vectors_differ_in_and_the_common_are_short():
     rows = distilled.rows(vectors.astype(np.float32), shares, 3)
     assert rows.shape == (400, 3)
     assert rows.dtype == np.float32
-    assert np.sqrt((rows**2).sum(axis=1).mean()) == pytest.approx(distilled.LENGTH, rel=1e-4)
+    assert np.sqrt((rows**2).sum(axis=1).mean()) == pytest.approx(distilled.ROW_LENGTH, rel=1e-4)
     variances = rows.var(axis=0)
     assert list(variances) == sorted(variances, reverse=True)
     # But for the common piece, distances are those of the unit vectors, to a factor.

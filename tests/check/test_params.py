@@ -139,6 +139,7 @@ def message(workspace, **changes):
             },
             ["benchmarks.test is in fr, whose pieces base.vocabulary drops", "base.vocabulary.languages"],
         ),
+        ({"base__static__form": None}, ["unknown key base.static.form (did you mean from?)"]),
         ({"base__static__from": "static"}, ["base.static.from is 'static'", "write null"]),
         ({"base__static__from": "package:nothing"}, ["base.static.from 'package:nothing' is no encoder"]),
         (
