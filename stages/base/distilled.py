@@ -82,24 +82,24 @@ class _Alone:
     """Encodes pieces, given by their ids: each as a text of that one token, without a prompt."""
 
     def __init__(self, model: SentenceTransformer, tokenizer: Tokenizer) -> None:
-        self.model = model
+        self._model = model
         around = tokenizer.encode("a")
         special = np.flatnonzero(np.array(around.special_tokens_mask) == 0)
         self.before = around.ids[: special[0]]
         self.after = around.ids[special[-1] + 1 :]
 
     def encode(self, texts: list[str], role: Role) -> np.ndarray:
-        self.model.eval()
+        self._model.eval()
         found = []
         with torch.inference_mode():
             for at in range(0, len(texts), BATCH):
                 ids = [int(text) for text in texts[at : at + BATCH]]
-                found.append(self.model(self._features(ids))["sentence_embedding"].float().cpu().numpy())
+                found.append(self._model(self._features(ids))["sentence_embedding"].float().cpu().numpy())
         return np.concatenate(found)
 
     def _features(self, ids: list[int]) -> dict[str, Any]:
-        device = self.model.device
-        if isinstance(self.model[0], StaticEmbedding):
+        device = self._model.device
+        if isinstance(self._model[0], StaticEmbedding):
             return {"input_ids": torch.tensor(ids, device=device), "offsets": torch.arange(len(ids), device=device)}
         tokens = torch.tensor([[*self.before, number, *self.after] for number in ids], device=device)
         return {"input_ids": tokens, "attention_mask": torch.ones_like(tokens)}

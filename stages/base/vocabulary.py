@@ -118,7 +118,8 @@ def cut(tokenizer: Tokenizer, kept: Sequence[int]) -> Tokenizer:
 def check(tokenizer: Tokenizer, smaller: Tokenizer, kept: Sequence[int], texts: Sequence[str], key: str) -> None:
     """Raise `UserError` naming `key` if `smaller`, the `tokenizer` cut to `kept`, segments one of `texts` otherwise."""
     number = {old: new for new, old in enumerate(kept)}
-    for text, old, new in zip(texts, _encoded(tokenizer, texts), _encoded(smaller, texts), strict=True):
+    after = _encoded(smaller, texts, quietly=True)
+    for text, old, new in zip(texts, _encoded(tokenizer, texts), after, strict=True):
         if [number.get(id) for id in old] != new:
             raise UserError(f"{key}: the smaller tokenizer cuts {text[:40]!r} otherwise than the encoder's: write all")
 
@@ -183,8 +184,8 @@ def _numbered_from(model: Any) -> int:
     return max((padding + 1 for padding in paddings if padding is not None), default=0)
 
 
-def _encoded(tokenizer: Tokenizer, texts: Sequence[str]) -> Iterator[list[int]]:
-    with tqdm(total=len(texts), desc="pieces", unit=" texts", delay=BAR_AFTER) as bar:
+def _encoded(tokenizer: Tokenizer, texts: Sequence[str], *, quietly: bool = False) -> Iterator[list[int]]:
+    with tqdm(total=len(texts), desc="pieces", unit=" texts", delay=BAR_AFTER, disable=quietly) as bar:
         for at in range(0, len(texts), AT_ONCE):
             some = list(texts[at : at + AT_ONCE])
             yield from (found.ids for found in tokenizer.encode_batch(some))
