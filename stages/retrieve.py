@@ -13,6 +13,7 @@ import logging
 import sys
 from collections.abc import Iterable
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -20,13 +21,15 @@ import polars as pl
 from stages.schemas.runs import RUN, RUNS_FOLDER
 from stages.settings.freeze import read_freeze
 from stages.settings.retrieve import read_retrieve
-from stages.shared import encoder, errors, files, models, ranking, tables
+from stages.shared import encoder, errors, files, models, query_normalizer, ranking, tables
 from stages.shared.errors import UserError
 from stages.shared.ranking import Tables
 from stages.shared.roles import PROMPT_NAMES, Role
 from stages.shared.vectors.blocks import KeptBlocks
 
 log = logging.getLogger("retrieve")
+# Of the base alone: what a cut vocabulary does to the texts of benchmarks.
+VOCABULARY_METRICS = Path("metrics/vocabulary.json")
 MODEL_FOLDERS = {
     "base": lambda name: models.BASE,
     "trained": models.TRAINED.joinpath,
@@ -44,6 +47,8 @@ def main() -> None:
     freeze = read_freeze()
     load = partial(encoder.load, folder, settings.batch_size, freeze=freeze)
     found = ranking.benchmarks()
+    if kind == models.BASE_NAME:
+        tables.write_json(cut_tokens(found), VOCABULARY_METRICS)
     # Through a shared trunk the last bits of vectors are others.
     cut = [freeze.layers] if freeze and freeze.is_trunk else []
     kept = None if static else KeptBlocks(load, [files.content(folder), settings.batch_size, *cut])
@@ -56,6 +61,32 @@ def main() -> None:
             log.info(f"{name} on {benchmark}: {run['task'].n_unique()} tasks, {run.height:,} ranks")
     if kept:
         log.info(f"{name}: {kept.counts['encoded']:,} texts encoded in all, {kept.counts['kept']:,} were kept")
+
+
+def cut_tokens(benchmarks: dict[str, Tables]) -> dict[str, dict[str, dict[str, float]]]:
+    """Of a base whose vocabulary was cut, what that does to each benchmark's texts, by language (`pieces.shares`)."""
+    if not (models.BASE / models.WHOLE_TOKENIZER).is_file():
+        return {}
+    from tokenizers import Tokenizer
+
+    from stages.shared import pieces
+
+    whole = Tokenizer.from_file(str(models.BASE / models.WHOLE_TOKENIZER))
+    cut = Tokenizer.from_file(str(next(models.BASE.rglob("tokenizer.json"))))
+    normal = query_normalizer.read(models.BASE) or list
+    prompts = models.base_record()["prompts"]
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for name, benchmark in benchmarks.items():
+        passages = [prompts["passage"] + text for text in benchmark.texts("passage")]
+        queries = [prompts["query"] + text for text in normal(benchmark.texts("query"))]
+        langs = pl.concat([benchmark.passages["lang"], benchmark.queries["lang"]])
+        read = pl.DataFrame({"lang": langs, "text": [*passages, *queries]}).sort("lang", maintain_order=True)
+        found[name] = {}
+        for (lang,), own in read.group_by("lang", maintain_order=True):
+            found[name][str(lang)] = told = pieces.shares(whole, cut, own["text"].to_list())
+            if told["changed"]:
+                log.warning(f"{name}, {lang}: base.vocabulary changes {told['changed']:.1%} of the tokens")
+    return found
 
 
 class _Together:

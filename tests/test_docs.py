@@ -118,7 +118,7 @@ def test_every_file_named_is_there(name):
 def below(kind: Any, part: str) -> Any:
     """What a setting of type `kind` holds under `part`; None if it has no such key, Any if it may be anything."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
-        field = kind.model_fields.get(part)
+        field = {field.alias or name: field for name, field in kind.model_fields.items()}.get(part)
         return field.annotation if field else None
     if getattr(kind, "__origin__", None) is dict:
         return get_args(kind)[1]

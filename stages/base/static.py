@@ -1,9 +1,10 @@
 """The static base: an embedding table over a Unigram tokenizer, bootstrapped from the collection's own documents.
 
-It sees the documents of all splits, in all languages, and no query: the setting is a retriever for a collection whose
-documents are known and whose questions are not. (The queries that a labelled knowledge base trains on are documents,
-for they are its entries.) Texts that say the same are pulled together (InfoNCE, both ways): titles with their texts,
-translations of titles, sentences and texts, and, within a language, two crops of one text.
+It sees documents in all languages, and no query: those of all splits, where the setting is a retriever for a collection
+whose documents are known and whose questions are not, or of the training split alone, where other documents are yet to
+come. (The queries that a labelled knowledge base trains on are documents, for they are its entries.) Texts that say the
+same are pulled together (InfoNCE, both ways): titles with their texts, translations of titles, sentences and texts,
+and, within a language, two crops of one text.
 """
 
 from __future__ import annotations
@@ -28,13 +29,21 @@ CROPS = 0.7
 
 
 def bootstrap(
-    passages: pl.DataFrame, languages: list[str], static: Static, seed: int, fingerprint: str
+    passages: pl.DataFrame,
+    languages: list[str],
+    static: Static,
+    seed: int,
+    fingerprint: str,
+    start: tuple[Tokenizer, torch.Tensor] | None = None,
 ) -> SentenceTransformer:
-    """Train tokenizer and table on `passages` (columns passage, lang, title and text)."""
+    """Train a table on `passages` (columns passage, lang, title and text), beginning with `start`, or else with a
+    tokenizer of theirs and noise."""
     torch.manual_seed(seed)
-    texts = [*passages["title"].unique(maintain_order=True), *passages["text"]]
-    tokenizer = train_tokenizer(texts, static.vocabulary)
-    table = torch.randn(tokenizer.get_vocab_size(), static.dimension) * 0.1
+    if start:
+        tokenizer, table = start
+    else:
+        tokenizer = train_tokenizer(texts(passages), static.vocabulary)
+        table = torch.randn(tokenizer.get_vocab_size(), static.dimension) * 0.1
     model = SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=table)], device="cpu")
     rows = Dataset.from_list(pairs(passages, languages, static.steps * static.batch_size, seed))
     training.fit(
@@ -49,6 +58,11 @@ def bootstrap(
         warmup=0.02,
     )
     return model
+
+
+def texts(passages: pl.DataFrame) -> list[str]:
+    """Titles and texts, each title once."""
+    return [*passages["title"].unique(maintain_order=True), *passages["text"]]
 
 
 def train_tokenizer(texts: list[str], vocabulary: int) -> Tokenizer:

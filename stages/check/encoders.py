@@ -16,16 +16,24 @@ OF_TRANSFORMERS = ("pooling", "prompts", "max_length", "padding", "attention")
 
 def contradictions(params: Params) -> Iterator[str]:
     base, teacher, train = params.base, params.teacher, params.train
-    for key, encoder in (("base", base), ("teacher", teacher)):
+    named = {"base.name": base.name, "base.static.from": base.static.from_ or "", "teacher.name": teacher.name}
+    for key, name in named.items():
         try:
-            carried.find(encoder.name)
+            carried.find(name)
         except UserError as error:
-            yield f"{key}.name {error}"
+            yield f"{key} {error}"
+    for key, encoder in (("base", base), ("teacher", teacher)):
         if encoder.preset and encoder.preset not in PRESETS:
             yield f"{key}.preset is {encoder.preset!r}: write null or one of {', '.join(PRESETS)}"
+    if base.static.from_ in ("static", BASE_NAME):
+        yield f"base.static.from is {base.static.from_!r}: name a pretrained encoder, or write null"
+    if base.name != "static" and base.static.from_:
+        yield f"base.static.from belongs to base.name static, but that is {base.name!r}: write null"
     if base.name == "static":
+        if base.vocabulary != "all":
+            yield "base.vocabulary does not apply to base.name static, whose pieces are of its documents: write all"
         for trait in OF_TRANSFORMERS:
-            if getattr(base, trait):
+            if getattr(base, trait) and not base.static.from_:
                 yield f"base.{trait} does not apply to base.name static: write null"
         if train.lora:
             yield "train.lora sets adapters beside a transformer's layers, and base.name static has none: write null"

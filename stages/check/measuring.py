@@ -20,6 +20,14 @@ def contradictions(params: Params) -> Iterator[str]:
             yield f"benchmarks.{name} has the name of a key of metrics/summary.json: rename it"
         if benchmark.source == "held-out" and benchmark.path != str(COLLECTED_FOLDER):
             yield f"benchmarks.{name}.path is {benchmark.path!r}, but held-out reads {COLLECTED_FOLDER}: write that"
+        if params.base.vocabulary != "all":
+            kept = {*params.languages, *params.base.vocabulary.languages}
+            for lang in benchmark.languages or []:
+                if lang not in kept:
+                    yield (
+                        f"benchmarks.{name} is in {lang}, whose pieces base.vocabulary drops: add it to "
+                        "base.vocabulary.languages, or write all there"
+                    )
         if benchmark.metric and benchmark.metric not in params.score.metrics:
             yield f"benchmarks.{name}.metric is {benchmark.metric!r}: name one of score.metrics, or add it there"
     if params.compare.metric not in params.score.metrics:

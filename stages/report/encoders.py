@@ -6,7 +6,18 @@ from typing import Any, NamedTuple
 
 from stages.settings.encoders import PretrainedEncoder
 
-TRAITS = ("revision", "weights", "pooling", "max_length", "dtype", "attention", "padding", "dimension")
+TRAITS = (
+    "revision",
+    "from",
+    "weights",
+    "vocabulary",
+    "pooling",
+    "max_length",
+    "dtype",
+    "attention",
+    "padding",
+    "dimension",
+)
 
 
 class ShownEncoder(NamedTuple):

@@ -97,7 +97,9 @@ def _siblings(kind: Any, parts: list[str]) -> list[str]:
         else:  # a mapping of names: its values' type
             group = get_args(group)[-1] if get_args(group) else None
         group = _plain(group)
-    return list(group.model_fields) if isinstance(group, type) and issubclass(group, BaseModel) else []
+    if not (isinstance(group, type) and issubclass(group, BaseModel)):
+        return []
+    return [field.alias or name for name, field in group.model_fields.items()]
 
 
 def _plain(kind: Any) -> Any:

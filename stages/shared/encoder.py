@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from stages.settings.freeze import Freeze
 from stages.shared import models, query_normalizer
 from stages.shared.errors import UserError
 from stages.shared.roles import PROMPT_NAMES, Role
+from stages.shared.roles import Encoder as Encoder  # what it is called by those who load one
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -26,11 +27,6 @@ if TYPE_CHECKING:
     from stages.shared.trunk import Trunk
 
 log = logging.getLogger(__name__)
-
-
-class Encoder(Protocol):
-    def encode(self, texts: list[str], role: Role) -> np.ndarray:
-        """Unit vectors of `texts`, float32, shape [len(texts), dimension]; the role chooses the prompt."""
 
 
 def load(folder: str | Path, batch_size: int, trust_remote_code: bool = False, freeze: Freeze | None = None) -> Encoder:

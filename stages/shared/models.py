@@ -25,8 +25,11 @@ MERGED = MODELS / "merged"
 # What answers questions: a model's vectors of labelled entries.
 INDEXES = MODELS / "indexes"
 # In a model's folder: name, preset, revision, pooling, prompts, max_length, dtype, attention, padding, dimension and
-# trust_remote_code; of one that was trained with train.freeze also what was `frozen`: its layers and embeddings.
+# trust_remote_code; of one that was trained with train.freeze also what was `frozen`: its layers and embeddings; of a
+# vocabulary that was cut its pieces, and of a static base what it began `from`.
 RECORD = "encoder.json"
+# In the base's folder, if its vocabulary was cut: the tokenizer of all pieces, to tell what the cut does to texts.
+WHOLE_TOKENIZER = "whole-tokenizer.json"
 # In the folder of a model whose queries are normalised first: what the normaliser has learnt.
 NORMALIZER = "normalizer.json"
 

@@ -125,6 +125,28 @@ def message(workspace, **changes):
         ({"corpus__duplicates": {"exact": False, "near": 0.9}}, ["corpus.duplicates: near finds exact duplicates too"]),
         ({"fetch": {"x": {"repo": "belebele", "revision": "1", "files": ["*"]}}}, ["fetch.x.repo", "'belebele'"]),
         ({"teacher__name": "static"}, ["teacher.name is 'static'", "write base"]),
+        (
+            {"base__vocabulary": {"keep": "texts", "languages": []}},
+            ["base.vocabulary does not apply to base.name static", "write all"],
+        ),
+        ({"base__vocabulary": "texts"}, ["base.vocabulary is 'texts'", "'all'"]),
+        ({"base__vocabulary": {"keep": "words", "languages": []}}, ["base.vocabulary.keep is 'words'"]),
+        (
+            {
+                "base__name": "BAAI/bge-m3",
+                "base__vocabulary": {"keep": "texts", "languages": ["de"]},
+                "benchmarks__test__languages": ["ko", "fr", "de"],
+            },
+            ["benchmarks.test is in fr, whose pieces base.vocabulary drops", "base.vocabulary.languages"],
+        ),
+        ({"base__static__form": None}, ["unknown key base.static.form (did you mean from?)"]),
+        ({"base__static__from": "static"}, ["base.static.from is 'static'", "write null"]),
+        ({"base__static__from": "package:nothing"}, ["base.static.from 'package:nothing' is no encoder"]),
+        (
+            {"base__name": "BAAI/bge-m3", "base__static__from": "BAAI/bge-m3"},
+            ["base.static.from belongs to base.name static", "write null"],
+        ),
+        ({"base__static__documents": "test"}, ["base.static.documents is 'test'"]),
         ({"base__prompts": "None"}, ["base.prompts is 'None'", "'none'"]),
         ({"base__prompts": {"query": "q"}}, ["base.prompts.passage is missing"]),
         ({"base__prompts": {"query": "q", "passage": "p", "doc": "d"}}, ["unknown key base.prompts.doc"]),

@@ -48,15 +48,16 @@ SIZE = 32
 POSITIONS = 64
 
 
-def save_transformer(folder, family="bert", seed=0, safe=True, words=WORDS):
-    """A checkpoint as transformers saves it: two random layers of 32 dimensions over `words`; 64 positions."""
+def save_transformer(folder, family="bert", seed=0, safe=True, words=WORDS, tokenizer=None):
+    """A checkpoint as transformers saves it: two random layers of 32 dimensions over `words`, or the pieces of a
+    `tokenizer` that has the family's special tokens; 64 positions."""
     import torch
     from tokenizers.processors import TemplateProcessing
     from transformers import PreTrainedTokenizerFast
 
     folder = Path(folder)
     names, template = FAMILIES[family]
-    tokenizer = word_tokenizer([*words, *PROMPT_WORDS], **names)
+    tokenizer = tokenizer or word_tokenizer([*words, *PROMPT_WORDS], **names)
     around = [token for token in template.split() if token != "$A"]
     tokenizer.post_processor = TemplateProcessing(
         single=template, special_tokens=[(t, tokenizer.token_to_id(t)) for t in around]

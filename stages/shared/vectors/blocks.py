@@ -25,9 +25,8 @@ import numpy as np
 from tqdm import tqdm
 
 from stages.shared import tables
-from stages.shared.encoder import Encoder
 from stages.shared.lengths import mean_tokens
-from stages.shared.roles import PROMPT_NAMES, Role
+from stages.shared.roles import PROMPT_NAMES, Encoder, Role
 from stages.shared.vectors.keys import digest, place
 
 log = logging.getLogger(__name__)

@@ -26,8 +26,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from stages.shared.encoder import Encoder
-from stages.shared.roles import PROMPT_NAMES, Role
+from stages.shared.roles import PROMPT_NAMES, Encoder, Role
 from stages.shared.vectors.keys import digest, place
 
 log = logging.getLogger(__name__)
