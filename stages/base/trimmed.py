@@ -18,7 +18,7 @@ from stages.shared.passages import passage_text
 from stages.shared.pieces import shares
 from stages.shared.roles import PROMPT_NAMES, Role
 
-# Article 1 of the Universal Declaration of Human Rights, by language: what a smaller vocabulary does to others is
+# The same two sentences in 27 languages: what a smaller vocabulary does to others is
 # measured on.
 SAMPLES = Path(__file__).with_name("samples.json")
 
