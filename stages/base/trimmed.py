@@ -18,8 +18,7 @@ from stages.shared.passages import passage_text
 from stages.shared.pieces import shares
 from stages.shared.roles import PROMPT_NAMES, Role
 
-# The same two sentences in 27 languages: what a smaller vocabulary does to others is
-# measured on.
+# The same two sentences in 27 languages, on which it is measured what a smaller vocabulary does to others.
 SAMPLES = Path(__file__).with_name("samples.json")
 
 
