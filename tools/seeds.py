@@ -143,8 +143,9 @@ def table(results: list[Result], benchmark: str, metric: str) -> str:
     columns = [name for name in (*tasks, *GROUPS, *BIASES) if name in measured]
 
     def cell(model: str, column: str) -> str:
-        rows = [tree[model][benchmark][column] for tree in trees]
-        if column in BIASES:
+        # A fusion has no language bias.
+        rows = [tree[model][benchmark][column] for tree in trees if column in tree[model][benchmark]]
+        if column in BIASES or not rows:
             return experiments.spread(rows)
         if metric not in rows[0]:
             raise UserError(f"{metric} was not scored on {benchmark}, but {', '.join(rows[0])}")

@@ -94,7 +94,7 @@ def test_the_stage_chooses_on_dev_and_writes_its_tables(study, caplog):
     assert set(tested["reference"]) == {"base", "koenko"}
     assert tested.height == 4 * 2 * 4
     bias = pl.read_csv("metrics/tables/bias/dev.csv")
-    assert bias["model"].to_list() == ["base", "koenko", "enenen", "m"]
+    assert bias["model"].to_list() == ["base", "koenko", "enenen", "m", "r"]
     row = bias.row(0, named=True)
     assert row["language_bias"] == row["language_bias_median"] == 2.0
     assert 0.0 <= row["low"] < 2.0 < row["high"] <= 4.0

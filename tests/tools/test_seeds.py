@@ -81,6 +81,16 @@ def test_a_table_has_the_mean_and_deviation_over_seeds(three, monkeypatch, capsy
     assert run(monkeypatch, capsys, "table", "--from", *three, "--benchmark", "dev")[0].startswith("dev: ")
 
 
+def test_a_row_without_language_bias_has_a_dash(three, monkeypatch, capsys):
+    for folder in three:
+        file = Path(folder, "metrics/models/koenen.json")
+        tree = json.loads(file.read_text())
+        del tree["test"]["language_bias"], tree["test"]["language_bias_median"]
+        file.write_text(json.dumps(tree))
+    _, _, base, koenen = run(monkeypatch, capsys, "table", "--from", *three)
+    assert koenen[7:] == ["-", "-"] and "-" not in base
+
+
 def test_a_claim_holds_where_every_seed_agrees_and_the_corrected_p_is_small(three, monkeypatch, capsys):
     words = ("compare", "koenen", "base", "base", "koenen", "--group", "cross", "bias", "en-ko", "--from", *three)
     title, header, *rows = run(monkeypatch, capsys, *words)
