@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 from stages.check import params
 from stages.check.groups import Params
 from stages.settings import yaml12
+from stages.shared import models
 from stages.shared.tasks import GROUPS, tasks
 from tests.conftest import ROOT
 from tools import overlay, results, sweep
@@ -47,9 +48,9 @@ def present(text: str) -> str:
     return table.sub(lambda found: re.sub(r"^\|.*?[^\\]\|", "|", found[0], flags=re.MULTILINE), text)
 
 
-def rows(after: str) -> list[str]:
-    """The lines of the README's table that follows a marker comment."""
-    table = README.split(f"<!-- {after}:", 1)[1].split("-->\n", 1)[1]
+def rows(after: str, text: str = README) -> list[str]:
+    """The lines of the table that follows a marker comment."""
+    table = text.split(f"<!-- {after}:", 1)[1].split("-->\n", 1)[1]
     return table.split("\n\n", 1)[0].splitlines()
 
 
@@ -83,10 +84,20 @@ def test_the_flow_of_data_names_every_stage():
 
 def test_the_result_table_is_that_of_the_metrics():
     found = params.load(ROOT / "params.yaml")
-    names = ["base", *found.recipes, *found.merges]
+    names = models.rows(found.recipes, found.merges, found.references, found.fusions)
     scores = {name: json.loads((ROOT / f"metrics/models/{name}.json").read_text())["test"] for name in names}
     columns = [*(task.name for task in tasks(found.languages, found.languages)), *GROUPS]
-    assert rows("results") == results.table(scores, columns, found.compare.metric)
+    assert rows("results", TEXTS["docs/results.md"]) == results.table(scores, columns, found.compare.metric)
+
+
+def test_tables_that_were_printed_are_those_of_their_files():
+    """What studies that take long have printed is in docs/tables, as it was printed."""
+    told = [(text, name) for text in TEXTS.values() for name in re.findall(r"<!-- printed: (\S+) -->", text)]
+    assert {name for _, name in told} == {str(file.relative_to(ROOT)) for file in (ROOT / "docs/tables").glob("*.md")}
+    for text, name in told:
+        printed = (ROOT / name).read_text(encoding="utf-8").splitlines()
+        table = text.split(f"<!-- printed: {name} -->\n", 1)[1].split("\n\n", 1)[0].splitlines()
+        assert table == [line for line in printed if line.startswith("|")]
 
 
 @pytest.mark.parametrize("name", TEXTS)
