@@ -35,7 +35,7 @@ from stages.shared.pieces import AT_ONCE
 
 ALGORITHMS = ("Unigram", "BPE", "WordPiece", "WordLevel")
 # Seconds before there is a progress bar.
-BAR_AFTER = 5
+BAR_DELAY = 5
 BYTE = regex.compile(r"^<0x[0-9A-F]{2}>$")
 
 
@@ -185,7 +185,7 @@ def _numbered_from(model: Any) -> int:
 
 
 def _encoded(tokenizer: Tokenizer, texts: Sequence[str], *, quietly: bool = False) -> Iterator[list[int]]:
-    with tqdm(total=len(texts), desc="pieces", unit=" texts", delay=BAR_AFTER, disable=quietly) as bar:
+    with tqdm(total=len(texts), desc="pieces", unit=" texts", delay=BAR_DELAY, disable=quietly) as bar:
         for at in range(0, len(texts), AT_ONCE):
             some = list(texts[at : at + AT_ONCE])
             yield from (found.ids for found in tokenizer.encode_batch(some))
