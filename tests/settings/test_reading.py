@@ -13,19 +13,19 @@ from stages.shared.errors import UserError
 
 
 def test_values_are_those_of_the_file(workspace):
-    assert (read_seed(), read_train().learning_rate) == (1, 0.003)
+    assert (read_seed(), read_train().temperature) == (1, 0.05)
     assert read_merge("avg-four").weights == {"enenen": 0.25, "enkoko": 0.25, "koenen": 0.25, "kokoko": 0.25}
     assert read_languages() == ["en", "ko"]
     assert read_recipes()["joint"].compositions == ["enenen", "enkoko", "koenen", "kokoko"]
     assert read_split().dev == 0.15
-    workspace.edit(train__learning_rate=2e-5, seed=7)
-    assert (read_seed(), read_train().learning_rate) == (7, 2e-5)
+    workspace.edit(train__temperature=2e-5, seed=7)
+    assert (read_seed(), read_train().temperature) == (7, 2e-5)
 
 
 def test_what_dvc_writes_for_a_small_rate_is_a_number(workspace):
     text = workspace.params.read_text(encoding="utf-8")
-    workspace.params.write_text(text.replace("learning_rate: 0.003 ", "learning_rate: 2e-05 "), encoding="utf-8")
-    assert read_train().learning_rate == 2e-5
+    workspace.params.write_text(text.replace("temperature: 0.05 ", "temperature: 2e-05 "), encoding="utf-8")
+    assert read_train().temperature == 2e-5
 
 
 def test_a_key_that_is_not_there_is_named(workspace):
