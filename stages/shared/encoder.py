@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stages.settings.freeze import Freeze
 from stages.shared import models, query_normalizer
 from stages.shared.errors import UserError
 from stages.shared.roles import PROMPT_NAMES, Role
@@ -24,6 +23,7 @@ from stages.shared.roles import Encoder as Encoder  # what it is called by those
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
+    from stages.settings.freeze import Freeze
     from stages.shared.trunk import Trunk
 
 log = logging.getLogger(__name__)

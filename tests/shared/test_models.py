@@ -13,11 +13,14 @@ from tests.fakes.checkpoints import save_record, save_sentence_transformer
 
 def test_a_record_is_what_the_base_wrote_and_is_handed_on(workspace):
     save_record("models/base", dtype="bfloat16", attention="eager")
-    wanted = {"dtype": "bfloat16", "attention": "eager", "trust_remote_code": False}
+    wanted = {"name": "base", "dtype": "bfloat16", "attention": "eager", "trust_remote_code": False}
     assert models.record(models.BASE) == models.base_record() == wanted
     Path("models/trained/x").mkdir(parents=True)
     models.copy_record(models.BASE, Path("models/trained/x"))
     assert models.record(Path("models/trained/x")) == wanted
+    frozen = {"layers": 1, "embeddings": True}
+    models.copy_record(models.BASE, Path("models/trained/x"), frozen)
+    assert models.record(Path("models/trained/x")) == wanted | {"frozen": frozen}
 
 
 def test_a_folder_that_no_stage_made_has_no_record(workspace):
