@@ -50,6 +50,7 @@ def test_bm25(study):
     assert content() == first
 
 
+@pytest.mark.slow
 def test_an_encoder_is_run_as_a_base_would_be(study):
     folder = save_sentence_transformer(study.path / "other", prompts={"query": "q: ", "document": "p: "})
     study.edit(references={"r": {"encoder": "./other", "prompts": "none"}}).run("references", "r")
