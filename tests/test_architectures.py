@@ -29,6 +29,7 @@ def study(workspace, training):
     return workspace.edit(
         recipes={name: {"compositions": [name], **recipe} for name in ("koenen", "enkoko")},
         merges={"average": {"method": "linear", "weights": {"koenen": 0.5, "enkoko": 0.5}}},
+        references={},
         candidates__depth=20,
         negatives__window__rank_min=2,
         negatives__window__rank_max=20,
@@ -60,6 +61,7 @@ def test_an_architecture_goes_from_base_to_score(study, tmp_path, name):
         study.run("benchmarks", benchmark)
     for kind, model in (("base", "base"), ("trained", "koenen"), ("trained", "enkoko"), ("merged", "average")):
         study.run("retrieve", kind, model)
+    study.run("fusions")
     study.run("score")
 
     models = study.path / "models"
