@@ -43,6 +43,7 @@ def test_the_real_sets_run_through(workspace):
         languages=["en", "ko"],
         recipes={"r": {"compositions": ["enenen"], "negatives": "window"}},
         merges={},
+        references={},
         benchmarks=SETS,
         score={"metrics": metrics},
         compare__metric="ndcg@10",
@@ -63,6 +64,7 @@ def test_the_real_sets_run_through(workspace):
     static_model(dimension=64, words=sorted(words)).save_pretrained("models/base", create_model_card=False)
     workspace.run("retrieve", "base", "base")
     (workspace.path / "data/runs/r").symlink_to(workspace.path / "data/runs/base")
+    workspace.run("fusions")
     workspace.run("score")
     found = json.loads((workspace.path / "metrics/models/base.json").read_text())
     for name, settings in SETS.items():
