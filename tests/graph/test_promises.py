@@ -12,7 +12,7 @@ from stages.settings import yaml12
 
 pytestmark = [pytest.mark.graph, pytest.mark.xdist_group("smoke")]
 MERGE = "avg-koenen-kokoko"
-AFTER_RUNS = {"score", "labels", "compare", "report"}
+AFTER_RUNS = {"fusions", "score", "labels", "compare", "report"}
 # It reads all of params.yaml, and writes the same whenever that is right.
 CHECK = {"check"}
 
@@ -28,12 +28,12 @@ def test_a_merge_weight_reruns_that_merge_and_what_reads_it(graph):
 
 def test_a_metric_reruns_nothing_that_encodes(graph):
     graph.edit("score.metrics", ["ndcg@10", "recall@50"])
-    assert graph.repro() - CHECK == AFTER_RUNS - {"labels"}
+    assert graph.repro() - CHECK == AFTER_RUNS - {"fusions", "labels"}
 
 
 def test_a_limit_of_a_benchmark_encodes_nothing(graph):
     graph.edit("benchmarks.test.max_contamination", 0.5)
-    assert graph.repro() - CHECK == {"benchmarks@test", "contamination", *AFTER_RUNS}
+    assert graph.repro() - CHECK == {"benchmarks@test", "contamination", *AFTER_RUNS} - {"fusions"}
 
 
 def test_one_recipe_retrains_one_model(graph):
@@ -127,7 +127,7 @@ def test_experiments_run_here_and_from_the_queue_and_stand_side_by_side(graph):
 def test_a_removed_recipe_leaves_the_tables_and_tidy_removes_it(graph):
     params = graph.folder / "params.yaml"
     params.write_text("".join(line for line in params.read_text().splitlines(True) if not line.startswith("  enenen:")))
-    assert graph.repro() - CHECK == {"trainsets", "contamination", *AFTER_RUNS}
+    assert graph.repro() - CHECK == {"trainsets", "contamination", *AFTER_RUNS} - {"fusions"}
     assert "enenen" not in json.loads(graph.read("metrics/summary.json"))["test"]
     assert not (graph.folder / "metrics/models/enenen.json").exists()
     graph.run(sys.executable, "-m", "tools.tidy")
