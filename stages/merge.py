@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from stages.settings.freeze import Freeze
 from stages.settings.merges import read_merge
 from stages.shared import errors, files, models, saving, tables
 from stages.shared.errors import UserError
@@ -37,7 +38,7 @@ def main() -> None:
     frozen = next((found["frozen"] for folder in parts.values() if "frozen" in (found := models.record(folder))), None)
     same = equal_weights(loaded)
     if frozen:
-        refuse_parted(name, list(parts), loaded, frozen)
+        refuse_parted(name, list(parts), loaded, Freeze.model_validate(frozen))
     try:
         # Weights are scaled to add up to 1; sums are taken in float32.
         merged = SentenceTransformer.merge(
@@ -87,19 +88,17 @@ def equal_weights(loaded: list[Any]) -> dict[str, Any]:
     }
 
 
-def refuse_parted(name: str, parts: list[str], loaded: list[Any], frozen: dict[str, Any]) -> None:
+def refuse_parted(name: str, parts: list[str], loaded: list[Any], frozen: Freeze) -> None:
     """Raise `UserError` if the parts differ in what their training is said to have `frozen`."""
     from stages.shared import trunk
 
-    for at in range(1, len(loaded)):
-        both = [[*trunk.layers(m)[1][: frozen["layers"]]] for m in (loaded[0], loaded[at])]
-        if frozen["embeddings"]:
-            for model, held in zip((loaded[0], loaded[at]), both, strict=True):
-                held.append(trunk.embeddings(model)[1])
-        weights = [[tensor for part in held for tensor in part.state_dict().values()] for held in both]
-        if not all(one.equal(other) for one, other in zip(*weights, strict=True)):
+    first, *others = (
+        [tensor for part in trunk.frozen(model, frozen) for tensor in part.state_dict().values()] for model in loaded
+    )
+    for part, other in zip(parts[1:], others, strict=True):
+        if not all(one.equal(its) for one, its in zip(first, other, strict=True)):
             raise UserError(
-                f"merges.{name}: {parts[0]} and {parts[at]} differ in what is said to be frozen: merge models of one "
+                f"merges.{name}: {parts[0]} and {part} differ in what is said to be frozen: merge models of one "
                 "train.freeze"
             )
 

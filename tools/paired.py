@@ -18,10 +18,7 @@ def over_seeds(
     seeds in which it was asked. Also their number, `seeds`, and in how many the difference has the same sign,
     `same_sign`."""
     names = values["model"].unique(maintain_order=True).to_list()
-    by_seed = pl.concat(
-        significance.by_query(own, groups).with_columns(seed=pl.lit(number))
-        for (number,), own in values.group_by("seed", maintain_order=True)
-    )
+    by_seed = _by_seed(values, groups)
     asked = by_seed.group_by("group", "model", "query", maintain_order=True).agg(pl.col("value").mean())
     table = significance.pairs(
         asked.sort("group", "model", "query"), values["benchmark"][0], names, [reference], settings, seed
@@ -52,10 +49,7 @@ def claims(values: pl.DataFrame, groups: dict[str, str], pairs: list[tuple[str, 
     anew. p_seeds and p_queries are the paired t-tests over either alone, which find too much where the other varies.
     """
     rows = []
-    by_seed = pl.concat(
-        significance.by_query(own, groups).with_columns(seed=pl.lit(number))
-        for (number,), own in values.group_by("seed", maintain_order=True)
-    )
+    by_seed = _by_seed(values, groups)
     for group in dict.fromkeys([*groups.values(), BIAS]):
         for model, reference in pairs:
             own = by_seed.filter(group=group, model=model).join(
@@ -85,6 +79,14 @@ def claims(values: pl.DataFrame, groups: dict[str, str], pairs: list[tuple[str, 
         | dict.fromkeys(counts, pl.Int64)
         | dict.fromkeys(floats, pl.Float64),
         orient="row",
+    )
+
+
+def _by_seed(values: pl.DataFrame, groups: dict[str, str]) -> pl.DataFrame:
+    """`significance.by_query` of each seed, with a column `seed`."""
+    return pl.concat(
+        significance.by_query(own, groups).with_columns(seed=pl.lit(number))
+        for (number,), own in values.group_by("seed", maintain_order=True)
     )
 
 

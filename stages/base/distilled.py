@@ -8,7 +8,6 @@ by how often the documents use it, a / (a + p) (SIF, Arora et al. 2017). The enc
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,9 +18,10 @@ from tokenizers import Tokenizer
 
 from stages.base import vocabulary
 from stages.settings.encoders import PretrainedEncoder
-from stages.shared import files, pretrained
+from stages.shared import pretrained
 from stages.shared.errors import UserError
 from stages.shared.roles import Role
+from stages.shared.vectors import published
 from stages.shared.vectors.blocks import KeptBlocks
 
 log = logging.getLogger(__name__)
@@ -54,11 +54,9 @@ def start(
     whole = vocabulary.whole(vocabulary.backend(model, KEY))
     uses = vocabulary.counts(whole, texts)
     ids = vocabulary.kept(whole, uses, languages)
-    folder = Path(settings.name)
-    identity = files.content(folder) if folder.is_dir() else f"{settings.name} {record['revision']}"
-    run = {trait: value for trait, value in record.items() if trait not in ("name", "revision", "prompts")}
     pieces = _Alone(model, whole)
-    kept = KeptBlocks(lambda: pieces, ["pieces", identity, run, pieces.before, pieces.after])
+    identity = ["pieces", published.identity(settings, record), published.run(record), pieces.before, pieces.after]
+    kept = KeptBlocks(lambda: pieces, identity)
     vectors = kept.encode([str(number) for number in ids], "passage")
     shares = np.array([uses[number] for number in ids]) / max(1, uses.total())
     return vocabulary.cut(whole, ids), torch.from_numpy(rows(vectors, shares, dimension)), record

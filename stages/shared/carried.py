@@ -28,6 +28,16 @@ class Carried:
     preset: str
     weights: str
 
+    @property
+    def wheels(self) -> str:
+        """A pattern of the wheel's name."""
+        return f"{self.package}-{self.version}-*.whl"
+
+    @property
+    def folder(self) -> str:
+        """How the name of the folder that is made of it begins."""
+        return f"{self.package}-{self.sha256[:8]}-"
+
 
 CARRIED = {
     "package:multilingual-e5-small": Carried(

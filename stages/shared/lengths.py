@@ -1,8 +1,11 @@
-"""How many tokens texts have, told before there is much to do with them."""
+"""How many tokens texts have: told before there is much to do with them, and what batches are made by."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -20,3 +23,18 @@ def mean_tokens(model: SentenceTransformer, texts: list[str]) -> float | None:
     sampled = texts[:: -(-len(texts) // SAMPLED)]
     ids = tokenizer(sampled, truncation=True, max_length=model.max_seq_length)["input_ids"]
     return sum(map(len, ids)) / len(sampled)
+
+
+def equally_long(lengths: np.ndarray, tokens: int) -> Iterator[list[int]]:
+    """Rows of `lengths` cut into batches of some `tokens`; a batch may repeat its last row.
+
+    What a text becomes must not tell what else is in its batch. Its last bits depend on padding and on the batch's
+    shape, by which matrix products choose the order of their sums, but not on the batch's other rows. So the rows of a
+    batch are equally long, and for each length all batches have one shape, filled up with repeats.
+    """
+    for length in np.unique(lengths):
+        own = np.flatnonzero(lengths == length).tolist()
+        size = max(1, tokens // max(1, int(length)))
+        for at in range(0, len(own), size):
+            batch = own[at : at + size]
+            yield batch + batch[-1:] * (size - len(batch))

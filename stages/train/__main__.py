@@ -36,7 +36,6 @@ def main() -> None:
     name = sys.argv[1]
     settings, seed, record = read_train(), read_seed(), models.base_record()
     import torch
-    from sentence_transformers.sentence_transformer.modules import Transformer
 
     from stages.shared import saving, training, trunk
     from stages.train import lora
@@ -47,12 +46,7 @@ def main() -> None:
     length = model.max_seq_length
     if settings.max_length:
         model.max_seq_length = settings.max_length
-    rate = settings.rate(static := not isinstance(model[0], Transformer))
-    if not static and not settings.lora and rate > MOST_OF_A_TRANSFORMER:
-        raise UserError(
-            f"train.learning_rate is {rate:g}, which suits a static base, but {record['name']} is a transformer: write "
-            f"null, which is {LEARNING_RATES['transformer']:g}, or what suits it"
-        )
+    rate = learning_rate(settings, record, model)
     announce(name, settings, rows, model, rate)
     if settings.dropout is not None:
         trunk.set_dropout(model, settings.dropout)
@@ -118,6 +112,20 @@ def base(settings: Train, record: dict[str, Any]) -> "SentenceTransformer":
             )
     # A static base heeds no dtype.
     return model if settings.lora else model.float()
+
+
+def learning_rate(settings: Train, record: dict[str, Any], model: "SentenceTransformer") -> float:
+    """That of the params, or what suits the kind of base; raises `UserError` if a transformer has a static base's."""
+    from sentence_transformers.base.losses.gradcache import has_static_embedding_input
+
+    static = has_static_embedding_input(model)
+    rate = settings.rate(static)
+    if not static and not settings.lora and rate > MOST_OF_A_TRANSFORMER:
+        raise UserError(
+            f"train.learning_rate is {rate:g}, which suits a static base, but {record['name']} is a transformer: write "
+            f"null, which is {LEARNING_RATES['transformer']:g}, or what suits it"
+        )
+    return rate
 
 
 def freeze(model: "SentenceTransformer", settings: Train) -> "Trunk | None":

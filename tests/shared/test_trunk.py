@@ -9,7 +9,7 @@ from stages.settings.freeze import Freeze
 from stages.shared import trunk
 from stages.shared.encoder import TransformerEncoder
 from stages.shared.errors import UserError
-from stages.shared.vectors import keys
+from stages.shared.vectors import keys, states
 from tests.fakes.checkpoints import WORDS, save_sentence_transformer, static_model
 
 LOWER = Freeze(layers=1, embeddings=True)
@@ -113,6 +113,24 @@ def test_a_damaged_store_is_computed_again(tmp_path, state, counted, caplog):
     )
     assert counted
     assert "is damaged" in caplog.text
+
+
+def test_with_a_full_disk_memory_holds_the_states_of_the_last_texts_alone(tmp_path, state, monkeypatch, caplog):
+    model = loaded(save_sentence_transformer(tmp_path / "m", "xlm-r"))
+    whole = TransformerEncoder(model, 8).encode(texts(), "passage")
+    monkeypatch.setattr(states, "SPARE", 2**80)
+    cut = trunk.share(model, LOWER)
+    cut.prepare(texts(seed=1), "passage")
+    np.testing.assert_allclose(TransformerEncoder(model, 8, None, cut).encode(texts(), "passage"), whole, atol=2e-3)
+    assert len(cut._states._new) == len(set(texts()))
+    assert not list(state.rglob("*/states/*/*.safetensors"))
+    assert "hidden states are not kept" in caplog.text
+
+
+def test_what_was_cut_is_put_together_without_a_trace(tmp_path):
+    model = loaded(save_sentence_transformer(tmp_path / "m", "xlm-r"))
+    trunk.share(model, LOWER).whole()
+    assert not [name for name, part in model.named_modules() if part._forward_hooks or part._forward_pre_hooks]
 
 
 def test_an_architecture_that_cannot_be_cut_is_left_whole(tmp_path, monkeypatch, caplog):

@@ -82,6 +82,11 @@ class KeptStates:
         if self._bytes >= FLUSHED:
             self.flush()
 
+    def release(self) -> None:
+        """Forget what could not be written, or memory would grow with the texts."""
+        if not self._writes:
+            self._new, self._bytes = {}, 0
+
     def flush(self) -> None:
         """Write what is in memory alone."""
         if not self._new or not self._writes:

@@ -5,10 +5,9 @@ What `blocks` keeps is laid out for millions of texts that are read in order and
 the block that it is in, some 2,048 texts. Here it costs itself.
 
 A vector must not tell what else was encoded with it, or an index would be other bytes after an update than when built
-anew. The means of a table's rows do not. Of a transformer the last bits depend on padding and on the batch's shape,
-by which matrix products choose the order of their sums, but not on the batch's other rows: so the texts of a batch have
-equally many tokens, and for each number of tokens all batches have one shape, filled up with repeats. (One by one
-short texts take three to seven times as long.) Another machine may give other last bits all the same.
+anew. The means of a table's rows do not; those of a transformer's are batched so that they do not
+(`lengths.equally_long`; one by one short texts take three to seven times as long). Another machine may give other last
+bits all the same.
 
 Several processes may share a file. Whatever is wrong with it is a warning, and the texts are encoded again; it may be
 deleted at any time.
@@ -26,6 +25,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from stages.shared.lengths import equally_long
 from stages.shared.roles import PROMPT_NAMES, Encoder, Role
 from stages.shared.vectors.keys import digest, place
 
@@ -90,12 +90,7 @@ class KeptTexts:
             prompt = model.prompts.get(PROMPT_NAMES[role]) or ""
             cut = {"truncation": True, "max_length": model.max_seq_length}
             lengths = np.array([len(ids) for ids in model.tokenizer([prompt + t for t in texts], **cut)["input_ids"]])
-        for length in np.unique(lengths):
-            own = np.flatnonzero(lengths == length).tolist()
-            size = max(1, TOKENS // max(1, int(length)))
-            for at in range(0, len(own), size):
-                batch = own[at : at + size]
-                yield batch + batch[-1:] * (size - len(batch))
+        yield from equally_long(lengths, TOKENS)
 
 
 class _Store:
