@@ -94,7 +94,7 @@ STUDY = {
     },
 }  # fmt: skip
 pytestmark = [pytest.mark.graph, pytest.mark.xdist_group("knowledge")]
-AFTER_RUNS = {"score", "labels", "compare", "report"}
+AFTER_RUNS = {"fusions", "score", "labels", "compare", "report"}
 OF_MIXED = {"train@mixed", "retrieve-trained@mixed", "index@kb"}
 
 
