@@ -60,6 +60,7 @@ def read(folder: Path, languages: list[str], split: str | None) -> Parts:
         passages.lazy(),
         pl.DataFrame(queries, schema=BENCHMARK_QUERIES, orient="row"),
         pl.DataFrame(judged, schema=QRELS, orient="row").unique(maintain_order=True),
+        left_out={"headings and titles that are evidence": dropped},
     )
 
 
