@@ -138,6 +138,11 @@ class TransformerEncoder:
 
 
 def normalized(vectors: np.ndarray) -> np.ndarray:
-    """Rows scaled to length 1 (float32); zero rows stay."""
+    """Rows scaled to length 1 (float32); zero rows stay. Raises `UserError` if one is no vector of numbers."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    if not np.isfinite(lengths).all():
+        raise UserError(
+            "the model gives vectors that are no numbers (NaN or infinite): its weights are damaged, or too large for "
+            "its dtype: build it again, or write dtype float32"
+        )
     return np.ascontiguousarray(vectors / np.where(lengths > 0, lengths, 1), dtype=np.float32)

@@ -5,6 +5,8 @@ import os
 import sys
 from collections.abc import Callable
 
+from stages.shared import terminal
+
 
 class UserError(Exception):
     """Something the user can mend; the message is one sentence that names the place and the mend."""
@@ -19,8 +21,9 @@ def run(main: Callable[[], None]) -> None:
         os.environ.setdefault("TQDM_MININTERVAL", "5")  # a log file needs no bar a tenth of a second
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     try:
-        main()
+        with terminal.escaped():
+            main()
     except UserError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {terminal.printable(str(error))}")
     except KeyboardInterrupt:
         sys.exit("error: interrupted; run the same command again to go on")
