@@ -73,7 +73,7 @@ def _pages(folder: Path, wanted: set[str]) -> Iterator[tuple[str, dict[str, Any]
                 except sqlite3.Error as error:
                     raise UserError(f"{databases[0]} is not FEVEROUS's Wikipedia ({error}): check the path") from None
                 if found:
-                    yield page, json.loads(found[0])
+                    yield page, _parsed_page(found[0], page, databases[0])
         return
     shards = sorted(path for path in folder.rglob("wiki_*.jsonl*") if path.is_file())
     if not shards:
@@ -82,6 +82,13 @@ def _pages(folder: Path, wanted: set[str]) -> Iterator[tuple[str, dict[str, Any]
         for place, data in jsonl.rows(shard):
             if (title := jsonl.text(data, "title", place)) in wanted:
                 yield title, data
+
+
+def _parsed_page(text: str, page: str, database: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(text))
+    except (ValueError, TypeError, RecursionError):
+        raise UserError(f"{database} is damaged (its page {page!r} is not JSON): take it from the release") from None
 
 
 def _elements(page: str, data: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:

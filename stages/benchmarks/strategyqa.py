@@ -65,7 +65,7 @@ def _questions(path: Path) -> dict[str, dict[str, Any]]:
     try:
         found = json.loads(path.read_text(encoding="utf-8-sig"))
         return {str(q["qid"]): q for q in found} if isinstance(found, list) else dict(found.items())
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UserError(f"{path} is not in the layout of StrategyQA: take it from the release") from None
 
 

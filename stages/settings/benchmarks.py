@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from stages.settings.metrics import Metric
-from stages.settings.reading import value
+from stages.settings.reading import member, value
 from stages.settings.tags import Language
 from stages.settings.types import Count, Group, Name, Share
 
@@ -36,7 +36,8 @@ class Benchmark(Group):
         "hinglish-top",
     ]
     path: str
-    split: str | None = None
+    # It stands in names of files.
+    split: Annotated[str, Field(pattern=r"^[\w.-]+$")] | None = None
     languages: Annotated[list[Language], Field(min_length=1)] | None = None
     columns: IntentColumns | None = None
     rerank: str | None = None
@@ -58,7 +59,7 @@ Benchmarks = Annotated[dict[Name, Benchmark], Field(min_length=1)]
 
 
 def read_benchmark(name: str) -> Benchmark:
-    return value(f"benchmarks.{name}", Benchmark)
+    return member("benchmarks", name, Benchmark)
 
 
 def read_benchmarks() -> dict[str, Benchmark]:

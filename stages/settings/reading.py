@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from stages.settings import yaml12
+from stages.settings.types import Name
 from stages.shared.errors import UserError
 
 PARAMS = Path("params.yaml")
@@ -35,9 +36,15 @@ def value(key: str, kind: Any) -> Any:
     return validated(found, kind, PARAMS, key.split("."))
 
 
+def member(group: str, name: str, kind: Any) -> Any:
+    """What a group of named members (`merges`) has under `name`, as `value`; a name is of those that become paths."""
+    validated(name, Name, PARAMS, [group])
+    return value(f"{group}.{name}", kind)
+
+
 def read_names(group: str) -> list[str]:
     """The names in a group of named members (`recipes`, `merges`), whatever is said of each."""
-    found = value(group, dict[str, Any])
+    found = value(group, dict[Name, Any])
     return list(found)
 
 

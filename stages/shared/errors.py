@@ -1,5 +1,6 @@
 """Bad input: one clear sentence, exit code 1, no traceback."""
 
+import errno
 import logging
 import os
 import sys
@@ -25,5 +26,9 @@ def run(main: Callable[[], None]) -> None:
             main()
     except UserError as error:
         sys.exit(f"error: {terminal.printable(str(error))}")
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        sys.exit(f"error: {terminal.printable(str(error.filename))[:60]}... is too long for a file's name: shorten it")
     except KeyboardInterrupt:
         sys.exit("error: interrupted; run the same command again to go on")

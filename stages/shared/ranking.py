@@ -9,7 +9,6 @@ depth, and counts in no rank, as in BEIR's evaluation.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -85,7 +84,7 @@ def _read(folder: Path) -> Tables:
         tables.read(folder / "queries.parquet", BENCHMARK_QUERIES),
         tables.read(folder / "qrels.parquet", BENCHMARK_QRELS),
         tables.read(folder / "rerank.parquet", RERANK),
-        json.loads((folder / "about.json").read_text())["by_label"],
+        tables.read_json(folder / "about.json")["by_label"],
         tables.read(folder / "identical.parquet", IDENTICAL),
     )
 

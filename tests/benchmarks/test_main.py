@@ -282,6 +282,11 @@ def test_candidates_of_something_else_are_refused(publish, made):
         made("mmarco", rerank="run.txt")
 
 
+def test_a_name_leads_out_of_no_folder(workspace):
+    with pytest.raises(UserError, match=r"params\.yaml: benchmarks: '\.\./x' is no name"):
+        workspace.run("benchmarks", "../x")
+
+
 def test_a_folder_that_is_not_there(made):
     with pytest.raises(UserError, match="nowhere is no folder: check the path"):
         made("belebele", path="nowhere")

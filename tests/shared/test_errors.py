@@ -19,6 +19,13 @@ def test_a_user_error_is_its_sentence():
     assert caught.value.code == "error: mend it"
 
 
+def test_a_name_that_no_file_system_takes_is_told_in_a_sentence(tmp_path):
+    with pytest.raises(SystemExit, match=r"^error: .+\.\.\. is too long for a file's name: shorten it$"):
+        errors.run(lambda: (tmp_path / ("a" * 300)).write_text(""))
+    with pytest.raises(FileNotFoundError):
+        errors.run(lambda: (tmp_path / "a" / "b").write_text(""))
+
+
 def test_other_errors_are_not_hidden():
     def main():
         raise KeyError("x")
