@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from stages.settings.metrics import Metric
-from stages.settings.reading import member, value
+from stages.settings.reading import value
 from stages.settings.tags import Language
 from stages.settings.types import Count, Group, Name, Share
 
@@ -59,7 +59,7 @@ Benchmarks = Annotated[dict[Name, Benchmark], Field(min_length=1)]
 
 
 def read_benchmark(name: str) -> Benchmark:
-    return member("benchmarks", name, Benchmark)
+    return value(f"benchmarks.{name}", Benchmark)
 
 
 def read_benchmarks() -> dict[str, Benchmark]:

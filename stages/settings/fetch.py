@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from stages.settings.reading import member
+from stages.settings.reading import value
 from stages.settings.types import Group
 
 
@@ -17,4 +17,4 @@ class Fetch(Group):
 
 
 def read_fetch(name: str) -> Fetch:
-    return member("fetch", name, Fetch)
+    return value(f"fetch.{name}", Fetch)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from stages.settings.labelled_columns import LabelledColumns
-from stages.settings.reading import member
+from stages.settings.reading import value
 from stages.settings.types import Group
 
 
@@ -25,4 +25,4 @@ class Index(Group):
 
 
 def read_index(name: str) -> Index:
-    return member("indexes", name, Index)
+    return value(f"indexes.{name}", Index)

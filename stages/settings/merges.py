@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from stages.settings.reading import member, value
+from stages.settings.reading import value
 from stages.settings.types import Group, Name
 
 
@@ -22,7 +22,7 @@ class Merge(Group):
 
 
 def read_merge(name: str) -> Merge:
-    return member("merges", name, Merge)
+    return value(f"merges.{name}", Merge)
 
 
 def read_merges() -> dict[str, Merge]:

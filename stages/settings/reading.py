@@ -29,17 +29,12 @@ def value(key: str, kind: Any) -> Any:
     """
     found = tree(PARAMS)
     for part in key.split("."):
+        validated(part, Name, PARAMS, [key])  # names become paths
         if not isinstance(found, dict) or part not in found:
             known = list(found) if isinstance(found, dict) else []
             raise UserError(f"{PARAMS} has no {key}{meant(part, known)}")
         found = found[part]
     return validated(found, kind, PARAMS, key.split("."))
-
-
-def member(group: str, name: str, kind: Any) -> Any:
-    """What a group of named members (`merges`) has under `name`, as `value`; a name is of those that become paths."""
-    validated(name, Name, PARAMS, [group])
-    return value(f"{group}.{name}", kind)
 
 
 def read_names(group: str) -> list[str]:

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from stages.settings.connection import Connection, Retries, Url, Variable
 from stages.settings.encoders import EncoderPrompts, PretrainedEncoder, PromptsOrNone
-from stages.settings.reading import member
+from stages.settings.reading import value
 from stages.settings.types import Count, Group, Positive, Share
 
 NotNegative = Annotated[float, Field(ge=0)]
@@ -104,4 +104,4 @@ class Reference(Group):
 
 
 def read_reference(name: str) -> Reference:
-    return member("references", name, Reference)
+    return value(f"references.{name}", Reference)

@@ -282,9 +282,11 @@ def test_candidates_of_something_else_are_refused(publish, made):
         made("mmarco", rerank="run.txt")
 
 
-def test_a_name_leads_out_of_no_folder(workspace):
-    with pytest.raises(UserError, match=r"params\.yaml: benchmarks: '\.\./x' is no name"):
-        workspace.run("benchmarks", "../x")
+@pytest.mark.parametrize("name", ["/tmp/x", "../x"])
+def test_a_name_leads_out_of_no_folder(workspace, name):
+    workspace.edit(**{f"benchmarks__{name}": {"source": "beir", "path": "x"}})
+    with pytest.raises(UserError, match=r"^params\.yaml: benchmarks\.\S*/x: '\S*' is no name: use letters"):
+        workspace.run("benchmarks", name)
 
 
 def test_a_folder_that_is_not_there(made):

@@ -86,7 +86,10 @@ def message(workspace, **changes):
         ({"recipes__joint__compositions": []}, ["recipes.joint.compositions"]),
         ({"recipes__a+b": {"compositions": ["enenen"], "negatives": "window"}}, ["recipes.a+b", "'a+b' is no name"]),
         ({"recipes__joint__negatives": "../window"}, ["recipes.joint.negatives: '../window' is no name"]),
-        ({"merges__" + "a" * 101: {"method": "linear", "weights": {}}}, ["is a name of 101 letters: use 100 at most"]),
+        (
+            {"merges__" + "a" * 101: {"method": "linear", "weights": {"koenen": 0.5, "enkoko": 0.5}}},
+            ["is a name of 101 letters: use 100 at most"],
+        ),
         ({"benchmarks__dev__split": "../dev"}, ["benchmarks.dev.split is '../dev'"]),
         ({"corpus__files": "../other/*.md"}, ["corpus.files: '../other/*.md' is not beneath corpus.path"]),
         (

@@ -57,9 +57,7 @@ def test_a_missing_table_says_how_to_make_it(tmp_path):
 def test_a_damaged_table_is_told_in_a_sentence(tmp_path, kind):
     tables.write(ROWS, tmp_path / "q.parquet", QUERIES)
     damage(tmp_path / "q.parquet", kind)
-    with pytest.raises(
-        UserError, match=r"^\S+q\.parquet is damaged \(.+\): remove it, and rebuild it with `dvc repro`$"
-    ):
+    with pytest.raises(UserError, match=r"^\S+q\.parquet is damaged \(.+\): remove it, and rebuild it with"):
         tables.read(tmp_path / "q.parquet", QUERIES)
 
 
