@@ -36,10 +36,12 @@ def main() -> None:
     import torch
     from sentence_transformers import SentenceTransformer
 
-    loaded = [
-        SentenceTransformer(str(folder), device="cpu", local_files_only=True, trust_remote_code=trusted)
-        for folder in parts.values()
-    ]
+    loaded = []
+    for folder in parts.values():
+        with models.loading(folder):
+            loaded.append(
+                SentenceTransformer(str(folder), device="cpu", local_files_only=True, trust_remote_code=trusted)
+            )
     agree(name, {part: traits(model, parts[part]) for part, model in zip(parts, loaded, strict=True)})
     if trusted:
         loaded = [loaded[0], *(as_same_class(loaded[0], other) for other in loaded[1:])]

@@ -13,7 +13,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from stages.check import params
-from stages.schemas.benchmarks import BENCHMARKS_FOLDER
+from stages.schemas.benchmarks import BENCHMARK_METRICS, BENCHMARKS_FOLDER
 from stages.schemas.curves import TRAINING_CURVES
 from stages.schemas.runs import RUNS_FOLDER
 from stages.settings import yaml12
@@ -32,6 +32,7 @@ def main() -> None:
         Path("data/fetch"): set(fetch),
         RUNS_FOLDER: {*models.names(recipes, merges), *references},
         BENCHMARKS_FOLDER: set(benchmarks),
+        BENCHMARK_METRICS: {f"{name}.json" for name in benchmarks},
         TRAINING_CURVES: {f"{name}.csv" for name in recipes},
     }
     for folder, names in expected.items():

@@ -60,6 +60,7 @@ def read(folder: Path, languages: list[str], split: str | None) -> Parts:
         passages.lazy(),
         pl.DataFrame(queries, schema=BENCHMARK_QUERIES, orient="row"),
         pl.DataFrame(judged, schema=QRELS, orient="row").unique(maintain_order=True),
+        left_out={"headings and titles that are evidence": dropped},
     )
 
 
@@ -72,7 +73,7 @@ def _pages(folder: Path, wanted: set[str]) -> Iterator[tuple[str, dict[str, Any]
                 except sqlite3.Error as error:
                     raise UserError(f"{databases[0]} is not FEVEROUS's Wikipedia ({error}): check the path") from None
                 if found:
-                    yield page, json.loads(found[0])
+                    yield page, _parsed_page(found[0], page, databases[0])
         return
     shards = sorted(path for path in folder.rglob("wiki_*.jsonl*") if path.is_file())
     if not shards:
@@ -81,6 +82,13 @@ def _pages(folder: Path, wanted: set[str]) -> Iterator[tuple[str, dict[str, Any]
         for place, data in jsonl.rows(shard):
             if (title := jsonl.text(data, "title", place)) in wanted:
                 yield title, data
+
+
+def _parsed_page(text: str, page: str, database: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(text))
+    except (ValueError, TypeError, RecursionError):
+        raise UserError(f"{database} is damaged (its page {page!r} is not JSON): take it from the release") from None
 
 
 def _elements(page: str, data: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:

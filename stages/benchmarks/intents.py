@@ -73,6 +73,7 @@ def read(folder: Path, languages: list[str], source: str, split: str | None, col
             part.select("id", "label", kind=pl.lit(kind)).unique().select(*BENCHMARK_LABELS)
             for kind, part in (("passage", index), ("query", queries))
         ),
+        left_out={"queries of a label that training lacks": unseen},
     )
 
 

@@ -65,6 +65,6 @@ def _paragraphs(path: Path) -> Iterator[dict[str, Any]]:
                 if len(paragraph["sentences"]) != len(paragraph["sentence_breaks"]) or not paragraph["sentences"]:
                     raise ValueError(f"paragraph {j} of article {i} has not as many sentences as breaks")
                 yield {**paragraph, "place": f"{i}-{j}"}
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         what = f"the field {error} is missing" if isinstance(error, KeyError) else error
         raise UserError(f"{path} is not in the layout of LAReQA ({what}): take it from the repository lareqa") from None

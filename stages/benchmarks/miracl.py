@@ -15,7 +15,7 @@ import polars as pl
 
 from stages.benchmarks.parts import Parts, by_language, of_language
 from stages.schemas.benchmarks import BENCHMARK_PASSAGES, BENCHMARK_QRELS, BENCHMARK_QUERIES
-from stages.shared import jsonl, records
+from stages.shared import jsonl, judgements, records
 from stages.shared.errors import UserError
 
 
@@ -74,8 +74,8 @@ def _title(row: dict) -> str:
 def _judged(path: Path, lang: str) -> list[tuple[str, str, str, int]]:
     found = []
     for place, fields in records.separated(path):
-        if len(fields) != 4 or not fields[3].strip().isdigit():
+        if len(fields) != 4:
             raise UserError(f"{place} is no judgement: write query, Q0, passage and relevance, tab-separated")
-        query, _, passage, relevance = fields
-        found.append((of_language(query, lang), of_language(passage, lang), lang, int(relevance)))
+        relevance = judgements.relevance(fields[3], place)
+        found.append((of_language(fields[0], lang), of_language(fields[2], lang), lang, relevance))
     return found

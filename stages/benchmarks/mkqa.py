@@ -44,7 +44,7 @@ def read(folder: Path, languages: list[str]) -> Parts:
     qrels = pl.concat([_judged(own, told.filter(lang=lang)) for (lang,), own in corpus.group_by("lang")])
     unanswered = asked["query"].n_unique() - qrels["query"].n_unique()
     log.info(f"MKQA: {unanswered:,} of {asked['query'].n_unique():,} questions are answered in no passage and left out")
-    return Parts(corpus.lazy(), asked, qrels)
+    return Parts(corpus.lazy(), asked, qrels, left_out={"questions that no passage answers": unanswered})
 
 
 def _texts(answers: list[dict[str, Any]]) -> list[str]:

@@ -15,7 +15,7 @@ import polars as pl
 from stages.benchmarks.parts import Parts, by_language, one
 from stages.schemas.benchmarks import BENCHMARK_PASSAGES, BENCHMARK_QUERIES
 from stages.schemas.texts import QRELS
-from stages.shared import records
+from stages.shared import judgements, records
 from stages.shared.errors import UserError
 
 ENDS = r"(?:\.gz)?"
@@ -58,7 +58,7 @@ def _texts(paths: list[Path], lang: str, name: str) -> pl.LazyFrame:
 def _judged(path: Path) -> pl.DataFrame:
     found = []
     for place, fields in records.separated(path):
-        if len(fields) != 4 or not fields[3].strip().isdigit():
+        if len(fields) != 4:
             raise UserError(f"{place} is no judgement: write query, 0, passage and relevance, tab-separated")
-        found.append((fields[0], fields[2], int(fields[3])))
+        found.append((fields[0], fields[2], judgements.relevance(fields[3], place)))
     return pl.DataFrame(found, schema=QRELS, orient="row")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import polars as pl
@@ -24,6 +26,10 @@ class Parts(NamedTuple):
     qrels: pl.DataFrame  # BENCHMARK_QRELS or QRELS
     # Of a benchmark by label (BENCHMARK_LABELS): all passages of a query's label answer it.
     labels: pl.DataFrame = pl.DataFrame(schema=BENCHMARK_LABELS)
+    # Whether a query and a passage of one id are the same text, as BEIR's evaluation takes them.
+    ids_shared: bool = False
+    # What the reader has left out already, by reason.
+    left_out: Mapping[str, int] = MappingProxyType({})
 
 
 def of_language(name: str, lang: str) -> str:

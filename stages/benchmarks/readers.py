@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from stages.benchmarks import belebele, feverous, held_out, intents, lareqa, miracl, mkqa, mmarco, strategyqa
@@ -37,7 +38,8 @@ def read(benchmark: Benchmark, languages: list[str]) -> Parts:
         case "feverous":
             return feverous.read(folder, languages, split)
         case "beir":
-            passages, queries, qrels = beir.read(folder, languages, split)
-            return Parts(passages.lazy(), queries, qrels)
+            left_out: Counter[str] = Counter()
+            passages, queries, qrels = beir.read(folder, languages, split, left_out)
+            return Parts(passages.lazy(), queries, qrels, ids_shared=True, left_out=left_out)
         case source:
             return intents.read(folder, languages, source, split, benchmark.columns)

@@ -12,6 +12,7 @@ evidence for them. In one of two layouts:
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,9 @@ CONTENT = {"en": "content", "ko": "ko-content"}
 def read(folder: Path, languages: list[str], split: str | None) -> Parts:
     split = split or "dev"
     if not list(folder.rglob(PARAGRAPHS)):
-        passages, asked, qrels = beir.read(folder, languages, split)
-        return Parts(passages.lazy(), asked, qrels)
+        left_out: Counter[str] = Counter()
+        passages, asked, qrels = beir.read(folder, languages, split, left_out)
+        return Parts(passages.lazy(), asked, qrels, left_out=left_out)
     languages = [lang for lang in languages if codes.find(lang, CONTENT)]
     korean = _questions(one(folder, rf"ko-strategy-qa_{split}\.json", f"ko-strategy-qa_{split}.json"))
     english = _questions(one(folder, r"strategyqa_train\.json", "strategyqa_train.json")) if "en" in languages else {}
@@ -63,7 +65,7 @@ def _questions(path: Path) -> dict[str, dict[str, Any]]:
     try:
         found = json.loads(path.read_text(encoding="utf-8-sig"))
         return {str(q["qid"]): q for q in found} if isinstance(found, list) else dict(found.items())
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UserError(f"{path} is not in the layout of StrategyQA: take it from the release") from None
 
 

@@ -27,6 +27,8 @@ from stages.settings.languages import read_languages
 from stages.settings.seed import read_seed
 from stages.settings.split import Split
 from stages.shared import errors, split, tables
+from stages.shared.errors import UserError
+from stages.shared.judgements import NO_PASSAGE, NO_QUERY
 
 log = logging.getLogger("corpus")
 REPORT = Path("metrics/corpus.json")
@@ -147,14 +149,20 @@ def answer(
     spool: Spool, twins: np.ndarray, settings: Corpus, languages: list[str], output: Output, counts: intake.IntakeCounts
 ) -> None:
     """Write the source's queries and qrels: what is judged of a passage left out holds of the one it repeats."""
-    queries, qrels = judged(settings, languages)
+    queries, qrels = judged(settings, languages, counts.noted)
     rows = spool.find(qrels["passage"])
     stands = pl.Series(np.where(twins[rows["row"]] < 0, rows["row"], twins[rows["row"]]), dtype=pl.UInt32)
     names = spool.take(stands.unique().sort().to_numpy(), "id").rename({"id": "stands"})
     rows = rows.with_columns(row=stands).join(names, on="row")
     asked = queries.select("query").unique()
     kept = qrels.join(rows, left_on="passage", right_on="id")
-    counts.noted["qrels of passages that are not there"] += qrels.height - kept.height
+    counts.noted[NO_PASSAGE] += qrels.height - kept.height
+    if kept.is_empty():
+        told = ", ".join(f"{counts.noted[reason]:,} {reason}" for reason in (NO_QUERY, NO_PASSAGE))
+        raise UserError(
+            f"{settings.path} judges no passage that is there for a query that is there ({told}): do qrels and texts "
+            "name them alike, and do corpus.chars and corpus.limit leave the passages?"
+        )
     counts.noted["queries that nothing there answers"] += asked.join(kept, on="query", how="anti").height
     qrels = kept
     counts.noted["whose qrels went to the one they repeat"] += rows.filter(pl.col("id") != pl.col("stands")).height

@@ -36,7 +36,8 @@ class Benchmark(Group):
         "hinglish-top",
     ]
     path: str
-    split: str | None = None
+    # It stands in names of files.
+    split: Annotated[str, Field(pattern=r"^[\w.-]+$")] | None = None
     languages: Annotated[list[Language], Field(min_length=1)] | None = None
     columns: IntentColumns | None = None
     rerank: str | None = None

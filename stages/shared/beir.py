@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import polars as pl
 
-from stages.shared import codes, files, jsonl, records, tables
+from stages.shared import codes, files, jsonl, judgements, records, tables
 from stages.shared.errors import UserError
 from stages.shared.languages import is_language
 
@@ -41,10 +42,11 @@ class File(NamedTuple):
 
 
 def read(
-    folder: str | Path, languages: list[str], split: str | None = None
+    folder: str | Path, languages: list[str], split: str | None = None, left_out: Counter[str] | None = None
 ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Passages, queries and qrels of those `languages` that the folder has, sorted; qrels of texts in
-    other languages are left out. Raises `UserError` if the folder is not in this layout or has none of them."""
+    """Passages, queries and qrels of those `languages` that the folder has, sorted; judgements of texts that it has in
+    none of them are left out, and counted in `left_out`. Raises `UserError` if the folder is not in this layout or has
+    none of them."""
     folder = _checked(folder)
     passages = _texts(folder, "corpus", languages, split)
     queries = _texts(folder, "queries", languages, split)
@@ -59,7 +61,7 @@ def read(
     return (
         passages.sort("passage", "lang"),
         queries.sort("query", "lang"),
-        _qrels(found, passages, queries, languages),
+        _qrels(found, passages, queries, languages, Counter() if left_out is None else left_out),
     )
 
 
@@ -135,16 +137,15 @@ def _qrels_by_language(folder: Path, languages: list[str], split: str | None) ->
 def _judged(path: Path) -> Iterator[tuple[str, str, int]]:
     if not files.plain_name(path).endswith(".tsv"):
         for place, row in records.rows(path):
-            query, passage, score = (jsonl.text({k: str(v) for k, v in row.items()}, name, place) for name in JUDGED)
-            yield query, passage, int(float(score))
+            query, passage = (jsonl.text(row, name, place) for name in JUDGED[:2])
+            yield query, passage, judgements.relevance(jsonl.field(row, JUDGED[2], place), place)
         return
     for number, (place, fields) in enumerate(records.separated(path), 1):
         # `query-id corpus-id score`, or TREC's four columns `query 0 passage relevance`.
-        if len(fields) not in (3, 4) or not re.fullmatch(r"\s*-?\d+(\.0+)?\s*", fields[-1]):
-            if number == 1 and len(fields) in (3, 4):
-                continue  # the header
+        if len(fields) not in (3, 4):
             raise UserError(f"{place} is no judgement: write query, passage, score, tab-separated")
-        yield fields[0], fields[-2], int(float(fields[-1]))
+        if number > 1 or not judgements.is_header(fields):
+            yield fields[0].strip(), fields[-2].strip(), judgements.relevance(fields[-1], place)
 
 
 def _differ(judged: dict[str, pl.DataFrame]) -> bool:
@@ -152,21 +153,26 @@ def _differ(judged: dict[str, pl.DataFrame]) -> bool:
     return any(not first.equals(other) for other in others)
 
 
-def _qrels(judged: pl.DataFrame, passages: pl.DataFrame, queries: pl.DataFrame, languages: list[str]) -> pl.DataFrame:
+def _qrels(
+    judged: pl.DataFrame, passages: pl.DataFrame, queries: pl.DataFrame, languages: list[str], left_out: Counter[str]
+) -> pl.DataFrame:
     """`judged` in each language that has the passage. A passage's id with a language for a suffix judges that
     language's text alone; a query's id names the query in all its languages."""
     bare = "|".join(re.escape(f".{lang}") for lang in languages)
-    judged = judged.with_columns(pl.col("query").str.replace(f"(?:{bare})$", ""))
+    judged = judged.with_columns(pl.col("query").str.replace(f"(?:{bare})$", "")).with_row_index("judgement")
     of_language = [
         judged.with_columns(pl.col("passage").str.strip_suffix(f".{lang}"), lang=pl.lit(lang)) for lang in languages
     ]
-    return (
+    there = (
         pl.concat(of_language)
-        .select(*JUDGED_ROWS)
-        .unique(["query", "passage", "lang"], keep="last", maintain_order=True)
-        .filter(pl.col("relevance") > 0)
-        .join(passages, on=["passage", "lang"], how="semi")
-        .join(queries, on="query", how="semi")
+        .join(passages, on=["passage", "lang"], how="semi", maintain_order="left")
+        .join(queries, on="query", how="semi", maintain_order="left")
+    )
+    relevant = pl.col("relevance") > 0
+    judgements.count_absent(judged.filter(relevant).join(there, on="judgement", how="anti"), queries, left_out)
+    return (
+        judgements.last(there.select(*JUDGED_ROWS), ["query", "passage", "lang"], left_out)
+        .filter(relevant)
         .sort("query", "passage", "lang")
     )
 

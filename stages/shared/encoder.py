@@ -8,14 +8,13 @@ whoever loads the folder with sentence-transformers alone does not.
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stages.shared import models, query_normalizer
+from stages.shared import models, query_normalizer, tables
 from stages.shared.errors import UserError
 from stages.shared.roles import PROMPT_NAMES, Role
 from stages.shared.roles import Encoder as Encoder  # what it is called by those who load one
@@ -37,21 +36,19 @@ def load(folder: str | Path, batch_size: int, trust_remote_code: bool = False, f
     """
     folder = Path(folder)
     if is_static(folder):
-        return StaticEncoder(folder, batch_size)
+        with models.loading(folder):
+            return StaticEncoder(folder, batch_size)
     from sentence_transformers import SentenceTransformer
 
     record = models.record(folder)
     attention = record.get("attention")
-    try:
+    with models.loading(folder):
         model = SentenceTransformer(
             str(folder),
             local_files_only=True,
             trust_remote_code=trust_remote_code or record.get("trust_remote_code", False),
             model_kwargs={"attn_implementation": attention} if attention else None,
         )
-    except ValueError as error:  # one that needs its own code, for one
-        reason, _, _ = str(error).partition("\n")
-        raise UserError(f"{folder} cannot be loaded: {reason}") from None
     trunk = None
     if freeze and freeze.is_trunk:
         from stages.shared.trunk import share
@@ -64,7 +61,8 @@ def is_static(folder: Path) -> bool:
     """Whether the model in `folder` is one StaticEmbedding; raises `UserError` if there is none."""
     if not (folder / "modules.json").is_file():
         raise UserError(f"{folder} holds no model (modules.json is missing): run `dvc repro`")
-    modules = [m["type"].rsplit(".", 1)[-1] for m in json.loads((folder / "modules.json").read_text())]
+    with models.loading(folder):
+        modules = [m["type"].rsplit(".", 1)[-1] for m in tables.read_json(folder / "modules.json")]
     return modules in (["StaticEmbedding"], ["StaticEmbedding", "Normalize"])
 
 
@@ -82,12 +80,12 @@ class StaticEncoder:
         from safetensors.numpy import load_file
         from tokenizers import Tokenizer
 
-        inner = folder / json.loads((folder / "modules.json").read_text())[0]["path"]
+        inner = folder / tables.read_json(folder / "modules.json")[0]["path"]
         self.tokenizer = Tokenizer.from_file(str(inner / "tokenizer.json"))
         self.tokenizer.no_padding()
         self.table = load_file(inner / "model.safetensors")["embedding.weight"].astype(np.float32)
         config = folder / "config_sentence_transformers.json"
-        self.prompts = json.loads(config.read_text()).get("prompts", {}) if config.is_file() else {}
+        self.prompts = tables.read_json(config).get("prompts", {}) if config.is_file() else {}
         self.batch_size = batch_size
         self.normalizer = query_normalizer.read(folder)
 
@@ -138,6 +136,11 @@ class TransformerEncoder:
 
 
 def normalized(vectors: np.ndarray) -> np.ndarray:
-    """Rows scaled to length 1 (float32); zero rows stay."""
+    """Rows scaled to length 1 (float32); zero rows stay. Raises `UserError` if one is no vector of numbers."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    if not np.isfinite(lengths).all():
+        raise UserError(
+            "the model gives vectors that are no numbers (NaN or infinite): its weights are damaged, or too large for "
+            "its dtype: build it again, or write dtype float32"
+        )
     return np.ascontiguousarray(vectors / np.where(lengths > 0, lengths, 1), dtype=np.float32)

@@ -32,11 +32,16 @@ def rows(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
         yield f"{path}:{number}", row
 
 
-def text(row: dict[str, Any], key: str, place: str) -> str:
-    """The text under `key`, stripped; '' for null; raises `UserError` if the row has no such key or no text."""
+def field(row: dict[str, Any], key: str, place: str) -> Any:
+    """What the row has under `key`; raises `UserError` if it has no such key."""
     if key not in row:
         raise UserError(f"{place} has no {key!r} (it has {', '.join(map(repr, row))}): name its column in params.yaml")
-    value = row[key]
+    return row[key]
+
+
+def text(row: dict[str, Any], key: str, place: str) -> str:
+    """The text under `key`, stripped; '' for null; raises `UserError` if the row has no such key or no text."""
+    value = field(row, key, place)
     if value is None:
         return ""
     if not isinstance(value, str | int):

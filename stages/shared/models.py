@@ -7,9 +7,9 @@ once, when the base is made, holds for all that is made of it.
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +56,25 @@ def record(folder: Path) -> dict[str, Any]:
     """
     if not (folder / RECORD).is_file():
         return {}
-    found: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    found: dict[str, Any] = tables.read_json(folder / RECORD)
     ours = any(folder.resolve().is_relative_to(own.resolve()) for own in (BASE, TRAINED, MERGED))
     return found | {"trust_remote_code": ours and bool(found.get("trust_remote_code"))}
+
+
+@contextmanager
+def loading(folder: Path) -> Iterator[None]:
+    """Raise `UserError`, in the block that loads the model in `folder`, where a file of it is damaged or missing."""
+    try:
+        yield
+    except (UserError, MemoryError):
+        raise
+    # Each library has errors of its own (tokenizers no other than Exception), and a model's own code may raise any.
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise UserError(
+            f"{folder} cannot be loaded: {reason}; if a file of it is damaged, put it there again (of a study: "
+            "remove the folder, and run `dvc repro`)"
+        ) from None
 
 
 def base_record() -> dict[str, Any]:
@@ -74,7 +90,7 @@ def copy_record(folder: Path, target: Path, frozen: dict[str, Any] | None = None
     if not frozen:
         shutil.copyfile(folder / RECORD, target / RECORD)
         return
-    found = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    found = tables.read_json(folder / RECORD)
     tables.write_json(found | {"frozen": frozen}, target / RECORD)
 
 

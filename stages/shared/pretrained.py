@@ -131,7 +131,10 @@ class _Files:
     def json(self, file: str) -> Any:
         """The file's content, or {} if there is none."""
         path = self.path(file)
-        return json.loads(path.read_text(encoding="utf-8")) if path else {}
+        try:
+            return json.loads(path.read_text(encoding="utf-8")) if path else {}
+        except RecursionError:
+            raise ValueError(f"{path} is nested too deeply") from None
 
 
 def _preset(settings: PretrainedEncoder, key: str) -> tuple[str | None, Preset]:

@@ -66,5 +66,5 @@ def _parquet(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 for row in batch.to_pylist():
                     number += 1
                     yield f"{path}:{number}", row
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         raise UserError(f"{path} cannot be read ({str(error).splitlines()[0]}): is it whole?") from None

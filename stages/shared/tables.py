@@ -20,12 +20,32 @@ from stages.shared.errors import UserError
 
 
 def read(path: str | Path, schema: Schema) -> pl.DataFrame:
-    """Read a Parquet table; raises `UserError` if it is missing or its columns are not those of `schema`."""
+    """Read a Parquet table; raises `UserError` if it is missing, damaged, or its columns are not those of `schema`."""
     path = Path(path)
     if not path.exists():
         raise UserError(f"{path} is missing: run `dvc repro`")
-    table = pl.read_parquet(path, glob=False)
+    try:
+        table = pl.read_parquet(path, glob=False)
+    # Of bytes that cannot be, polars panics.
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        raise _damaged(path, error) from None
     return _checked(table, schema, path)
+
+
+def read_json(path: str | Path) -> Any:
+    """What a stage has written as JSON; raises `UserError` if it is missing or damaged."""
+    path = Path(path)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: run `dvc repro`") from None
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: BaseException) -> UserError:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return UserError(f"{path} is damaged ({reason}): remove it, and rebuild it with `dvc repro`")
 
 
 def write(table: pl.DataFrame, path: str | Path, schema: Schema) -> None:

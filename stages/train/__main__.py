@@ -94,15 +94,16 @@ def base(settings: Train, record: dict[str, Any]) -> "SentenceTransformer":
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.base.losses.gradcache import has_static_embedding_input
 
-    model = SentenceTransformer(
-        str(models.BASE),
-        local_files_only=True,
-        trust_remote_code=record["trust_remote_code"],
-        model_kwargs={
-            "dtype": record["dtype"] if settings.lora else "float32",
-            "attn_implementation": record["attention"],
-        },
-    )
+    with models.loading(models.BASE):
+        model = SentenceTransformer(
+            str(models.BASE),
+            local_files_only=True,
+            trust_remote_code=record["trust_remote_code"],
+            model_kwargs={
+                "dtype": record["dtype"] if settings.lora else "float32",
+                "attn_implementation": record["attention"],
+            },
+        )
     if has_static_embedding_input(model):
         if settings.mini_batch_size:
             raise UserError("train.mini_batch_size cannot split a static base's batches: write null")

@@ -83,7 +83,14 @@ def test_mmarcos_ids_are_parallel(publish, made, caplog):
         ("11", "es", "¿cuál?"),
     ]
     assert found.qrels == [(q, p, lang, 1) for q, p in (("10", "0"), ("11", "1")) for lang in ("en", "es")]
-    assert "1 of 3 qrels are of passages that it lacks" in caplog.text
+    assert "left out: 1 qrels of passages that are not there" in caplog.text
+
+
+@pytest.mark.parametrize("relevance", ["0.8", "", "²", "NaN"])
+def test_relevance_is_a_whole_number(publish, made, relevance):
+    mmarco(publish, **{"qrels.dev.small.tsv": f"10\t0\t0\t1\n11\t0\t1\t{relevance}\n"})
+    with pytest.raises(UserError, match=r"qrels\.dev\.small\.tsv:2 is no judgement: its relevance is"):
+        made("mmarco", ["en"])
 
 
 def test_a_compressed_collection(publish, made):

@@ -85,11 +85,22 @@ def test_one_language_may_go_unnamed(tmp_path):
         beir.read(at, ["en", "ko"])
 
 
+def judgement(score):
+    return [{"query-id": "q1", "corpus-id": "p1", "score": score}]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("qrels.tsv", "h\th\th\nq1\tp1\tyes\n", r"qrels\.tsv:2 is no judgement"),
         ("qrels.tsv", "q1 p1 1\n", r"qrels\.tsv:1 is no judgement"),
+        ("qrels.tsv", "q1\tp1\t0.8\n", r"qrels\.tsv:1 is no judgement: its relevance is '0\.8'"),
+        ("qrels.tsv", "q1\tp1\tnull\n", r"qrels\.tsv:1 is no judgement: its relevance is 'null'"),
+        ("qrels.jsonl", judgement(0.8), r"qrels\.jsonl:1 is no judgement: its relevance is '0\.8'"),
+        ("qrels.jsonl", judgement(None), r"qrels\.jsonl:1 is no judgement: its relevance is 'None'"),
+        ("qrels.jsonl", judgement(float("nan")), r"qrels\.jsonl:1 is no judgement: its relevance is 'nan'"),
+        ("qrels.jsonl", judgement(True), r"qrels\.jsonl:1 is no judgement: its relevance is 'True'"),
+        ("qrels.jsonl", [{"query-id": "q1", "corpus-id": "p1"}], r"qrels\.jsonl:1 has no 'score'"),
         ("corpus.en.jsonl", [{"_id": "p1", "text": "a"}, {"_id": "p1", "text": "b"}], r"jsonl:2 repeats the id 'p1'"),
         ("corpus.en.jsonl", [{"_id": "p1"}], r"jsonl:1 has no 'text' \(it has '_id'\)"),
         ("corpus.en.jsonl", [{"docid": "p1", "text": "a"}], r"jsonl:1 has no '_id'"),
@@ -97,9 +108,15 @@ def test_one_language_may_go_unnamed(tmp_path):
     ],
 )
 def test_a_bad_file_is_named_with_its_line(tmp_path, name, content, message):
-    at = folder(tmp_path, {**TEXTS, "qrels.tsv": "q1\tp1\t1\n", name: content})
+    judged = {} if name.startswith("qrels") else {"qrels.tsv": "q1\tp1\t1\n"}
+    at = folder(tmp_path, {**TEXTS, **judged, name: content})
     with pytest.raises(UserError, match=message):
         beir.read(at, ["en", "ko"])
+
+
+def test_grades_are_whole_numbers_however_they_are_written(tmp_path):
+    parquet(tmp_path, {"qrels/test.parquet": [{"query-id": "q1", "corpus-id": "p1", "score": 2.0}]})
+    assert beir.read(folder(tmp_path, TEXTS), ["en", "ko"])[2].rows() == [("q1", "p1", "en", 2), ("q1", "p1", "ko", 2)]
 
 
 def test_a_folder_without_the_languages_or_the_qrels(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 from stages.shared import encoder, models, query_normalizer
 from stages.shared.errors import UserError
 from tests.fakes.checkpoints import WORDS, save_published, save_record, save_sentence_transformer, static_model
+from tests.fakes.damage import damage
 
 PROMPTS = {"query": "q: ", "document": "p: "}
 
@@ -109,6 +110,27 @@ def test_equal_texts_are_encoded_once_and_given_back_in_place():
 def test_a_folder_without_a_model(tmp_path):
     with pytest.raises(UserError, match=r"holds no model \(modules\.json is missing\)"):
         encoder.load(tmp_path, 4)
+
+
+@pytest.mark.parametrize(
+    "file", ["model.safetensors", "tokenizer.json", "modules.json", "config_sentence_transformers.json"]
+)
+@pytest.mark.parametrize("kind", ["cut", "bits"])
+def test_a_damaged_static_model_is_told_in_a_sentence(tmp_path, file, kind):
+    static_model().save_pretrained(str(tmp_path / "m"), create_model_card=False)
+    damage(next((tmp_path / "m").rglob(file)), kind)
+    with pytest.raises(UserError, match=r"^\S+/m\S* (cannot be loaded: .+|is damaged .+)") as caught:
+        encoder.load(tmp_path / "m", 8)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "tokenizer.json", "config.json"])
+def test_a_damaged_transformer_is_told_in_a_sentence(transformer, tmp_path, file):
+    folder = shutil.copytree(transformer, tmp_path / "m")
+    damage(next(folder.rglob(file)), "cut")
+    with pytest.raises(UserError, match=r"^\S+/m\S* (cannot be loaded: .+|is damaged .+)") as caught:
+        encoder.load(folder, 8)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_table_may_be_followed_by_its_normalization(tmp_path):

@@ -20,6 +20,7 @@ KEPT = [
     "data/corpus/passages.parquet",
     "data/runs/.gitignore",
     "metrics/training/koenen.csv",
+    "metrics/benchmarks/dev.json",
     "metrics/training/.gitignore",
     "metrics/summary.json",
     "other/trained/old",
@@ -34,6 +35,7 @@ STALE = [
     "data/fetch/old/x",
     "data/fetch/koenen/x",
     "metrics/training/old.csv",
+    "metrics/benchmarks/old.json",
     "metrics/training/koenen",
 ]
 FETCHED = {"belebele": {"repo": "facebook/belebele", "revision": "main", "files": ["data/kor_Hang.jsonl"]}}

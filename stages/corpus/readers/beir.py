@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import polars as pl
@@ -25,9 +26,9 @@ def read_beir(source: Source, languages: list[str]) -> Iterator[Batch]:
         yield Batch(source.path, batch)
 
 
-def judged(source: Source, languages: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Queries (QUERIES) and qrels (QRELS) of the folder: what is relevant in one language is
-    so in all of them."""
-    _, asked, qrels = beir.read(source.path, languages)
+def judged(source: Source, languages: list[str], left_out: Counter[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Queries (QUERIES) and qrels (QRELS) of the folder: what is relevant in one language is so in all of them.
+    Judgements of texts that are not there are counted in `left_out`."""
+    _, asked, qrels = beir.read(source.path, languages, left_out=left_out)
     qrels = qrels.group_by("query", "passage").agg(pl.col("relevance").max())
     return asked.sort("query", "lang"), qrels.sort("query", "passage")

@@ -54,7 +54,7 @@ def read_parquet(source: Source, languages: list[str]) -> Iterator[Batch]:
             for batch in table.iter_batches(size, columns=sorted({way[0] for way in ways.values()})):
                 yield _batch(str(file.path), file.name, line, pa.Table.from_batches([batch]), ways, languages)
                 line += batch.num_rows
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
             raise UserError(f"{file.path} cannot be read ({_first_line(error)}): is it a whole Parquet file?") from None
 
 
