@@ -19,6 +19,7 @@ from stages.settings.benchmarks import Benchmark, read_benchmark
 from stages.settings.languages import read_languages
 from stages.settings.seed import read_seed
 from stages.shared import errors, tables
+from stages.shared.codes import Wanted
 from stages.shared.errors import UserError
 
 log = logging.getLogger("benchmarks")
@@ -27,8 +28,10 @@ log = logging.getLogger("benchmarks")
 def main() -> None:
     name = sys.argv[1]
     benchmark, languages, seed = read_benchmark(name), read_languages(), read_seed()
-    languages = benchmark.languages or languages
-    passages, queries, qrels, rerank, labels = build(name, benchmark, languages, seed)
+    wanted = Wanted(
+        benchmark.languages or languages, benchmark.codes, f"benchmarks.{name}.codes", f"benchmarks.{name}.languages"
+    )
+    passages, queries, qrels, rerank, labels = build(name, benchmark, wanted, seed)
     with tables.replacing(BENCHMARKS_FOLDER / name) as draft:
         tables.write(passages.sort("passage", "lang"), draft / "passages.parquet", BENCHMARK_PASSAGES)
         tables.write(queries.sort("query", "lang"), draft / "queries.parquet", BENCHMARK_QUERIES)
@@ -36,21 +39,24 @@ def main() -> None:
         tables.write(rerank.sort("query", "passage"), draft / "rerank.parquet", RERANK)
         tables.write(labels.sort("kind", "id"), draft / "labels.parquet", BENCHMARK_LABELS)
         tables.write_json({"by_label": not labels.is_empty()}, draft / "about.json")
+    if told := wanted.told():
+        log.info(f"languages as {name} spells them: {', '.join(f'{lang} is {s}' for lang, s in told.items())}")
     log.info(f"{name}: {queries.height:,} queries, {passages.height:,} passages, {qrels.height:,} qrels")
 
 
 def build(
-    name: str, benchmark: Benchmark, languages: list[str], seed: int
+    name: str, benchmark: Benchmark, wanted: Wanted, seed: int
 ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """The five tables, checked, and as small as the benchmark's settings want them."""
-    parts = readers.read(benchmark, languages)
+    languages = wanted.languages
+    parts = readers.read(benchmark, wanted)
     if benchmark.languages:
         known = pl.col("lang").is_in(languages)
         parts = parts._replace(passages=parts.passages.filter(known), queries=parts.queries.filter(known))
     texts = parts.passages.filter((pl.col("text") != "") | (pl.col("title") != ""))
     passages = texts.select("passage", "lang").collect(engine="streaming")
     queries = parts.queries.filter(pl.col("text") != "")
-    _check(name, benchmark, languages, passages, queries)
+    _check(name, benchmark, wanted, passages, queries)
     qrels = _judged(name, parts.qrels, passages, queries)
     asked = sample.draw(queries.join(qrels, on="query", how="semi")["query"], benchmark.queries, seed)
     # A query that nothing answers measures nothing.
@@ -59,7 +65,7 @@ def build(
     queries, qrels = (table.filter(pl.col("query").is_in(asked.implode())) for table in (queries, qrels))
     rerank = pl.DataFrame(schema=RERANK)
     if benchmark.rerank:
-        rerank = _listed(name, benchmark, languages, passages, queries)
+        rerank = _listed(name, benchmark, wanted, passages, queries)
         passages = passages.join(pl.concat([rerank["passage"], qrels["passage"]]).to_frame(), on="passage", how="semi")
     if benchmark.passages:
         kept = sample.passages(passages["passage"], qrels, not parts.labels.is_empty(), benchmark.passages, seed)
@@ -79,22 +85,18 @@ def build(
     )
 
 
-def _check(
-    name: str, benchmark: Benchmark, languages: list[str], passages: pl.DataFrame, queries: pl.DataFrame
-) -> None:
+def _check(name: str, benchmark: Benchmark, wanted: Wanted, passages: pl.DataFrame, queries: pl.DataFrame) -> None:
     for kind, table in (("passage", passages), ("query", queries)):
         repeated = table.filter(pl.struct(kind, "lang").is_duplicated())
         if not repeated.is_empty():
             found, lang = repeated.select(kind, "lang").row(0)
             raise UserError(f"{benchmark.path} has the {kind} {found!r} in {lang} more than once: ids must differ")
     spoken = {*passages["lang"].unique(), *queries["lang"].unique()}
-    missing = [lang for lang in languages if lang not in spoken]
-    if missing and benchmark.languages:
-        raise UserError(
-            f"benchmarks.{name}.languages names {missing[0]}, which {benchmark.path} lacks: remove it there"
-        )
+    missing = [lang for lang in wanted.languages if lang not in spoken]
     if missing:
-        log.info(f"{name}: {benchmark.path} has nothing in {', '.join(missing)}")
+        raise UserError(
+            f"benchmarks.{name}: {benchmark.path} has nothing in {missing[0]}: {wanted.missing(missing[0])}"
+        )
 
 
 def _judged(name: str, judged: pl.DataFrame, passages: pl.DataFrame, queries: pl.DataFrame) -> pl.DataFrame:
@@ -109,9 +111,9 @@ def _judged(name: str, judged: pl.DataFrame, passages: pl.DataFrame, queries: pl
 
 
 def _listed(
-    name: str, benchmark: Benchmark, languages: list[str], passages: pl.DataFrame, queries: pl.DataFrame
+    name: str, benchmark: Benchmark, wanted: Wanted, passages: pl.DataFrame, queries: pl.DataFrame
 ) -> pl.DataFrame:
-    listed = candidates.read(Path(benchmark.path), str(benchmark.rerank), languages, queries)
+    listed = candidates.read(Path(benchmark.path), str(benchmark.rerank), wanted, queries)
     rerank = listed.join(queries, on="query", how="semi")
     known = rerank.join(passages, on="passage", how="semi")
     if known.is_empty():

@@ -38,6 +38,7 @@ class Benchmark(Group):
     path: str
     split: str | None = None
     languages: Annotated[list[Language], Field(min_length=1)] | None = None
+    codes: dict[Language, str] = Field(default_factory=dict)
     columns: IntentColumns | None = None
     rerank: str | None = None
     queries: Count | None = None

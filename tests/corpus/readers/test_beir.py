@@ -4,6 +4,7 @@ import polars as pl
 
 from stages.corpus.readers import beir
 from stages.settings.corpus import Source
+from stages.shared.codes import Wanted
 from tests.corpus.readers.reading import read
 
 
@@ -32,6 +33,6 @@ def test_a_retrieval_set_gives_rows_queries_and_qrels(here):
         (2, "b", "", "two", "둘"),
         (3, "c", "", "x", None),
     ]
-    queries, qrels = beir.judged(Source(**settings), ["en", "ko"])
+    queries, qrels = beir.judged(Source(**settings), Wanted(["en", "ko"]))
     assert queries.rows() == [("q", "en", "ask")]
     assert qrels.rows() == [("q", "a", 1), ("q", "c", 2)]
