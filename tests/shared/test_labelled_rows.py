@@ -28,7 +28,8 @@ def test_texts_that_are_not_there_are_left_out():
 
 
 def test_the_number_0_is_a_text():
-    assert parse([{"label": 0, "text": 0}], {"label": "label"})[0][2:4] == ("0", {"en": "0"})
+    [found] = parse([{"label": 0, "text": 0}], {"label": "label"}, {"en": "text"})
+    assert (found.label, found.texts) == ("0", {"en": "0"})
 
 
 def test_rows_are_those_with_the_values_and_numbered_as_they_stand():
