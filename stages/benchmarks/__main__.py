@@ -30,6 +30,7 @@ from stages.settings.benchmarks import Benchmark, read_benchmark
 from stages.settings.languages import read_languages
 from stages.settings.seed import read_seed
 from stages.shared import errors, identical, judgements, tables
+from stages.shared.codes import Wanted
 from stages.shared.errors import UserError
 
 log = logging.getLogger("benchmarks")
@@ -50,8 +51,10 @@ class Built(NamedTuple):
 def main() -> None:
     name = sys.argv[1]
     benchmark, languages, seed = read_benchmark(name), read_languages(), read_seed()
-    languages = benchmark.languages or languages
-    built = build(name, benchmark, languages, seed)
+    wanted = Wanted(
+        benchmark.languages or languages, benchmark.codes, f"benchmarks.{name}.codes", f"benchmarks.{name}.languages"
+    )
+    built = build(name, benchmark, wanted, seed)
     passages, queries, qrels = built.passages, built.queries, built.qrels
     itself, themselves = among_passages(name, built)
     with tables.replacing(BENCHMARKS_FOLDER / name) as draft:
@@ -69,6 +72,9 @@ def main() -> None:
         "left_out": {reason: count for reason, count in sorted(built.left_out.items()) if count},
         "queries_among_passages": themselves,
     }
+    if told := wanted.told():
+        report["spelt"] = told
+        log.info(f"languages as {name} spells them: {', '.join(f'{lang} is {s}' for lang, s in told.items())}")
     tables.write_json(report, BENCHMARK_METRICS / f"{name}.json")
     log.info(f"{name}: {queries.height:,} queries, {passages.height:,} passages, {qrels.height:,} qrels")
 
@@ -77,9 +83,10 @@ def counted(table: pl.DataFrame) -> dict[str, int]:
     return dict(table["lang"].value_counts().sort("lang").iter_rows())
 
 
-def build(name: str, benchmark: Benchmark, languages: list[str], seed: int) -> Built:
+def build(name: str, benchmark: Benchmark, wanted: Wanted, seed: int) -> Built:
     """The tables, checked, and as small as the benchmark's settings want them."""
-    parts = readers.read(benchmark, languages)
+    languages = wanted.languages
+    parts = readers.read(benchmark, wanted)
     left_out = Counter(parts.left_out)
     if benchmark.languages:
         known = pl.col("lang").is_in(languages)
@@ -87,7 +94,7 @@ def build(name: str, benchmark: Benchmark, languages: list[str], seed: int) -> B
     texts = parts.passages.filter((pl.col("text") != "") | (pl.col("title") != ""))
     passages = texts.select("passage", "lang").collect(engine="streaming")
     queries = parts.queries.filter(pl.col("text") != "")
-    _check(name, benchmark, languages, passages, queries)
+    _check(name, benchmark, wanted, passages, queries)
     qrels = _judged(parts.qrels, passages, queries, left_out)
     lost = [f"{count:,} {reason}" for reason, count in left_out.items() if count and reason in judgements.REASONS]
     for said in lost:
@@ -100,7 +107,7 @@ def build(name: str, benchmark: Benchmark, languages: list[str], seed: int) -> B
     queries, qrels = (table.filter(pl.col("query").is_in(asked.implode())) for table in (queries, qrels))
     rerank = pl.DataFrame(schema=RERANK)
     if benchmark.rerank:
-        rerank = _listed(name, benchmark, languages, passages, queries)
+        rerank = _listed(name, benchmark, wanted, passages, queries)
         passages = passages.join(pl.concat([rerank["passage"], qrels["passage"]]).to_frame(), on="passage", how="semi")
     if benchmark.passages:
         kept = sample.passages(passages["passage"], qrels, not parts.labels.is_empty(), benchmark.passages, seed)
@@ -160,22 +167,18 @@ def among_passages(name: str, built: Built) -> tuple[pl.DataFrame, dict[str, int
     return itself, counts
 
 
-def _check(
-    name: str, benchmark: Benchmark, languages: list[str], passages: pl.DataFrame, queries: pl.DataFrame
-) -> None:
+def _check(name: str, benchmark: Benchmark, wanted: Wanted, passages: pl.DataFrame, queries: pl.DataFrame) -> None:
     for kind, table in (("passage", passages), ("query", queries)):
         repeated = table.filter(pl.struct(kind, "lang").is_duplicated())
         if not repeated.is_empty():
             found, lang = repeated.select(kind, "lang").row(0)
             raise UserError(f"{benchmark.path} has the {kind} {found!r} in {lang} more than once: ids must differ")
     spoken = {*passages["lang"].unique(), *queries["lang"].unique()}
-    missing = [lang for lang in languages if lang not in spoken]
-    if missing and benchmark.languages:
-        raise UserError(
-            f"benchmarks.{name}.languages names {missing[0]}, which {benchmark.path} lacks: remove it there"
-        )
+    missing = [lang for lang in wanted.languages if lang not in spoken]
     if missing:
-        log.info(f"{name}: {benchmark.path} has nothing in {', '.join(missing)}")
+        raise UserError(
+            f"benchmarks.{name}: {benchmark.path} has nothing in {missing[0]}: {wanted.missing(missing[0])}"
+        )
 
 
 def _judged(
@@ -192,9 +195,9 @@ def _judged(
 
 
 def _listed(
-    name: str, benchmark: Benchmark, languages: list[str], passages: pl.DataFrame, queries: pl.DataFrame
+    name: str, benchmark: Benchmark, wanted: Wanted, passages: pl.DataFrame, queries: pl.DataFrame
 ) -> pl.DataFrame:
-    listed = candidates.read(Path(benchmark.path), str(benchmark.rerank), languages, queries)
+    listed = candidates.read(Path(benchmark.path), str(benchmark.rerank), wanted, queries)
     rerank = listed.join(queries, on="query", how="semi")
     known = rerank.join(passages, on="passage", how="semi")
     if known.is_empty():

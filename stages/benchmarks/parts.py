@@ -11,7 +11,7 @@ from typing import NamedTuple
 import polars as pl
 
 from stages.schemas.benchmarks import BENCHMARK_LABELS
-from stages.shared import codes
+from stages.shared.codes import Wanted
 from stages.shared.errors import UserError
 
 
@@ -37,19 +37,19 @@ def of_language(name: str, lang: str) -> str:
     return f"{lang}:{name}"
 
 
-def by_language(folder: Path, pattern: str, languages: list[str], layout: str) -> dict[str, list[Path]]:
-    """The files beneath `folder` of those `languages` that have some: their paths end in `pattern`, a regular
-    expression in whose group `lang` the language is, however spelt. Raises `UserError`, which names the `layout`, if
-    none has."""
+def by_language(folder: Path, pattern: str, wanted: Wanted, layout: str) -> dict[str, list[Path]]:
+    """The files beneath `folder` of those languages that have some: their paths end in `pattern`, a regular expression
+    in whose group `lang` the language is, however spelt. Raises `UserError`, which names the `layout`, if none has."""
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.rglob("*")):
         match = re.search(rf"(?:^|/){pattern}$", path.relative_to(folder).as_posix())
         if match and path.is_file():
             found.setdefault(match["lang"], []).append(path)
-    spelled = {lang: spelling for lang in languages if (spelling := codes.find(lang, found))}
+    spelled = wanted.each(found, str(folder))
     if not spelled:
         has = f"it has {', '.join(sorted(found)[:10])}" if found else "it has no such file"
-        raise UserError(f"{folder} has no {layout} in {', '.join(languages)} ({has}): check the path and the languages")
+        languages = ", ".join(wanted.languages)
+        raise UserError(f"{folder} has no {layout} in {languages} ({has}): check the path and the languages")
     return {lang: found[spelling] for lang, spelling in spelled.items()}
 
 

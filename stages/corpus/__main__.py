@@ -27,6 +27,7 @@ from stages.settings.languages import read_languages
 from stages.settings.seed import read_seed
 from stages.settings.split import Split
 from stages.shared import errors, split, tables
+from stages.shared.codes import Wanted
 from stages.shared.errors import UserError
 from stages.shared.judgements import NO_PASSAGE, NO_QUERY
 
@@ -95,6 +96,7 @@ def build(settings: Corpus, languages: list[str], seed: int, draft: Path) -> dic
     counts.left_out["beyond the share of their part"] = int(stays.sum()) - len(rows)
     return {
         "read": dict(counts.read),
+        **({"spelt": counts.spelt} if counts.spelt else {}),
         "left_out": {reason: count for reason, count in sorted(counts.left_out.items()) if count},
         "noted": {what: count for what, count in sorted(counts.noted.items()) if count},
         "duplicates": {
@@ -149,7 +151,7 @@ def answer(
     spool: Spool, twins: np.ndarray, settings: Corpus, languages: list[str], output: Output, counts: intake.IntakeCounts
 ) -> None:
     """Write the source's queries and qrels: what is judged of a passage left out holds of the one it repeats."""
-    queries, qrels = judged(settings, languages, counts.noted)
+    queries, qrels = judged(settings, Wanted(languages, settings.codes), counts.noted)
     rows = spool.find(qrels["passage"])
     stands = pl.Series(np.where(twins[rows["row"]] < 0, rows["row"], twins[rows["row"]]), dtype=pl.UInt32)
     names = spool.take(stands.unique().sort().to_numpy(), "id").rename({"id": "stands"})
@@ -174,6 +176,8 @@ def answer(
 def tell(report: dict[str, Any]) -> None:
     read = ", ".join(f"{part} {rows:,}" for part, rows in report["read"].items())
     log.info(f"rows read: {read or 'none'}")
+    for part, spelt in report.get("spelt", {}).items():
+        log.info(f"languages as {part} spells them: {', '.join(f'{lang} is {s}' for lang, s in spelt.items())}")
     for kind in ("left_out", "noted"):
         for reason, count in report[kind].items():
             log.info(f"{kind.replace('_', ' ')}: {count:,} {reason}")

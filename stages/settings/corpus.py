@@ -78,8 +78,8 @@ class Source(Group):
             raise ValueError(f"files belong to the sources {', '.join(FILED)}: write null")
         if kind in ("moses", "markdown") and "{lang}" not in (self.files or ""):
             raise ValueError(f"files must say where {kind} has a language, with {{lang}} in its place")
-        if (kind == "po") != (self.original is not None):
-            raise ValueError("original is the language of a po file's msgids: the source po needs it, and only it")
+        if self.original is not None and kind != "po":
+            raise ValueError("original is the language of a po file's msgids: only the source po has it, so write null")
         try:
             codecs.lookup(self.encoding)
         except LookupError:

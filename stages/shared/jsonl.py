@@ -9,13 +9,25 @@ from stages.shared import files
 from stages.shared.errors import UserError
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose keys differ: which of two texts under one key is meant nobody knows."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"it has the key {next(key for key in keys if keys.count(key) > 1)!r} more than once")
+    return found
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=_once)
+
+
 def numbered(path: str | Path, encoding: str = "utf-8") -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield each row with its line's number; raises `UserError` if the file or a row cannot be read."""
     for number, line in enumerate(files.lines(path, encoding), 1):
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = DECODER.decode(line.strip())
         except ValueError as error:
             reason = getattr(error, "msg", error)
             raise UserError(f"{path}:{number} is not JSON ({reason}): mend or remove the line") from None

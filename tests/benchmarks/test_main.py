@@ -102,8 +102,7 @@ def test_a_benchmark_that_measures_nothing_is_told(workspace):
         workspace.run("benchmarks", "dew")
 
 
-def test_what_is_left_out_is_said(workspace, publish, made, caplog):
-    caplog.set_level("INFO")
+def test_what_is_empty_is_left_out(publish, made):
     publish(
         {
             "corpus.en.jsonl": [{"_id": "p", "text": "one"}, {"_id": "e", "text": " "}],
@@ -111,11 +110,18 @@ def test_what_is_left_out_is_said(workspace, publish, made, caplog):
             "qrels.tsv": "7\tp\t1\nmute\tp\t1\n",
         }
     )
-    workspace.edit(benchmarks__x={"source": "beir", "path": "published"}).run("benchmarks", "x")
-    assert "x: published has nothing in ko" in caplog.text
-    assert read("x") == ([("p", "en", "", "one")], [("7", "en", "how many")], [("7", "p", "en", 1)], [])
-    with pytest.raises(UserError, match=r"benchmarks\.x\.languages names ko, which published lacks"):
-        made("beir")
+    assert made("beir", ["en"]) == ([("p", "en", "", "one")], [("7", "en", "how many")], [("7", "p", "en", 1)], [])
+
+
+@pytest.mark.parametrize("languages", [None, ["en", "ko"]])
+def test_a_language_asked_for_and_absent_is_refused(workspace, publish, languages):
+    row = {"_id": "p", "text": "one"}
+    publish({"corpus.en.jsonl": [row], "queries.en.jsonl": [row], "qrels.tsv": "p\tp\t1\n"})
+    workspace.edit(benchmarks__x={"source": "beir", "path": "published", "languages": languages})
+    with pytest.raises(
+        UserError, match=r"published has no corpus and no queries in ko: it has en; name in benchmarks\.x"
+    ):
+        workspace.run("benchmarks", "x")
 
 
 def metrics(name="x"):

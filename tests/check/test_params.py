@@ -112,7 +112,7 @@ def message(workspace, **changes):
         ({"corpus__source": "beir"}, ["corpus: columns belong to the sources jsonl, parquet, csv, datasets"]),
         ({"corpus__source": "markdown", "corpus__columns": None}, ["corpus: files must say", "{lang}"]),
         ({"corpus__source": "tmx"}, ["corpus: columns belong"]),
-        ({"corpus__source": "po", "corpus__columns": None}, ["corpus: original", "msgids"]),
+        ({"corpus__original": "en"}, ["corpus: original", "msgids", "write null"]),
         ({"corpus__files": "*.tmx"}, ["corpus: files belong to the sources tmx"]),
         ({"corpus__dataset": {"split": "train"}}, ["corpus: dataset belongs to the source datasets"]),
         (

@@ -6,6 +6,7 @@ import polars as pl
 
 from stages.corpus.readers import beir
 from stages.settings.corpus import Source
+from stages.shared.codes import Wanted
 from tests.corpus.readers.reading import read
 
 
@@ -35,7 +36,7 @@ def test_a_retrieval_set_gives_rows_queries_and_qrels(here):
         (3, "c", "", "x", None),
     ]
     left_out = Counter()
-    queries, qrels = beir.judged(Source(**settings), ["en", "ko"], left_out)
+    queries, qrels = beir.judged(Source(**settings), Wanted(["en", "ko"]), left_out)
     assert queries.rows() == [("q", "en", "ask")]
     assert qrels.rows() == [("q", "a", 1), ("q", "c", 2)]
     assert +left_out == {"qrels of passages that are not there": 1}
