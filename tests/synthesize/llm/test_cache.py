@@ -131,7 +131,7 @@ def test_what_is_no_cache_is_one_sentence(tmp_path):
     other = tmp_path / "other.sqlite"
     with sqlite3.connect(other) as db:
         db.execute("CREATE TABLE replies (x)")
-    assert "table replies already exists" in refusal(other)
+    assert "cannot be used (it is another database): name another file" in refusal(other)
 
 
 def test_a_cache_of_a_later_version_is_left_alone(opened, path):
