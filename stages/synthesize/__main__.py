@@ -66,8 +66,8 @@ def main() -> None:
         masked = {"masked": len(session.masked)} if session.masked else {}
         if masked:
             log.warning(
-                f"{len(session.masked):,} replies repeat the key that they were asked for with, and it is masked in what "
-                "is kept: take another key, and ask whoever runs the endpoint why"
+                f"{len(session.masked):,} replies repeat the key that they were asked for with; it is masked in all "
+                "that is kept: take another key, and ask whoever runs the endpoint why"
             )
         tables.write_json(
             {

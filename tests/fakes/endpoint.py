@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import contextlib
 import email.utils
+import functools
 import gzip
 import hashlib
 import json
@@ -296,6 +297,12 @@ def _lines(content: bytes, endpoint: str) -> tuple[list[tuple[str, dict]], list[
     return lines, errors
 
 
+@functools.cache
+def bomb() -> bytes:
+    """32 MiB of blanks, packed."""
+    return gzip.compress(b" " * (32 << 20))
+
+
 # ── The server ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -530,7 +537,7 @@ class Endpoint:
         """An answer that never ends, at once or a byte at a time, or one that is far longer than it looks."""
         head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
         if fault == "bomb":
-            packed = gzip.compress(b" " * (100 << 20))
+            packed = bomb()
             writer.write(head + f"Content-Encoding: gzip\r\nContent-Length: {len(packed)}\r\n\r\n".encode() + packed)
             return True
         writer.write(head + b"Transfer-Encoding: chunked\r\n\r\n")
