@@ -126,6 +126,11 @@ def completion(body: dict, content: str | None, finish: str = "stop", refusal: s
     }
 
 
+def _bills(fault: str | None) -> bool:
+    """Whether an answer of status 200 is one that a provider bills."""
+    return fault is None or fault in CONTENT_FAULTS
+
+
 def _dressed(body: dict, content: str, fault: str | None, key: str) -> dict:
     """The completion with a good answer's `content`, or with what a content fault makes of it."""
     good = content
@@ -363,7 +368,7 @@ class Endpoint:
 
     def answers(self) -> Counter[str]:
         """How many complete answers that a provider would bill were sent to each body (canonical JSON)."""
-        chat = [r for r in list(self.requests) if r.answered and (r.fault is None or r.fault in CONTENT_FAULTS)]
+        chat = [r for r in list(self.requests) if r.answered and _bills(r.fault)]
         return Counter([canonical(r.body) for r in chat] + list(self._batched))
 
     def stats(self) -> dict[str, int]:
@@ -528,7 +533,7 @@ class Endpoint:
             self._send(writer, 200, b"<html><body><h1>Bad gateway</h1></body></html>", "text/html")
             return True
         request.answered = status == 200 and not reader.at_eof() and not writer.is_closing()
-        self._billed += request.answered and fault != "empty-choices"
+        self._billed += request.answered and _bills(fault)
         writer.write(_head(status, len(data), headers=headers) + data)
         return True
 
@@ -694,7 +699,7 @@ class Endpoint:
                 row["response"] = {"status_code": status, "request_id": row["id"][10:], "body": payload}
                 if status == 200:
                     output.append(row)
-                    if fault != "empty-choices":
+                    if _bills(fault):
                         self._billed += 1
                         if self.log:
                             self._batched.append(canonical(body))

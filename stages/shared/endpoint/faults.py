@@ -44,13 +44,13 @@ class Unknown(Stop):
 
 # Names of errors, without their punctuation, by the status that they are sent with elsewhere. The first are no use to
 # send again under any status.
-FATAL = {
+FATAL_NAMES = {
     **dict.fromkeys(("invalidapikey", "authenticationerror", "unauthenticated", "unauthorized", "invalidauth"), 401),
     **dict.fromkeys(("insufficientquota", "billinghardlimitreached", "billingnotactive", "paymentrequired"), 402),
     **dict.fromkeys(("insufficientbalance", "insufficientcredits", "insufficientfunds"), 402),
     **dict.fromkeys(("modelnotfound", "modelnotexist", "unknownmodel", "invalidmodel", "deploymentnotfound"), 404),
 }
-NAMED = FATAL | {
+ERROR_NAMES = FATAL_NAMES | {
     **dict.fromkeys(("permissiondenied", "permissionerror", "permissiondeniederror", "forbidden"), 403),
     **dict.fromkeys(("notfound", "notfounderror"), 404),
     **dict.fromkeys(("ratelimitexceeded", "ratelimiterror", "toomanyrequests", "resourceexhausted"), 429),
@@ -90,15 +90,15 @@ def status_of(error: Any) -> int:
             if re.fullmatch(r"[45]\d\d", str(error.get(name))):
                 return int(error[name])
     for name in _names(error):
-        if name in NAMED:
-            return NAMED[name]
+        if name in ERROR_NAMES:
+            return ERROR_NAMES[name]
     words = message_of(error)
     return next((status for status, said in SAID.items() if re.search(said, words, re.IGNORECASE)), 500)
 
 
 def fatal(error: Any) -> int | None:
     """The status of an error whose name says that nothing else can be sent either, whatever it was sent with."""
-    return next((FATAL[name] for name in _names(error) if name in FATAL), None)
+    return next((FATAL_NAMES[name] for name in _names(error) if name in FATAL_NAMES), None)
 
 
 def message_of(error: Any) -> str:

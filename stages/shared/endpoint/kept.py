@@ -39,7 +39,7 @@ def _make(path: Path, tables: str) -> None:
     draft.replace(path)
 
 
-class Kept(Protocol):
+class PaidFor(Protocol):
     """What has a database, at `path`. `setting`: what names it in params.yaml, "" if nothing does."""
 
     path: Path
@@ -53,10 +53,10 @@ Gives = TypeVar("Gives")
 def told(
     method: Callable[Concatenate[Any, Given], Gives],
 ) -> Callable[Concatenate[Any, Given], Gives]:
-    """A method of a `Kept`, whose database errors become a `UserError`."""
+    """A method of a `PaidFor`, whose database errors become a `UserError`."""
 
     @functools.wraps(method)
-    def tells(self: Kept, *some: Given.args, **named: Given.kwargs) -> Gives:
+    def tells(self: PaidFor, *some: Given.args, **named: Given.kwargs) -> Gives:
         try:
             return method(self, *some, **named)
         except sqlite3.Error as error:
@@ -65,7 +65,7 @@ def told(
     return tells
 
 
-def _place(it: Kept) -> str:
+def _place(it: PaidFor) -> str:
     return f"{it.setting}: {it.path}" if it.setting else str(it.path)
 
 

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-F = TypeVar("F", bound=BaseModel)
+Answer = TypeVar("Answer", bound=BaseModel)
 
 # How reasoning begins and ends, as models write it where the server leaves it in the content. An end without a
 # beginning ends what began before the reply, in the prompt.
@@ -46,10 +46,10 @@ FIRST = re.compile(r"""[<\[◁{aH](?:(?<=\{)\s*["}]|(?<=<)[/|\w]|(?<=\[)[/TR]|(?
 REST = re.compile(r"[\s`\])}]*")
 # What stands between the objects of a list, of which the first counts: they are no drafts of each other.
 NEXT = re.compile(r"\s*,\s*")
-NONE = "no JSON object in the reply"
+NO_OBJECT = "no JSON object in the reply"
 
 
-def read(content: str, form: type[F], cut_off: bool = False) -> F:
+def read(content: str, form: type[Answer], cut_off: bool = False) -> Answer:
     """The last JSON object in `content` that fills `form` and is no part of its reasoning, whatever stands around it
     (a code fence, prose, another object); raises `ValueError` with the reason if there is none.
 
@@ -58,20 +58,20 @@ def read(content: str, form: type[F], cut_off: bool = False) -> F:
     return _Reading(content, form).answer(cut_off)
 
 
-class _Reading(Generic[F]):
+class _Reading(Generic[Answer]):
     """A look at a reply from its beginning to its end."""
 
-    def __init__(self, content: str, form: type[F]) -> None:
+    def __init__(self, content: str, form: type[Answer]) -> None:
         self.text, self.form = content, form
-        self.found: F | None = None
+        self.found: Answer | None = None
         self.found_end = 0
-        self.reason = NONE
+        self.reason = NO_OBJECT
         self._thinking: set[str] = set()
         self._decoder = json.JSONDecoder()
         # The end of an object that was read, whose marks are its texts' own, and of the last reasoning.
         self._object_end = self._begin = 0
 
-    def answer(self, cut_off: bool) -> F:
+    def answer(self, cut_off: bool) -> Answer:
         position, places = 0, 0
         while (first := FIRST.search(self.text, position)) is not None:
             position = first.start() + 1
@@ -88,7 +88,7 @@ class _Reading(Generic[F]):
                 raise ValueError(f"more than {PLACES:,} objects in the reply" if self.found else self.reason)
             position = max(position, self._try(mark.start()))
         if self._thinking:
-            raise ValueError(f"{NONE}, which ends within its reasoning")
+            raise ValueError(f"{NO_OBJECT}, which ends within its reasoning")
         if self.found is None:
             raise ValueError(self.reason)
         if cut_off and not REST.fullmatch(self.text, self.found_end):
@@ -102,7 +102,7 @@ class _Reading(Generic[F]):
             return
         kind = name.removeprefix("close")
         if name != "ends" and kind not in self._thinking:
-            self.found, self.reason = None, NONE  # all that came before was reasoning
+            self.found, self.reason = None, NO_OBJECT  # all that came before was reasoning
         self._thinking.clear()
         self._begin = end
 
@@ -111,8 +111,8 @@ class _Reading(Generic[F]):
         try:
             value, end = self._decoder.raw_decode(self.text, begin)
         except json.JSONDecodeError as error:
-            if self.reason == NONE:
-                self.reason = f"{NONE} ({error.msg} at character {error.pos - self._begin})"
+            if self.reason == NO_OBJECT:
+                self.reason = f"{NO_OBJECT} ({error.msg} at character {error.pos - self._begin})"
             if begin >= self._object_end and _ends_early(error):
                 self.found = None  # a later one that is not whole
             return begin

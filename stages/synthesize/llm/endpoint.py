@@ -14,7 +14,7 @@ from stages.synthesize.llm.request import BROKEN_OFF, CUT_OFF, WITHHELD, Reply, 
 # From the strictest way to ask for a form to the laxest.
 LEVELS = ("schema", "json", "none")
 # What servers call the ends of a reply, in lower case: cut off, withheld, and those that are no end.
-ENDS = {
+FINISHES = {
     **dict.fromkeys(("length", "max_tokens", "model_length", "max_output_tokens"), CUT_OFF),
     **dict.fromkeys(("content_filter", "safety", "recitation", "sensitive", "prohibited_content"), WITHHELD),
     **dict.fromkeys(("error", "abort", "aborted", "cancelled"), BROKEN_OFF),
@@ -108,7 +108,7 @@ def _end(choice: dict[str, Any]) -> str:
     given = choice.get("finish_reason")
     given = given.get("type") if isinstance(given, dict) else given
     given = str(given or "stop")
-    return ENDS.get(given.lower(), given)
+    return FINISHES.get(given.lower(), given)
 
 
 def _misplaced(message: dict[str, Any]) -> str | None:
