@@ -58,7 +58,7 @@ ERROR_NAMES = FATAL_NAMES | {
     **dict.fromkeys(("invalidargument", "contextlengthexceeded", "unprocessableentity"), 400),
 }
 # What is said where nothing has a name.
-SAID = {
+ERROR_WORDS = {
     401: r"\bapi[ _-]?key\b|auth\w* credentials|unauthori[sz]ed|unauthenticated|authentication (error|failed|required)",
     402: r"(insufficient|not enough|out of|no) (account )?(credit|balance|funds|quota)|exceeded your current quota",
     404: r"\bmodel\b.{0,100}\b(not found|not exist)|\b(unknown|no such|invalid) model\b",
@@ -93,7 +93,7 @@ def status_of(error: Any) -> int:
         if name in ERROR_NAMES:
             return ERROR_NAMES[name]
     words = message_of(error)
-    return next((status for status, said in SAID.items() if re.search(said, words, re.IGNORECASE)), 500)
+    return next((status for status, said in ERROR_WORDS.items() if re.search(said, words, re.IGNORECASE)), 500)
 
 
 def fatal(error: Any) -> int | None:
