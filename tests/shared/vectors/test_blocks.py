@@ -216,7 +216,7 @@ def test_experiments_at_once_agree(state):
     for worker in workers:
         worker.join()
     assert found == {kept().encode(TEXTS, "query").tobytes()}
-    assert not list(state.rglob("*.draft"))
+    assert not list(state.rglob("*.lock"))
 
 
 def test_a_place_that_cannot_be_written_is_a_warning(state, caplog):
