@@ -12,7 +12,7 @@ from typing import Any
 
 from stages.settings.freeze import Freeze
 from stages.settings.merges import read_merge
-from stages.shared import errors, files, models, saving, tables
+from stages.shared import encoder, errors, files, models, saving, tables
 from stages.shared.errors import UserError
 
 log = logging.getLogger("merge")
@@ -28,10 +28,7 @@ def main() -> None:
             raise UserError(f"merges.{name} needs the model {part!r}, but {folder} is missing: run `dvc repro`")
     from sentence_transformers import SentenceTransformer
 
-    loaded = [
-        SentenceTransformer(str(folder), device="cpu", local_files_only=True, trust_remote_code=trusted)
-        for folder in parts.values()
-    ]
+    loaded = [encoder.opened(folder, "cpu", trust_remote_code=trusted) for folder in parts.values()]
     agree(name, {part: traits(model, parts[part]) for part, model in zip(parts, loaded, strict=True)})
     if trusted:
         loaded = [loaded[0], *(as_same_class(loaded[0], other) for other in loaded[1:])]

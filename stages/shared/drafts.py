@@ -1,16 +1,15 @@
 """Drafts: what is written aside until it is whole, and then takes its place at once.
 
-They lie in `.drafts` of the top folder that their target is in (`models/.drafts` for models, that of `.state` for what is
-kept): on its file system, where no stage looks, and which neither DVC nor Git sees. A process holds the lock file of each
-of its drafts, and the operating system lets go of it with the process: what a killed one has left goes when the next draft
-is made there, or with `python -m tools.tidy`, and that of a living one never does.
+They lie in `.drafts` of the top folder that their target is in (`models/.drafts` for models, that of `.state` for what
+is kept): on its file system, where no stage looks, and which neither DVC nor Git sees. A process holds the lock file of
+each of its drafts, and the operating system lets go of it with the process: what a killed one has left goes when the
+next draft is made there, or with `python -m tools.tidy`, and that of a living one never does.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -46,8 +45,8 @@ def put(draft: Path, path: Path) -> None:
 
 def place(path: Path) -> Path:
     """Where drafts of `path` lie, whose folder must be there."""
-    parent = Path(os.path.abspath(path)).parent
-    within = {STATE: 0, Path.cwd(): 1}  # of the checkout it is a folder in it, which may be a link to another disk
+    parent = Path.cwd() / path.parent  # as it is named: a folder that is a link to another disk has drafts of its own
+    within = {STATE: 0, Path.cwd(): 1}  # of the checkout the top folder is one in it
     for root, least in within.items():
         if parent.is_relative_to(root):
             parts = parent.relative_to(root).parts

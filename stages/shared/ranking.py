@@ -8,8 +8,7 @@ else.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -20,7 +19,7 @@ from stages.schemas.benchmarks import BENCHMARK_PASSAGES, BENCHMARK_QRELS, BENCH
 from stages.schemas.runs import RUN
 from stages.shared import search, tables
 from stages.shared.errors import UserError
-from stages.shared.passages import passage_text
+from stages.shared.passages import by_language, passage_text
 from stages.shared.roles import Role
 from stages.shared.tasks import POOL, tasks
 
@@ -70,13 +69,23 @@ def benchmarks() -> dict[str, Tables]:
     return {name: _read(BENCHMARKS_FOLDER / name) for name in names}
 
 
+def texts_by_language(benchmarks: Iterable[Tables]) -> dict[str, list[str]]:
+    """All texts of `benchmarks`, passages and queries, by language."""
+    sides = [
+        pl.DataFrame({"lang": side["lang"], "text": benchmark.texts(role)})
+        for benchmark in benchmarks
+        for role, side in (("passage", benchmark.passages), ("query", benchmark.queries))
+    ]
+    return by_language(pl.concat(sides))
+
+
 def _read(folder: Path) -> Tables:
     return Tables(
         tables.read(folder / "passages.parquet", BENCHMARK_PASSAGES).sort(pl.col("passage") + "." + pl.col("lang")),
         tables.read(folder / "queries.parquet", BENCHMARK_QUERIES),
         tables.read(folder / "qrels.parquet", BENCHMARK_QRELS),
         tables.read(folder / "rerank.parquet", RERANK),
-        json.loads((folder / "about.json").read_text())["by_label"],
+        tables.read_json(folder / "about.json")["by_label"],
     )
 
 

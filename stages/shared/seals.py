@@ -16,7 +16,7 @@ def seal(folder: Path) -> None:
 
 
 def broken(folder: Path) -> str | None:
-    """The first file of `folder` that is not as it was when that was sealed, or the seal; None: all are as they were."""
+    """The first file of `folder` that is not as it was when that was sealed, or the seal; None: all are whole."""
     try:
         sealed = json.loads((folder / SEAL).read_text(encoding="utf-8"))
     except (OSError, ValueError):

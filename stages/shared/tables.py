@@ -39,6 +39,17 @@ def write_json(value: Any, path: str | Path) -> None:
     write_text(_json(value) + "\n", path)
 
 
+def read_json(path: str | Path) -> Any:
+    """Read JSON that a stage wrote; raises `UserError` if it is missing, damaged or cut off."""
+    path = Path(path)
+    if not path.exists():
+        raise UserError(f"{path} is missing: run `dvc repro`")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path} is damaged or cut off ({error}): run `dvc repro`, which makes it again") from None
+
+
 def write_text(text: str, path: str | Path) -> None:
     """Write UTF-8 whole or not at all."""
     with replacing(path) as draft:
@@ -47,7 +58,7 @@ def write_text(text: str, path: str | Path) -> None:
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Yield where a draft of `path` may be written; if the block ends well the draft (file or folder) takes its place."""
+    """Yield where a draft of `path`, a file or folder, may be written; if the block ends well it takes its place."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with drafts.draft(path) as draft:

@@ -281,7 +281,7 @@ def fit(
             disable_tqdm=False,
         )
         trainer = Trainer(model=model, args=args, train_dataset=rows, loss=loss)
-        # Or transformers writes the tokenizer's special tokens into the model's config, which then differs from the base's.
+        # Or transformers writes the tokenizer's special tokens into the model's config, unlike the base's.
         trainer.processing_class = None
         trainer.remove_callback(ProgressCallback)
         trainer.add_callback(Progress)
@@ -296,8 +296,7 @@ def fit(
 
 
 def forget(fingerprint: str) -> None:
-    """Remove a finished training's checkpoints, unless another process keeps them; call it once the model is safe in its
-    place."""
+    """Remove a finished training's checkpoints, unless another process keeps them; call it once the model is safe."""
     folder = STATE / "training" / fingerprint
     with _alone(folder) as alone:
         if alone:
