@@ -21,7 +21,7 @@ from stages.shared.state import STATE
 
 log = logging.getLogger(__name__)
 DRAFTS = ".drafts"
-LOCKED = ".lock"
+HELD = ".lock"
 
 
 @contextlib.contextmanager
@@ -57,7 +57,7 @@ def place(path: Path) -> Path:
 
 def clear(folder: Path) -> None:
     """Remove from `folder`, a `place` of drafts, those of processes that are gone."""
-    for file in sorted(folder.glob(f"*{LOCKED}")):
+    for file in sorted(folder.glob(f"*{HELD}")):
         lock = FileLock(file)
         try:
             lock.acquire(timeout=0)
@@ -78,7 +78,7 @@ def _own(folder: Path) -> tuple[FileLock, Path]:
     while True:
         folder.mkdir(exist_ok=True)
         found = folder / secrets.token_hex(8)
-        lock = FileLock(found.with_suffix(LOCKED))
+        lock = FileLock(found.with_suffix(HELD))
         # Between any two steps another process may clear the lock file, or the folder with it.
         with contextlib.suppress(Timeout, FileNotFoundError):
             lock.acquire(timeout=0)
