@@ -71,11 +71,10 @@ def benchmarks() -> dict[str, Tables]:
 
 def texts_by_language(benchmarks: Iterable[Tables]) -> dict[str, list[str]]:
     """All texts of `benchmarks`, passages and queries, by language."""
-    sides = [
-        pl.DataFrame({"lang": side["lang"], "text": benchmark.texts(role)})
-        for benchmark in benchmarks
-        for role, side in (("passage", benchmark.passages), ("query", benchmark.queries))
-    ]
+    sides = []
+    for benchmark in benchmarks:
+        sides.append(pl.DataFrame({"lang": benchmark.passages["lang"], "text": benchmark.texts("passage")}))
+        sides.append(pl.DataFrame({"lang": benchmark.queries["lang"], "text": benchmark.texts("query")}))
     return by_language(pl.concat(sides))
 
 
