@@ -17,7 +17,7 @@ from typing import Any
 from stages.settings.freeze import Freeze
 from stages.settings.merges import Merge, read_merge
 from stages.settings.seed import read_seed
-from stages.shared import errors, files, models, saving, seeds, tables
+from stages.shared import encoder, errors, files, models, saving, seeds, tables
 from stages.shared.errors import UserError
 
 log = logging.getLogger("merge")
@@ -36,12 +36,7 @@ def main() -> None:
     import torch
     from sentence_transformers import SentenceTransformer
 
-    loaded = []
-    for folder in parts.values():
-        with models.loading(folder):
-            loaded.append(
-                SentenceTransformer(str(folder), device="cpu", local_files_only=True, trust_remote_code=trusted)
-            )
+    loaded = [encoder.opened(folder, "cpu", trust_remote_code=trusted) for folder in parts.values()]
     agree(name, {part: traits(model, parts[part]) for part, model in zip(parts, loaded, strict=True)})
     if trusted:
         loaded = [loaded[0], *(as_same_class(loaded[0], other) for other in loaded[1:])]

@@ -7,7 +7,6 @@ repeat an earlier one; what stays is written when it is read a second time. Pass
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,6 @@ REPORT = Path("metrics/corpus.json")
 def main() -> None:
     settings, seed = read_corpus(), read_seed()
     languages = settings.languages or read_languages()
-    remove_leftovers()
     with tables.replacing(CORPUS_FOLDER) as draft:
         draft.mkdir()
         if settings.labelled:
@@ -49,24 +47,6 @@ def main() -> None:
             shutil.rmtree(draft / "spool")
     tables.write_json(report, REPORT)
     tell(report)
-
-
-def remove_leftovers() -> None:
-    """Remove the drafts of runs that were killed: they may be as large as the corpus."""
-    for draft in CORPUS_FOLDER.parent.glob(f".{CORPUS_FOLDER.name}.*.draft"):
-        owner = int(draft.name.split(".")[-2])
-        if owner == os.getpid() or not _runs(owner):
-            shutil.rmtree(draft)
-
-
-def _runs(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # it is another user's
-    return True
 
 
 def build(settings: Corpus, languages: list[str], seed: int, draft: Path) -> dict[str, Any]:

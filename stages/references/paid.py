@@ -71,7 +71,7 @@ class Paid:
         if found is None:
             return None
         vector, tokens, checksum = found
-        if zlib.crc32(key + vector) != checksum:
+        if not isinstance(vector, bytes) or zlib.crc32(key + vector) != checksum:
             log.warning(f"{self.path} is damaged: a text is asked for again")
             return None
         return PaidVector(np.frombuffer(vector, np.float32), tokens)

@@ -9,7 +9,7 @@ depth, and counts in no rank, as in BEIR's evaluation.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -27,7 +27,7 @@ from stages.schemas.benchmarks import (
 from stages.schemas.runs import RUN
 from stages.shared import search, tables
 from stages.shared.errors import UserError
-from stages.shared.passages import passage_text
+from stages.shared.passages import by_language, passage_text
 from stages.shared.roles import Role
 from stages.shared.tasks import POOL, tasks
 
@@ -76,6 +76,15 @@ def benchmarks() -> dict[str, Tables]:
     # Not from params, where a limit or a metric may change that no rank depends on.
     names = sorted(folder.name for folder in BENCHMARKS_FOLDER.iterdir() if not folder.name.startswith("."))
     return {name: _read(BENCHMARKS_FOLDER / name) for name in names}
+
+
+def texts_by_language(benchmarks: Iterable[Tables]) -> dict[str, list[str]]:
+    """All texts of `benchmarks`, passages and queries, by language."""
+    sides = []
+    for benchmark in benchmarks:
+        sides.append(pl.DataFrame({"lang": benchmark.passages["lang"], "text": benchmark.texts("passage")}))
+        sides.append(pl.DataFrame({"lang": benchmark.queries["lang"], "text": benchmark.texts("query")}))
+    return by_language(pl.concat(sides))
 
 
 def _read(folder: Path) -> Tables:

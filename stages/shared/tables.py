@@ -6,8 +6,6 @@ Rows are sorted by the writer, or in the order of the source (`corpus`), so that
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any
 import polars as pl
 
 from stages.schemas.types import Schema
+from stages.shared import drafts
 from stages.shared.errors import UserError
 
 
@@ -45,7 +44,7 @@ def read_json(path: str | Path) -> Any:
 
 def _damaged(path: Path, error: BaseException) -> UserError:
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return UserError(f"{path} is damaged ({reason}): remove it, and rebuild it with `dvc repro`")
+    return UserError(f"{path} is damaged or cut off ({reason}): run `dvc repro`, which makes it again")
 
 
 def write(table: pl.DataFrame, path: str | Path, schema: Schema) -> None:
@@ -68,20 +67,12 @@ def write_text(text: str, path: str | Path) -> None:
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Yield a draft path beside `path`; if the block ends well the draft (file or folder) takes its place."""
+    """Yield where a draft of `path`, a file or folder, may be written; if the block ends well it takes its place."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
-    try:
+    with drafts.draft(path) as draft:
         yield draft
-        if path.is_dir():
-            shutil.rmtree(path)
-        draft.replace(path)
-    finally:
-        if draft.is_dir():
-            shutil.rmtree(draft)
-        else:
-            draft.unlink(missing_ok=True)
+        drafts.put(draft, path)
 
 
 def _checked(table: pl.DataFrame, schema: Schema, path: Path) -> pl.DataFrame:

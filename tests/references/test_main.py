@@ -79,6 +79,7 @@ def test_an_encoder_is_run_as_a_base_would_be(study):
     folder = save_sentence_transformer(study.path / "other", prompts={"query": "q: ", "document": "p: "})
     study.edit(references={"r": {"encoder": "./other", "prompts": "none"}}).run("references", "r")
     assert record()["name"] == "other" and record()["prompts"] == {"query": "", "passage": ""}
+    assert record()["unknown"] == {"en": 0.0, "ko": 0.0}
     assert run().filter(task="en-en").height == 6 and run("relevant").height == 4
     first = content()
     assert list((study.path / ".state/vectors/blocks").rglob("*.npz"))

@@ -57,14 +57,14 @@ def test_a_missing_table_says_how_to_make_it(tmp_path):
 def test_a_damaged_table_is_told_in_a_sentence(tmp_path, kind):
     tables.write(ROWS, tmp_path / "q.parquet", QUERIES)
     damage(tmp_path / "q.parquet", kind)
-    with pytest.raises(UserError, match=r"^\S+q\.parquet is damaged \(.+\): remove it, and rebuild it with"):
+    with pytest.raises(UserError, match=r"^\S+q\.parquet is damaged or cut off \(.+\): run `dvc repro`"):
         tables.read(tmp_path / "q.parquet", QUERIES)
 
 
 @pytest.mark.parametrize("text", ["", '{"a": ', "[" * 100_000, '"\xff"'])
 def test_damaged_json_is_told_in_a_sentence(tmp_path, text):
     (tmp_path / "x.json").write_bytes(text.encode("latin-1"))
-    with pytest.raises(UserError, match=r"^\S+x\.json is damaged \(.+\): remove it, and rebuild"):
+    with pytest.raises(UserError, match=r"^\S+x\.json is damaged or cut off \(.+\): run `dvc repro`"):
         tables.read_json(tmp_path / "x.json")
     with pytest.raises(UserError, match=r"y\.json is missing: run `dvc repro`"):
         tables.read_json(tmp_path / "y.json")

@@ -29,6 +29,8 @@ STALE = [
     "models/trained/old/model.safetensors",
     "models/trained/avg-four/model.safetensors",
     "models/trained/.koenen.123.draft/x",
+    "models/.base.123.draft/x",
+    "metrics/.report.123.draft",
     "models/merged/koenen/x",
     "data/runs/old/x",
     "data/benchmarks/old/x",
