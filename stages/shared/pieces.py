@@ -30,7 +30,7 @@ def check(model: SentenceTransformer, name: str, has: Callable[[str], bool]) -> 
     """Raise `UserError` if the tokenizer of `model`, which `name` says what it is, is made up, or gives ids that its
     table has no rows for. `has` says whether the model has a file of a name."""
     first: Any = model[0]
-    tokenizer = getattr(first, "tokenizer", None)
+    tokenizer: Any = getattr(first, "tokenizer", None)
     if not hasattr(tokenizer, "get_vocab"):
         return
     vocabulary = tokenizer.get_vocab()

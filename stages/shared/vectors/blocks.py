@@ -63,8 +63,8 @@ class KeptBlocks:
 
     @property
     def tokenizer(self) -> Any:
-        """The encoder's, of tokenizers or transformers."""
-        return self.encoder.tokenizer
+        """The encoder's, of tokenizers or transformers, if it has one."""
+        return getattr(self.encoder, "tokenizer", None)
 
     def encode(self, texts: list[str], role: Role) -> np.ndarray:
         """As `Encoder.encode`, with equal texts encoded once; beside the result, memory holds one block."""
