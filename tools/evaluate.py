@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -60,7 +61,7 @@ def _opened(name: str, batch_size: int) -> Opened:
     if folder.is_dir() and (models.record(folder) or _is_static(folder)):
         load = partial(encoder.load, folder, batch_size)
         static = encoder.is_static(folder)
-        loaded = load() if static else KeptBlocks(load, [files.content(folder), batch_size])
+        loaded: Any = load() if static else KeptBlocks(load, [files.content(folder), batch_size])
         return Opened(partial(opening.by_encoder, loaded), lambda: models.record(folder), loaded.tokenizer)
     try:
         return opening.opened(Reference.model_validate({"encoder": name}), "MODEL", batch_size)

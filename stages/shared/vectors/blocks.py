@@ -21,14 +21,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from stages.shared import tables
 from stages.shared.lengths import mean_tokens
-from stages.shared.roles import PROMPT_NAMES, Encoder, Role, TokenEncoder
+from stages.shared.roles import PROMPT_NAMES, Encoder, Role
 from stages.shared.vectors.keys import digest, place
 
 log = logging.getLogger(__name__)
@@ -63,8 +63,8 @@ class KeptBlocks:
 
     @property
     def tokenizer(self) -> Any:
-        """The encoder's, of tokenizers or transformers."""
-        return cast(TokenEncoder, self.encoder).tokenizer
+        """The encoder's, of tokenizers or transformers, if it has one."""
+        return getattr(self.encoder, "tokenizer", None)
 
     def encode(self, texts: list[str], role: Role) -> np.ndarray:
         """As `Encoder.encode`, with equal texts encoded once; beside the result, memory holds one block."""
