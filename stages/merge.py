@@ -6,20 +6,19 @@ which must agree on them.
 
 import copy
 import logging
-import sys
 from pathlib import Path
 from typing import Any
 
 from stages.settings.freeze import Freeze
 from stages.settings.merges import read_merge
-from stages.shared import errors, files, models, saving, tables
+from stages.shared import errors, files, member, models, saving, tables
 from stages.shared.errors import UserError
 
 log = logging.getLogger("merge")
 
 
 def main() -> None:
-    name = sys.argv[1]
+    name = member.name("merge")
     merge, record = read_merge(name), models.base_record()
     trusted = record["trust_remote_code"]
     parts = {part: models.source(part) for part in merge.weights}

@@ -53,6 +53,16 @@ def combinations(text: str, settings: list[str]) -> list[list[str]]:
     return runs
 
 
+def check_identity() -> None:
+    """Raise `UserError` if Git does not know whose commits DVC is to make, of each experiment."""
+    # Git makes one up of the machine's name where it may, and DVC does not.
+    if any(git("-c", "user.useConfigOnly=true", "var", f"GIT_{who}_IDENT") is None for who in ("AUTHOR", "COMMITTER")):
+        raise UserError(
+            "DVC keeps each experiment as a commit, and Git does not know who you are: tell it with `git config "
+            "--global user.name NAME` and `git config --global user.email ADDRESS`"
+        )
+
+
 def queue(settings: list[str]) -> None:
     """Have DVC queue the experiments; it keeps params.yaml, and all that Git knows, as they are now.
 

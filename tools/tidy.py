@@ -18,11 +18,13 @@ from stages.schemas.curves import TRAINING_CURVES
 from stages.schemas.runs import RUNS_FOLDER
 from stages.settings import yaml12
 from stages.shared import errors, models, tables
+from tools import lock
 from tools.graph import GRAPH, LOCK, group
 
 
 def main() -> None:
     study = params.load()
+    lock.mend()
     fetch, recipes, merges = study.fetch, study.recipes, study.merges
     benchmarks, references, indexes = study.benchmarks, study.references, study.indexes
     expected = {
@@ -63,11 +65,11 @@ def drop(stages: list[str]) -> None:
     """Remove these stages from dvc.lock."""
     yaml = YAML()
     yaml.default_flow_style = False
-    lock = yaml.load(LOCK.read_text(encoding="utf-8"))
+    tree = yaml.load(LOCK.read_text(encoding="utf-8"))
     for stage in stages:
-        del lock["stages"][stage]
+        del tree["stages"][stage]
     with tables.replacing(LOCK) as draft, draft.open("w", encoding="utf-8") as opened:
-        yaml.dump(lock, opened)
+        yaml.dump(tree, opened)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """benchmarks: a benchmark in the one layout that `retrieve` and `score` know: passages, queries, qrels, rerank."""
 
 import logging
-import sys
 from pathlib import Path
 
 import polars as pl
@@ -18,14 +17,14 @@ from stages.schemas.benchmarks import (
 from stages.settings.benchmarks import Benchmark, read_benchmark
 from stages.settings.languages import read_languages
 from stages.settings.seed import read_seed
-from stages.shared import errors, tables
+from stages.shared import errors, member, tables
 from stages.shared.errors import UserError
 
 log = logging.getLogger("benchmarks")
 
 
 def main() -> None:
-    name = sys.argv[1]
+    name = member.name("benchmarks")
     benchmark, languages, seed = read_benchmark(name), read_languages(), read_seed()
     languages = benchmark.languages or languages
     passages, queries, qrels, rerank, labels = build(name, benchmark, languages, seed)

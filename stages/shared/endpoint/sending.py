@@ -69,18 +69,20 @@ class Sender:
     def interruptible(self) -> Iterator[None]:
         """In the block, an interrupt lets what is in flight, which is paid for, come in; a second one ends at once."""
         loop = asyncio.get_running_loop()
-        handled = []
+        handled = {}
         for sign in (signal.SIGINT, signal.SIGTERM):
+            before = signal.getsignal(sign)
             try:
                 loop.add_signal_handler(sign, self._interrupt)
-                handled.append(sign)
+                handled[sign] = before
             except (NotImplementedError, RuntimeError, ValueError):
                 pass  # no main thread, or Windows: the default handling stays
         try:
             yield
         finally:
-            for sign in handled:
+            for sign, before in handled.items():
                 loop.remove_signal_handler(sign)
+                signal.signal(sign, before)  # which the loop does not know
 
     def _interrupt(self) -> None:
         self.stop("interrupted; replies so far are kept: run the same command again to go on")
