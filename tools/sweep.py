@@ -19,7 +19,7 @@ from stages.settings.reading import PARAMS
 from stages.shared import tables
 from stages.shared.errors import UserError
 from tools import tidy
-from tools.git import git
+from tools.git import TELL_GIT, git, identity
 from tools.graph import GRAPH, LOCK, stages
 
 
@@ -55,12 +55,8 @@ def combinations(text: str, settings: list[str]) -> list[list[str]]:
 
 def check_identity() -> None:
     """Raise `UserError` if Git does not know whose commits DVC is to make, of each experiment."""
-    # Git makes one up of the machine's name where it may, and DVC does not.
-    if any(git("-c", "user.useConfigOnly=true", "var", f"GIT_{who}_IDENT") is None for who in ("AUTHOR", "COMMITTER")):
-        raise UserError(
-            "DVC keeps each experiment as a commit, and Git does not know who you are: tell it with `git config "
-            "--global user.name NAME` and `git config --global user.email ADDRESS`"
-        )
+    if not identity():
+        raise UserError(f"DVC keeps each experiment as a commit, and Git does not know who you are: {TELL_GIT}")
 
 
 def queue(settings: list[str]) -> None:

@@ -83,10 +83,17 @@ def fault(error: BaseException | None) -> str | None:
     """The sentence for a full disk, used up memory and the like, if `error` tells of one or comes of one."""
     while error is not None:
         if (number := _number(error)) in FAULTS:
-            file = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
-            return f"{file}{FAULTS[number]}; {signals.AGAIN}"
+            file = _file(error)
+            return f"{file}{': ' if file else ''}{FAULTS[number]}; {signals.AGAIN}"
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return None
+
+
+def _file(error: BaseException) -> str:
+    """The file that an error is about: it says so itself, or `tables.replacing` has noted what was being written."""
+    named = str(getattr(error, "filename", None) or "")
+    noted = getattr(error, "__notes__", [])
+    return noted[0] if noted and (not named or ".draft" in named) else named
 
 
 def _number(error: BaseException) -> int | None:

@@ -16,6 +16,7 @@ from typing import Any
 import polars as pl
 
 from stages.schemas.types import Schema
+from stages.shared import errors
 from stages.shared.errors import UserError
 
 
@@ -32,7 +33,7 @@ def write(table: pl.DataFrame, path: str | Path, schema: Schema) -> None:
     """Write a Parquet table whole or not at all; raises `UserError` if it does not fit `schema`."""
     path = Path(path)
     with replacing(path) as draft:
-        _checked(table, schema, path).write_parquet(draft, compression="zstd", statistics=False)
+        _write_parquet(_checked(table, schema, path), draft, path)
 
 
 def write_json(value: Any, path: str | Path) -> None:
@@ -57,11 +58,24 @@ def replacing(path: str | Path) -> Iterator[Path]:
         if path.is_dir():
             shutil.rmtree(path)
         draft.replace(path)
+    except Exception as error:
+        error.add_note(str(path))  # where the error itself does not say
+        raise
     finally:
         if draft.is_dir():
             shutil.rmtree(draft)
         else:
             draft.unlink(missing_ok=True)
+
+
+def _write_parquet(table: pl.DataFrame, draft: Path, path: Path) -> None:
+    try:
+        table.write_parquet(draft, compression="zstd", statistics=False)
+    except pl.exceptions.PolarsError as error:
+        # Polars does not always pass on what the system says.
+        if errors.fault(error):
+            raise
+        raise UserError(f"{path} cannot be written ({error}): is there room on its disk?") from None
 
 
 def _checked(table: pl.DataFrame, schema: Schema, path: Path) -> pl.DataFrame:

@@ -10,7 +10,7 @@ from functools import partial
 import polars as pl
 import pytest
 
-from stages.shared import errors
+from stages.shared import errors, tables
 from tests.conftest import ROOT
 
 
@@ -110,8 +110,27 @@ errors.run(lambda: tables.write(many, "t.parquet", schema))
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 1
     assert (
-        done.stderr.startswith("error: the file would be larger than files may be here")
+        done.stderr.startswith("error: t.parquet: the file would be larger than files may be here")
         and done.stderr.count("\n") == 1
     )
     assert [file.name for file in tmp_path.iterdir()] == ["t.parquet"]
     assert pl.read_parquet(tmp_path / "t.parquet")["a"].to_list() == [1]
+
+
+def test_the_file_is_named_and_not_its_draft(tmp_path):
+    """Where Polars says nothing of the system's reason, too."""
+
+    def main():
+        with tables.replacing(tmp_path / "out.json") as draft:
+            raise OSError(errno.ENOSPC, "x", str(draft))
+
+    with pytest.raises(SystemExit) as caught:
+        errors.run(main)
+    assert caught.value.code.startswith(f"error: {tmp_path / 'out.json'}: the disk is full")
+
+    class Table(pl.DataFrame):
+        def write_parquet(self, *_, **__):
+            raise pl.exceptions.ComputeError("File out of specification: Invalid thrift: transport error")
+
+    with pytest.raises(errors.UserError, match=r"t\.parquet cannot be written \(.*transport error\): is there room on"):
+        tables.write(Table({"a": [1]}), tmp_path / "t.parquet", {"a": pl.Int64})
