@@ -1,13 +1,15 @@
 """python -m tools.repro [OPTION ...]: `dvc repro`, with its options, whose dvc.lock no kill cuts.
 
 A lock that is cut already is restored first. SIGTERM, by which schedulers end a job, goes on to the running stage,
-which ends with its line as on Ctrl-C; plain `dvc repro` leaves it running.
+which ends with its line as on Ctrl-C; plain `dvc repro` leaves it running. Of a stage that could say nothing itself,
+since the system or a library ended it, what that means is said.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import signal
 import sys
 from types import FrameType
@@ -20,6 +22,11 @@ from tools import lock
 
 # Seconds for a stage to end in.
 PATIENCE_AT_END = 60.0
+# What ends a process without its own word: the system, or a library.
+ENDINGS: dict[int, str] = {
+    signal.SIGKILL: f"was killed, as systems do when memory is used up: {errors.MORE_MEMORY}",
+    signal.SIGABRT: f"was aborted by a library, as when memory is used up: {errors.MORE_MEMORY}",
+}
 
 
 def main() -> None:
@@ -28,6 +35,8 @@ def main() -> None:
     logging.root.handlers.clear()
     from dvc import cli
 
+    status = StageStatus()
+    logging.getLogger("dvc").addHandler(status)
     came: list[int] = []
     ended: list[psutil.Process] = []
 
@@ -48,7 +57,26 @@ def main() -> None:
         # DVC does not wait for what it has started.
         psutil.wait_procs(ended, timeout=PATIENCE_AT_END)
     # DVC takes what is raised for Ctrl-C.
-    sys.exit(signals.stopped(terminated=True) if came else code)
+    if came:
+        sys.exit(signals.stopped(terminated=True))
+    if status.ending:
+        sys.exit(f"error: the stage {status.ending}; {signals.AGAIN}")
+    sys.exit(code)
+
+
+class StageStatus(logging.Handler):
+    """Reads in DVC's log how a stage has ended, which it says to nobody else."""
+
+    ending: str | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        while error is not None:
+            if found := re.search(r"exited with (-?\d+)$", str(error)):
+                # A shell adds 128 to the number of a signal.
+                status = int(found[1])
+                self.ending = ENDINGS.get(-status if status < 0 else status - 128)
+            error = error.__cause__
 
 
 if __name__ == "__main__":

@@ -14,10 +14,7 @@ from types import FrameType, TracebackType
 
 from stages.shared import signals
 
-OUT_OF_MEMORY = (
-    "memory is used up: give it more (`ulimit -v`, the limit of the container or job), or lower the batch sizes of "
-    "params.yaml"
-)
+MORE_MEMORY = "give it more (`ulimit -v`, the limit of the container or job), or lower the batch sizes of params.yaml"
 NOT_PERMITTED = "its permissions do not allow it: change them, or work as a user who may"
 # What machines do, and the mend.
 FAULTS = {
@@ -31,7 +28,7 @@ FAULTS = {
     errno.EMFILE: "too many files are open: raise `ulimit -n`",
     errno.ENFILE: "too many files are open on this machine: close some",
     errno.ENAMETOOLONG: "the name is too long for this file system: choose a shorter one",
-    errno.ENOMEM: OUT_OF_MEMORY,
+    errno.ENOMEM: f"memory is used up: {MORE_MEMORY}",
     errno.EAGAIN: "no process or thread may be started: raise `ulimit -u`, or lower OMP_NUM_THREADS",
 }
 # How libraries tell of them, which raise errors of their own (as tried: Polars, PyArrow, SQLite, safetensors, faiss,

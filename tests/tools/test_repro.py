@@ -1,5 +1,6 @@
 """repro: `dvc repro`, which a cut lock does not stop, and which SIGTERM ends with its stage."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import pytest
 
 from tests.conftest import ROOT
+from tools.repro import ENDINGS, StageStatus
 
 pytestmark = pytest.mark.slow
 GRAPH = """
@@ -15,6 +17,9 @@ stages:
   quick:
     cmd: echo made > quick
     outs: [quick]
+  killed:
+    cmd: kill -9 $$
+    outs: [killed]
   long:
     cmd: python stage.py
     deps: [quick]
@@ -69,3 +74,24 @@ def test_sigterm_ends_the_stage_and_a_cut_lock_is_mended(repro, repository):
     assert process.returncode == 0 and lock.read_bytes() == made
     assert said.startswith("dvc.lock was cut")
     assert said.count("Stage 'quick' didn't change, skipping") == 1
+
+
+def test_what_the_system_ends_is_explained(repro):
+    with repro("killed") as process:
+        said = process.communicate()[0].splitlines()
+    assert process.returncode == 1
+    assert said[-1].startswith("error: the stage was killed, as systems do when memory is used up: give it more")
+
+
+@pytest.mark.parametrize(
+    ("said", "ending"),
+    [("-6", signal.SIGABRT), ("134", signal.SIGABRT), ("137", signal.SIGKILL), ("1", None)],
+)
+def test_statuses_of_shells_and_processes_are_one(said, ending):
+    status = StageStatus()
+    try:
+        raise ValueError("failed to reproduce 'x'") from OSError(f"failed to run: python -m x, exited with {said}")
+    except ValueError:
+        record = logging.LogRecord("dvc", logging.ERROR, "", 0, "", (), sys.exc_info())
+    status.emit(record)
+    assert status.ending == ENDINGS.get(ending)
