@@ -3,20 +3,28 @@
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
-# Nothing of the user's: no configuration of Git, DVC, the hub and pip, but an identity, which DVC's experiments want.
-HOME = Path(tempfile.mkdtemp(prefix="isogloss-home-"))
-atexit.register(shutil.rmtree, HOME, ignore_errors=True)
-(HOME / ".gitconfig").write_text("[user]\n\tname = Tests\n\temail = tests@example.org\n")
-for name in [n for n in os.environ if n.startswith(("DVC_", "GIT_", "HF_", "PIP_", "XDG_"))]:
-    del os.environ[name]
-os.environ |= {
-    "HOME": str(HOME),
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "DVC_SYSTEM_CONFIG_DIR": str(HOME),
-    "DVC_SITE_CACHE_DIR": str(HOME),
-    "DVC_NO_ANALYTICS": "1",
-    "PIP_CONFIG_FILE": os.devnull,
-}
+
+def apart() -> None:
+    """Nothing of the user's: no configuration of Git, DVC, the hub and pip, but an identity, which experiments want."""
+    home = Path(tempfile.mkdtemp(prefix="isogloss-home-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    (home / ".gitconfig").write_text("[user]\n\tname = Tests\n\temail = tests@example.org\n")
+    for name in [n for n in os.environ if n.startswith(("DVC_", "GIT_", "HF_", "PIP_", "XDG_"))]:
+        del os.environ[name]
+    os.environ |= {
+        "HOME": str(home),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "DVC_SYSTEM_CONFIG_DIR": str(home),
+        "DVC_SITE_CACHE_DIR": str(home),
+        "DVC_NO_ANALYTICS": "1",
+        "PIP_CONFIG_FILE": os.devnull,
+    }
+
+
+# Processes that a test starts have the environment that it gives them.
+if "pytest" in sys.modules:
+    apart()
