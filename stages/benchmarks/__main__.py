@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections import Counter
 from pathlib import Path
 
 import polars as pl
@@ -18,7 +19,7 @@ from stages.schemas.benchmarks import (
 from stages.settings.benchmarks import Benchmark, read_benchmark
 from stages.settings.languages import read_languages
 from stages.settings.seed import read_seed
-from stages.shared import errors, tables
+from stages.shared import errors, tables, untranslated
 from stages.shared.errors import UserError
 
 log = logging.getLogger("benchmarks")
@@ -51,6 +52,9 @@ def build(
     passages = texts.select("passage", "lang").collect(engine="streaming")
     queries = parts.queries.filter(pl.col("text") != "")
     _check(name, benchmark, languages, passages, queries)
+    left_out: Counter[str] = Counter()
+    if not benchmark.keep_untranslated:
+        queries = _translated(name, queries, "query", languages, left_out)
     qrels = _judged(name, parts.qrels, passages, queries)
     asked = sample.draw(queries.join(qrels, on="query", how="semi")["query"], benchmark.queries, seed)
     # A query that nothing answers measures nothing.
@@ -65,18 +69,43 @@ def build(
         kept = sample.passages(passages["passage"], qrels, not parts.labels.is_empty(), benchmark.passages, seed)
         passages = passages.join(kept.to_frame("passage"), on="passage", how="semi")
         qrels, rerank = (table.join(passages, on="passage", how="semi") for table in (qrels, rerank))
+    searched = texts.join(passages.lazy(), on=["passage", "lang"], how="semi").collect(engine="streaming")
+    if not benchmark.keep_untranslated:
+        # Of those that are left: a set of millions is never held at once.
+        searched = _translated(name, searched, "passage", languages, left_out)
+        qrels = qrels.join(searched, on=["passage", "lang"], how="semi")
+        queries = queries.join(qrels, on="query", how="semi")
+        rerank = rerank.join(queries, on="query", how="semi").join(searched, on="passage", how="semi")
+        if queries.is_empty():
+            raise UserError(
+                f"benchmarks.{name}: no query has a relevant passage that is translated: check its languages, or set "
+                f"benchmarks.{name}.keep_untranslated to true"
+            )
     # The same id may be a passage's and a query's.
-    left = [
+    labels = [
         parts.labels.filter(kind=kind).filter(pl.col("id").is_in(names.implode()))
-        for kind, names in (("passage", passages["passage"]), ("query", queries["query"]))
+        for kind, names in (("passage", searched["passage"]), ("query", queries["query"]))
     ]
-    return (
-        texts.join(passages.lazy(), on=["passage", "lang"], how="semi").collect(engine="streaming"),
-        queries,
-        qrels,
-        rerank,
-        pl.concat(left),
-    )
+    return searched, queries, qrels, rerank, pl.concat(labels)
+
+
+def _translated(
+    name: str, texts: pl.DataFrame, kind: str, languages: list[str], left_out: Counter[str]
+) -> pl.DataFrame:
+    """`texts` without those that are no translation; raises `UserError` if none is left."""
+    failed = untranslated.rows(texts, kind, languages)
+    counts = {
+        str(lang): (int(own["failed"].sum()), own.height)
+        for (lang,), own in texts.select("lang", failed=failed).group_by("lang", maintain_order=True)
+    }
+    untranslated.warn(f"{name}, {kind}", counts, f"benchmarks.{name}")
+    if failed.all() and len(failed):
+        raise UserError(
+            f"benchmarks.{name}: every {kind} is untranslated (not in its language's script): check its languages, or "
+            f"set benchmarks.{name}.keep_untranslated to true"
+        )
+    left_out.update({f"untranslated in {lang} ({kind})": few for lang, (few, _) in counts.items() if few})
+    return texts.filter(~failed)
 
 
 def _check(

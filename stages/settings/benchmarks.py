@@ -42,6 +42,7 @@ class Benchmark(Group):
     rerank: str | None = None
     queries: Count | None = None
     passages: Count | None = None
+    keep_untranslated: bool = False
     metric: Metric | None = None
     max_contamination: Share | None = None
 

@@ -12,7 +12,7 @@ from stages.settings.labelled_columns import LabelledColumns
 from stages.settings.reading import value
 from stages.settings.split import Split
 from stages.settings.tags import Language
-from stages.settings.types import Count, Group, Name, Positive, Range
+from stages.settings.types import Count, Group, Name, Positive, Range, each_language
 
 FILED = ("tmx", "po", "xliff", "moses", "markdown")
 
@@ -159,7 +159,8 @@ class Corpus(Source):
     labelled: Labelled | None
     languages: Annotated[list[Language], Field(min_length=1)] | None
     normalize: Literal["NFC", "NFKC"] | None
-    chars: Range
+    chars: each_language(Range, Language)  # type: ignore[valid-type]
+    keep_untranslated: bool
     duplicates: Duplicates
     queries: Literal["none", "inverse-cloze", "source"]
     limit: Count | None

@@ -41,3 +41,10 @@ def word_or(word: str, other: Any) -> Any:
     """The type of `word` itself or of `other`; a mistake is then one sentence, about the one that was meant."""
     kind = Discriminator(lambda value: "word" if isinstance(value, str) else "[key]")
     return Annotated[Annotated[Literal[word], Tag("word")] | Annotated[other, Tag("[key]")], kind]
+
+
+def each_language(kind: Any, keys: Any = str) -> Any:
+    """The type of one `kind` for all languages, or of a mapping from languages (`keys`) to one each; a mistake is then
+    one sentence, about the one that was meant."""
+    chosen = Discriminator(lambda value: "[key]" if isinstance(value, dict) else "word")
+    return Annotated[Annotated[kind, Tag("word")] | Annotated[dict[keys, kind], Tag("[key]")], chosen]

@@ -80,16 +80,16 @@ def _parts(sections: list[Section]) -> Iterator[tuple[str, ...]]:
     kinds = {tuple(block.kind for block in section.blocks) for section in sections}
     texts = [[block.text for block in section.blocks] for section in sections]
     if len(kinds) > 1:
-        yield tuple("\n".join(blocks) for blocks in texts)
+        yield tuple("\n\n".join(blocks) for blocks in texts)
         return
     start, words = 0, 0
     for end, block in enumerate(texts[0]):
         count = len(WORD_OF_TEXT.findall(block))
         if words and words + count > WORDS:
-            yield tuple("\n".join(blocks[start:end]) for blocks in texts)
+            yield tuple("\n\n".join(blocks[start:end]) for blocks in texts)
             start, words = end, 0
         words += count
-    yield tuple("\n".join(blocks[start:]) for blocks in texts)
+    yield tuple("\n\n".join(blocks[start:]) for blocks in texts)
 
 
 def _matched(levels: list[list[Section]], dropped: Counter[str]) -> Iterator[list[Section]]:

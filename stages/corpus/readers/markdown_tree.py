@@ -139,10 +139,10 @@ def _anchor(title: str) -> str:
 
 
 def _plain(node: SyntaxTreeNode) -> str:
-    """A block's text: a line for each paragraph, list item or row."""
+    """A block's text: a paragraph for each paragraph, list item or row."""
     if node.type == "inline":
         return " ".join("".join(_pieces(node)).split())
-    between = " " if node.type == "tr" else "\n"
+    between = " " if node.type == "tr" else "\n\n"
     return between.join(text for child in node.children if (text := _plain(child)))
 
 

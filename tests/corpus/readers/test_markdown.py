@@ -30,7 +30,7 @@ def test_sections_and_their_titles(here):
     dropped = Counter()
     assert read("file", "id", "line", *TITLED, **PAGES, dropped=dropped) == [
         ("docs/en/a/b.md", "en/a/b.md#1", 1, "Page", "쪽", "Intro.", "머리."),
-        ("docs/en/a/b.md", "en/a/b.md#2", 2, "Page: One", "쪽: 하나", "P.\nl", "문.\n목"),
+        ("docs/en/a/b.md", "en/a/b.md#2", 2, "Page: One", "쪽: 하나", "P.\n\nl", "문.\n\n목"),
         ("docs/en/a/b.md", "en/a/b.md#3", 3, "Page: Sub", "쪽: 아래", "S.", "글."),
     ]
     assert not +dropped
@@ -98,7 +98,7 @@ def test_long_sections_are_cut_between_blocks_that_agree(here):
     page(here, "a.md", en=f"# T\n\n{en}\n", ko=f"# 제목\n\n{ko}\n")
     page(here, "b.md", en=f"# T\n\n{en}\n", ko=f"# 제목\n\n{ko}\n\n- 더\n")
     found = read("title_en", "text_en", "text_ko", **PAGES)
-    assert [ko for _, _, ko in found] == ["글0\n글1", "글2", "글3", "글4", "글0\n글1\n글2\n글3\n글4\n더"]
+    assert [ko for _, _, ko in found] == ["글0\n\n글1", "글2", "글3", "글4", "글0\n\n글1\n\n글2\n\n글3\n\n글4\n\n더"]
     assert [len(en.split()) for _, en, _ in found] == [160, 30, 500, 10, 700]
     assert {title for title, *_ in found} == {"T"}
 
@@ -106,7 +106,7 @@ def test_long_sections_are_cut_between_blocks_that_agree(here):
 def test_words_of_a_language_without_spaces_are_characters(here):
     page(here, "a.md", zh="很好" * 50 + "\n\n" + "很好" * 50, en="One.\n\nTwo.")
     assert read("text_en", languages=["zh", "en"], **PAGES) == [("One.",), ("Two.",)]
-    assert read("text_en", languages=["en", "zh"], **PAGES) == [("One.\nTwo.",)]
+    assert read("text_en", languages=["en", "zh"], **PAGES) == [("One.\n\nTwo.",)]
 
 
 def test_a_language_without_a_folder_is_told(here):

@@ -84,11 +84,11 @@ End.
         ("paragraph", "Before."),
         [
             "Two",
-            ("bullet_list", "first and on\nsecond\ninner"),
+            ("bullet_list", "first and on\n\nsecond\n\ninner"),
             ("paragraph", "After the code."),
-            ("table", "a b\nc d"),
+            ("table", "a b\n\nc d"),
         ],
-        ["Setext", ("blockquote", "Not a heading\nquoted"), ["Three", ("paragraph", "End.")]],
+        ["Setext", ("blockquote", "Not a heading\n\nquoted"), ["Three", ("paragraph", "End.")]],
     ]
     assert [section.anchor for section in page.children] == ["two", "setext"]
     assert page.children[1].children[0].anchor == "three"
