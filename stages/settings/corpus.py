@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import codecs
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from stages.settings.labelled_columns import LabelledColumns
 from stages.settings.reading import value
 from stages.settings.split import Split
 from stages.settings.tags import Language
-from stages.settings.types import Count, Group, Name, Positive, Range, each_language
+from stages.settings.types import Count, Group, Name, Positive, Range, or_by_language
 
 FILED = ("tmx", "po", "xliff", "moses", "markdown")
 
 TABULAR = ("jsonl", "parquet", "csv", "datasets")
+
+
+if TYPE_CHECKING:
+    Limits = list[int] | dict[str, list[int]]
+    Patterns = str | dict[str, list[str]]
+else:
+    Limits = or_by_language(Range, Range, Language)
+    # One or several of each language; "!" before one leaves its files out.
+    Several = Annotated[
+        list[str], BeforeValidator(lambda found: [found] if isinstance(found, str) else found), Field(min_length=1)
+    ]
+    Patterns = or_by_language(str, Several, Language)
 
 
 class Columns(Group):
@@ -47,7 +59,7 @@ class Source(Group):
     path: str
     columns: Columns | None = None
     dataset: HubSet | None = None
-    files: str | None = None
+    files: Patterns | None = None
     codes: dict[Language, str] = Field(default_factory=dict)
     original: Language | None = None
     encoding: str = "utf-8"
@@ -68,8 +80,18 @@ class Source(Group):
             self.dataset.refuse_unpinned()
         if self.files is not None and kind not in FILED:
             raise ValueError(f"files belong to the sources {', '.join(FILED)}: write null")
-        if kind in ("moses", "markdown") and "{lang}" not in (self.files or ""):
-            raise ValueError(f"files must say where {kind} has a language, with {{lang}} in its place")
+        if kind in ("moses", "markdown") and not isinstance(self.files, dict) and "{lang}" not in (self.files or ""):
+            raise ValueError(
+                f"files must say where {kind} has a language, with {{lang}} in its place or a pattern of each language"
+            )
+        if isinstance(self.files, dict):
+            for lang, patterns in self.files.items():
+                if any("{lang}" in pattern for pattern in patterns):
+                    raise ValueError(
+                        f"files.{lang} has {{lang}}, though it is of one language: write {lang} in its place"
+                    )
+                if all(pattern.startswith("!") for pattern in patterns):
+                    raise ValueError(f"files.{lang} only leaves files out: add a pattern of those to read")
         if (kind == "po") != (self.original is not None):
             raise ValueError("original is the language of a po file's msgids: the source po needs it, and only it")
         try:
@@ -159,7 +181,7 @@ class Corpus(Source):
     labelled: Labelled | None
     languages: Annotated[list[Language], Field(min_length=1)] | None
     normalize: Literal["NFC", "NFKC"] | None
-    chars: each_language(Range, Language)  # type: ignore[valid-type]
+    chars: Limits
     keep_untranslated: bool
     duplicates: Duplicates
     queries: Literal["none", "inverse-cloze", "source"]

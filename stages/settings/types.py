@@ -43,8 +43,8 @@ def word_or(word: str, other: Any) -> Any:
     return Annotated[Annotated[Literal[word], Tag("word")] | Annotated[other, Tag("[key]")], kind]
 
 
-def each_language(kind: Any, keys: Any = str) -> Any:
-    """The type of one `kind` for all languages, or of a mapping from languages (`keys`) to one each; a mistake is then
+def or_by_language(one: Any, each: Any, language: Any) -> Any:
+    """The type of `one` for all languages, or of a mapping from each `language` to its own, `each`; a mistake is then
     one sentence, about the one that was meant."""
-    chosen = Discriminator(lambda value: "[key]" if isinstance(value, dict) else "word")
-    return Annotated[Annotated[kind, Tag("word")] | Annotated[dict[keys, kind], Tag("[key]")], chosen]
+    kind = Discriminator(lambda value: "[key]" if isinstance(value, dict) else "word")
+    return Annotated[Annotated[one, Tag("word")] | Annotated[dict[language, each], Tag("[key]")], kind]

@@ -23,7 +23,6 @@ log = logging.getLogger("corpus")
 # A passage ends before the block with which it would have more words than this in the first language.
 WORDS = 180
 WORD_OF_TEXT = regex.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
-ALONE = "pages that not every language has"
 UNSHARED = "sections that the languages do not share"
 
 
@@ -34,10 +33,13 @@ def read_markdown(source: Source, languages: list[str], dropped: Counter[str]) -
     of them; else it is a row as a whole. Sections are matched by their anchors, else by their order if there are as
     many beneath the same heading; those that remain are counted in `dropped`.
     """
-    alone, unshared = [], []
+    alone: dict[str, list[str]] = {lang: [] for lang in languages}
+    unshared = []
     for name, found in paths.by_language(source, languages):
         if len(found) < len(languages):
-            alone.append(name)
+            for lang in languages:
+                if lang not in found:
+                    alone[lang].append(name)
             continue
         pages = [_page(found[lang], source.encoding) for lang in languages]
         before = dropped[UNSHARED]
@@ -47,9 +49,9 @@ def read_markdown(source: Source, languages: list[str], dropped: Counter[str]) -
         yield from batched(str(found[languages[0]]), ((n, f"{label}#{n}", None, *row) for n, row in rows), languages)
         if dropped[UNSHARED] > before:
             unshared.append(name)
-    if alone:
-        dropped[ALONE] += len(alone)
-    for names, what in ((alone, ALONE), (unshared, f"pages with {UNSHARED}")):
+    lacking = {f"pages that {lang} lacks": names for lang, names in alone.items()}
+    dropped.update({what: len(names) for what, names in lacking.items() if names})
+    for what, names in (*lacking.items(), (f"pages with {UNSHARED}", unshared)):
         if names:
             log.info(f"{what}: {paths.shortened(names)}")
 
