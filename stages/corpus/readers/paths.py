@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from stages.settings.corpus import Source
+from stages.settings.corpus import FILED, Source
 from stages.shared import codes, files
 from stages.shared.errors import UserError
 
@@ -23,8 +23,9 @@ class Found(NamedTuple):
     spelling: str | None  # what the path calls its language
 
 
-def find(source: Source, suffixes: Iterable[str]) -> list[Found]:
-    """The files that `source.files` names, else those with one of `suffixes`, sorted; raises `UserError` if none."""
+def find(source: Source, suffixes: Iterable[str], else_suffixes: Iterable[str] = ()) -> list[Found]:
+    """The files that `source.files` names, else those with one of `suffixes`, or if there are none of `else_suffixes`,
+    sorted; raises `UserError` if none."""
     root = Path(source.path)
     if root.is_file():
         return [Found(root, files.plain_name(root), None)]
@@ -32,11 +33,14 @@ def find(source: Source, suffixes: Iterable[str]) -> list[Found]:
         raise UserError(f"{root} is not there: check corpus.path")
     if isinstance(source.files, dict):
         return sorted(_of_each(root, source), key=lambda file: (file.name, file.spelling or "", file.path))
-    patterns = [source.files] if source.files else [f"**/*{suffix}" for suffix in suffixes]
-    found = {file.path: file for pattern in patterns for file in _matching(root, pattern)}
+    choices = [[source.files]] if source.files else [[f"**/*{s}" for s in some] for some in (suffixes, else_suffixes)]
+    found: dict[Path, Found] = {}
+    for patterns in choices:
+        found = found or {file.path: file for pattern in patterns for file in _matching(root, pattern)}
     if not found:
-        wanted = " or ".join(patterns)
-        raise UserError(f"{root} has no file {wanted}: check corpus.path and corpus.files")
+        wanted = " or ".join(pattern for patterns in choices for pattern in patterns)
+        keys = "corpus.path and corpus.files" if source.source in FILED else "corpus.path"
+        raise UserError(f"{root} has no file {wanted}: check {keys}")
     return sorted(found.values(), key=lambda file: (file.name, file.spelling or "", file.path))
 
 

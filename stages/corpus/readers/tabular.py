@@ -27,7 +27,7 @@ DELIMITERS = ",;\t|"
 
 
 def read_jsonl(source: Source, languages: list[str]) -> Iterator[Batch]:
-    for file in paths.find(source, [".jsonl", ".ndjson"]):
+    for file in paths.find(source, [".jsonl", ".ndjson"], [".json"]):
         rows = jsonl.numbered(file.path, source.encoding)
         yield from _dicts(source, languages, str(file.path), file.name, rows)
 
