@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stages.benchmarks import belebele, feverous, held_out, intents, lareqa, miracl, mkqa, mmarco, strategyqa
+from stages.benchmarks import belebele, feverous, held_out, intents, lareqa, miracl, mkqa, mmarco, squad, strategyqa
 from stages.benchmarks.parts import Parts
 from stages.schemas.collected import COLLECTED_FOLDER
 from stages.settings.benchmarks import Benchmark
@@ -24,6 +24,8 @@ def read(benchmark: Benchmark, languages: list[str]) -> Parts:
     match benchmark.source:
         case "belebele":
             return belebele.read(folder, languages)
+        case "squad":
+            return squad.read(folder, languages, split)
         case "strategyqa":
             return strategyqa.read(folder, languages, split)
         case "xquad-r" | "mlqa-r":

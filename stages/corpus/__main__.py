@@ -20,7 +20,7 @@ from stages.corpus import intake, inverse_cloze, knowledge, mixture, repeats
 from stages.corpus.intake import READ
 from stages.corpus.near import Near
 from stages.corpus.output import Output, long, spread
-from stages.corpus.readers.beir import judged
+from stages.corpus.readers.sources import judged
 from stages.corpus.spool import Spool
 from stages.schemas.texts import CORPUS_FOLDER, SPLITS
 from stages.settings.corpus import Corpus, read_corpus

@@ -23,6 +23,7 @@ class Benchmark(Group):
         "held-out",
         "beir",
         "belebele",
+        "squad",
         "strategyqa",
         "xquad-r",
         "mlqa-r",

@@ -14,7 +14,8 @@ from stages.settings.split import Split
 from stages.settings.tags import Language
 from stages.settings.types import Count, Group, Name, Positive, Range, or_by_language
 
-FILED = ("tmx", "po", "xliff", "moses", "markdown")
+FILED = ("tmx", "po", "xliff", "moses", "markdown", "squad")
+JUDGED_SOURCES = ("beir", "squad")
 
 TABULAR = ("jsonl", "parquet", "csv", "datasets")
 
@@ -55,7 +56,7 @@ class HubSet(Group):
 class Source(Group):
     """Where passages come from."""
 
-    source: Literal["jsonl", "parquet", "csv", "datasets", "tmx", "po", "xliff", "moses", "markdown", "beir"]
+    source: Literal["jsonl", "parquet", "csv", "datasets", "tmx", "po", "xliff", "moses", "markdown", "beir", "squad"]
     path: str
     columns: Columns | None = None
     dataset: HubSet | None = None
@@ -80,7 +81,11 @@ class Source(Group):
             self.dataset.refuse_unpinned()
         if self.files is not None and kind not in FILED:
             raise ValueError(f"files belong to the sources {', '.join(FILED)}: write null")
-        if kind in ("moses", "markdown") and not isinstance(self.files, dict) and "{lang}" not in (self.files or ""):
+        if (
+            kind in ("moses", "markdown", "squad")
+            and not isinstance(self.files, dict)
+            and "{lang}" not in (self.files or "")
+        ):
             raise ValueError(
                 f"files must say where {kind} has a language, with {{lang}} in its place or a pattern of each language"
             )
@@ -173,6 +178,7 @@ class Corpus(Source):
         "moses",
         "markdown",
         "beir",
+        "squad",
         "mixed",
         "labelled",
         "none",
@@ -199,8 +205,8 @@ class Corpus(Source):
             raise ValueError("parts belong to the source mixed, and only to it: it needs one at least, others {}")
         if len({part.weight is None for part in self.parts.values()}) > 1:
             raise ValueError("parts: give each of them a weight, or none of them")
-        if self.queries == "source" and self.source != "beir":
-            raise ValueError("queries: source needs a source that has queries (beir)")
+        if self.queries == "source" and self.source not in JUDGED_SOURCES:
+            raise ValueError(f"queries: source needs a source that has queries ({', '.join(JUDGED_SOURCES)})")
 
 
 def read_corpus() -> Corpus:

@@ -329,6 +329,29 @@ def test_queries_of_a_source_that_are_untranslated_are_left_out(workspace):
     assert report()["noted"] == {"queries left out as untranslated": 1}
 
 
+def test_questions_about_paragraphs_are_a_source(workspace):
+    for lang, text, ask in (("en", "Text {}.", "What is {}?"), ("ko", "글 {}.", "{} 무엇인가?")):
+        paragraphs = [
+            {"context": text.format(n), "qas": [{"id": f"q{n}", "question": ask.format(n), "answers": [{"text": n}]}]}
+            for n in "ab"
+        ]
+        paragraphs[1]["qas"][0]["is_impossible"] = True
+        (workspace.path / "set").mkdir(exist_ok=True)
+        (workspace.path / f"set/xquad.{lang}.json").write_text(
+            json.dumps({"data": [{"title": "T", "paragraphs": paragraphs}]})
+        )
+    changes = {"corpus__source": "squad", "corpus__path": "set", "corpus__files": "xquad.{lang}.json"}
+    workspace.edit(**changes, corpus__columns=None, corpus__queries="source").run("corpus")
+    found = {kind: tables.read(f"data/corpus/{kind}.parquet", schema) for kind, schema in KINDS.items()}
+    assert found["passages"].select("passage", "lang", "text").rows()[:2] == [
+        ("qa", "en", "Text a."),
+        ("qa", "ko", "글 a."),
+    ]
+    assert found["queries"].rows() == [("qa", "en", "What is a?"), ("qa", "ko", "a 무엇인가?")]
+    assert found["qrels"].rows() == [("qa", "qa", 1)]
+    assert report()["left_out"] == {"questions that their paragraph does not answer": 2}
+
+
 def test_a_lead_is_a_sentence_of_the_first_block_in_each_language(workspace, caplog):
     rows = [
         # An introduction with a colon ends where its block ends.

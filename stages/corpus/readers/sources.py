@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+import polars as pl
+
 from stages.corpus.batches import Batch
-from stages.corpus.readers import beir, localised, markdown, memories, tabular
+from stages.corpus.readers import beir, localised, markdown, memories, squad, tabular
 from stages.settings.corpus import Source
 
 
@@ -38,3 +40,10 @@ def batches(source: Source, languages: list[str], dropped: Counter[str]) -> Iter
             return markdown.read_markdown(source, languages, dropped)
         case "beir":
             return beir.read_beir(source, languages)
+        case "squad":
+            return squad.read_squad(source, languages, dropped)
+
+
+def judged(source: Source, languages: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Queries (QUERIES) and qrels (QRELS) of a source that has some: one of `JUDGED_SOURCES`."""
+    return squad.judged_squad(source, languages) if source.source == "squad" else beir.judged(source, languages)
