@@ -3,6 +3,7 @@ never held as a tree, as translate-toolkit would hold it."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,8 @@ LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 # between words, the ends of a formatted stretch within them.
 PLACEHOLDERS = ("ph", "it", "ut", "x", "cp")
 CODES = ("bpt", "ept", "bx", "ex", "sc", "ec")
+# Tags that OmegaT writes as text: <g0>, </g0>, <x1/>; the last stands between words.
+TAGS = re.compile(r"</?[a-z]{1,4}\d+(/?)>")
 
 
 def elements(path: Path, *names: str) -> Iterator[etree._Element]:
@@ -40,7 +43,13 @@ def children(element: etree._Element, name: str) -> Iterator[etree._Element]:
 
 
 def text(element: etree._Element, path: Path) -> str:
-    """An element's text without its inline elements; raises `UserError` if it has an entity of the file's own."""
+    """An element's text without its inline elements, nor the tags that OmegaT writes as text; raises `UserError` if it
+    has an entity of the file's own. A placeholder is what it says that it stands for, else the space between two words.
+    """
+    return TAGS.sub(lambda tag: " " if tag[1] else "", _text(element, path))
+
+
+def _text(element: etree._Element, path: Path) -> str:
     parts = [element.text or ""]
     for child in element:
         if child.tag is etree.Entity:
@@ -49,6 +58,12 @@ def text(element: etree._Element, path: Path) -> str:
         if isinstance(child.tag, str):  # no comment, no processing instruction
             name = etree.QName(child).localname
             if name not in CODES:
-                parts.append(" " if name in PLACEHOLDERS else text(child, path))
+                parts.append(_standing(child) if name in PLACEHOLDERS else _text(child, path))
         parts.append(child.tail or "")
     return "".join(parts)
+
+
+def _standing(placeholder: etree._Element) -> str:
+    """What a placeholder stands for (XLIFF 1.2, 2.0), if it is no markup: {name}, %s."""
+    said = next((value for key in ("equiv-text", "disp", "equiv") if (value := placeholder.get(key))), "")
+    return said if "{" in said or "%" in said else " "
