@@ -14,7 +14,7 @@ from stages.settings.split import Split
 from stages.settings.tags import Language
 from stages.settings.types import Count, Group, Name, Positive, Range, or_by_language
 
-FILED = ("tmx", "po", "xliff", "moses", "markdown", "squad")
+FILED = ("tmx", "po", "xliff", "resources", "moses", "markdown", "squad")
 JUDGED_SOURCES = ("beir", "squad")
 
 TABULAR = ("jsonl", "parquet", "csv", "datasets")
@@ -56,7 +56,9 @@ class HubSet(Group):
 class Source(Group):
     """Where passages come from."""
 
-    source: Literal["jsonl", "parquet", "csv", "datasets", "tmx", "po", "xliff", "moses", "markdown", "beir", "squad"]
+    source: Literal[
+        "jsonl", "parquet", "csv", "datasets", "tmx", "po", "xliff", "resources", "moses", "markdown", "beir", "squad"
+    ]
     path: str
     columns: Columns | None = None
     dataset: HubSet | None = None
@@ -82,7 +84,7 @@ class Source(Group):
         if self.files is not None and kind not in FILED:
             raise ValueError(f"files belong to the sources {', '.join(FILED)}: write null")
         if (
-            kind in ("moses", "markdown", "squad")
+            kind in ("resources", "moses", "markdown", "squad")
             and not isinstance(self.files, dict)
             and "{lang}" not in (self.files or "")
         ):
@@ -175,6 +177,7 @@ class Corpus(Source):
         "tmx",
         "po",
         "xliff",
+        "resources",
         "moses",
         "markdown",
         "beir",

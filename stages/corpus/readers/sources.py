@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from stages.corpus.batches import Batch
-from stages.corpus.readers import beir, localised, markdown, memories, squad, tabular
+from stages.corpus.readers import beir, localised, markdown, memories, resources, squad, tabular
 from stages.settings.corpus import Source
 
 
@@ -40,6 +40,8 @@ def batches(source: Source, languages: list[str], dropped: Counter[str]) -> Iter
             return markdown.read_markdown(source, languages, dropped)
         case "beir":
             return beir.read_beir(source, languages)
+        case "resources":
+            return resources.read_resources(source, languages)
         case "squad":
             return squad.read_squad(source, languages, dropped)
 
