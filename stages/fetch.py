@@ -56,6 +56,8 @@ def download(name: str, wanted: Fetch, folder: Path) -> list[str]:
         info = api.dataset_info(wanted.repo, revision=wanted.revision)
         names = sorted(file.rfilename for file in info.siblings or ())
         files = list(filter_repo_objects(names, allow_patterns=wanted.files))
+        if outside := [file for file in files if Path(file).is_absolute() or ".." in Path(file).parts]:
+            raise UserError(f"{where}.repo: {wanted.repo} has files outside of its folder ({_shown(outside)})")
         if not files:
             raise UserError(
                 f"{where}.files: {wanted.repo} has no file {' or '.join(wanted.files)} (it has {_shown(names)}): "

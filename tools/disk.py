@@ -30,8 +30,8 @@ from stages.shared.state import STATE
 WIDTHS = {"float32": 4, "bfloat16": 2, "float16": 2}
 # Parameters and dimension of what packages carry, for before it is there.
 CARRIED_SIZES = {"package:multilingual-e5-small": (117_653_760, 384)}
-# AdamW keeps two numbers beside each weight, all of them in float32.
-TRAINED_COPIES = 3
+# AdamW keeps two numbers beside each weight, all of them in float32; and two checkpoints stay while a third is written.
+TRAINED_COPIES = 3 * 3
 # What a rate is told of.
 TEN_THOUSAND, TOKENS_OF_A_TEXT = 10_000, 128
 
@@ -101,7 +101,7 @@ def needs(study: Params, experiments: int = 1) -> list[DiskNeed]:
     found = [DiskNeed(what, each and each * count * copies)]
     if not base.static:
         trained = base.parameters and base.parameters * WIDTHS["float32"] * TRAINED_COPIES
-        found.append(DiskNeed("a checkpoint of the recipe in training, at most", trained))
+        found.append(DiskNeed("checkpoints of the recipe in training, at most", trained))
         found += _kept(study, base, count * experiments)
     for package, encoder in packages(study).items():
         if not converted(encoder):

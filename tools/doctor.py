@@ -24,7 +24,7 @@ from stages.check import params
 from stages.check.groups import Params
 from stages.settings.connection import Connection
 from stages.shared import carried, errors, models
-from stages.shared.endpoint import client
+from stages.shared.endpoint import client, faults
 from stages.shared.errors import UserError
 from tools import disk
 
@@ -320,9 +320,9 @@ def answering(title: str, settings: Connection, group: str) -> Finding:
     quick = settings.model_copy(update={"timeout": ANSWER, "concurrency": 1})
     try:
         known = asyncio.run(_listed(client.Client(quick, group)))
-    except client.Unknown:
+    except faults.Unknown:
         known = None
-    except (client.Stop, client.Again, client.Refused) as error:
+    except (faults.Stop, faults.Again, faults.Refused) as error:
         return Finding(title, "fail", f"{where}, {key}: {error}", f"start it, or correct {group}.base_url and its key")
     if known is not None and settings.model not in known:
         mend = f"correct {group}.model" + (f": it has {', '.join(sorted(known)[:3])}" if known else "")
@@ -334,7 +334,7 @@ async def _listed(asked: client.Client) -> set[str]:
     """The models that an endpoint says it has; to ask costs nothing."""
     try:
         page = await asked.call(asked.client.models.list())
-        return {model.id for model in page.data or []}
+        return {asked.redact(str(model.id)) for model in page.data or []}
     finally:
         await asked.close()
 

@@ -13,16 +13,19 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from stages.check import params
-from stages.schemas.benchmarks import BENCHMARKS_FOLDER
+from stages.schemas.benchmarks import BENCHMARK_METRICS, BENCHMARKS_FOLDER
 from stages.schemas.curves import TRAINING_CURVES
 from stages.schemas.runs import RUNS_FOLDER
 from stages.settings import yaml12
-from stages.shared import errors, models, tables
+from stages.shared import drafts, errors, models, tables
 from tools.graph import GRAPH, LOCK, group
 
 
 def main() -> None:
     study = params.load()
+    drafts.clear_all()
+    for stale in Path().glob("*/.*.draft"):  # where drafts of killed stages were before they had a place of their own
+        remove(stale, "which a stage that was killed has left")
     fetch, recipes, merges = study.fetch, study.recipes, study.merges
     benchmarks, references, indexes = study.benchmarks, study.references, study.indexes
     expected = {
@@ -32,16 +35,20 @@ def main() -> None:
         Path("data/fetch"): set(fetch),
         RUNS_FOLDER: {*models.names(recipes, merges), *references},
         BENCHMARKS_FOLDER: set(benchmarks),
+        BENCHMARK_METRICS: {f"{name}.json" for name in benchmarks},
         TRAINING_CURVES: {f"{name}.csv" for name in recipes},
     }
     for folder, names in expected.items():
         for stale in sorted(folder.iterdir()) if folder.is_dir() else []:
-            # Drafts of stages that were killed go too.
             if stale.name not in names and stale.name != ".gitignore":
-                print(f"removing {stale}, which params.yaml does not name")
-                shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
+                remove(stale, "which params.yaml does not name")
     named: dict[str, Iterable[str]] = {"fetch": fetch, "recipes": recipes, "merges": merges, "benchmarks": benchmarks}
     prune_lock({**named, "references": references, "indexes": indexes})
+
+
+def remove(stale: Path, why: str) -> None:
+    print(f"removing {stale}, {why}")
+    shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
 
 
 def prune_lock(members: Mapping[str, Iterable[str]]) -> None:

@@ -15,13 +15,15 @@ from pathlib import Path
 
 from stages.benchmarks.parts import Parts, by_language
 from stages.shared import squad
+from stages.shared.codes import Wanted
 from stages.shared.errors import UserError
 
 log = logging.getLogger("benchmarks")
 LAYOUT = "xquad.<language>.json, <split>-context-<language>-question-<language>.json or <language>.json"
 
 
-def read(folder: Path, languages: list[str], split: str | None) -> Parts:
+def read(folder: Path, wanted: Wanted, split: str | None) -> Parts:
+    languages = wanted.languages
     files = sorted(path for path in folder.rglob("*.json*") if path.is_file())
     if len(languages) == 1 and len(files) == 1:
         found = {languages[0]: files}
@@ -35,8 +37,10 @@ def read(folder: Path, languages: list[str], split: str | None) -> Parts:
         mlqa_there = any("-context-" in path.name for path in files)
         shard = r"(?:/[^/]+)?\.(?:json(?:l)?(?:\.gz)?|parquet)"
         pattern = mlqa if mlqa_there else rf"(?:xquad\.)?(?P<lang>[a-zA-Z]{{2,3}}(?:[-_][A-Za-z]+)?){shard}"
-        found = by_language(folder, pattern, languages, LAYOUT)
+        found = by_language(folder, pattern, wanted, LAYOUT)
     passages, queries, qrels, unanswerable = squad.read(found)
     if unanswerable:
-        log.info(f"{folder}: {unanswerable:,} questions that their paragraph does not answer are left out")
-    return Parts(passages.lazy(), queries, qrels)
+        log.info(f"{folder}: {unanswerable:,} {squad.UNANSWERABLE} are left out")
+    # A paragraph has the id of one of its questions, and is another text.
+    left_out = {squad.UNANSWERABLE: unanswerable}
+    return Parts(passages.lazy(), queries, qrels, ids_shared=False, left_out=left_out)

@@ -15,7 +15,6 @@ letter makes another text. What is only a part of a longer text is not found.
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 
@@ -46,7 +45,7 @@ TEXTS_AT_ONCE = 10_000  # texts of training looked up at once
 def main() -> None:
     settings, benchmarks, recipes = read_contamination(), read_benchmarks(), read_names("recipes")
     ALLOWED.unlink(missing_ok=True)
-    about = {name: json.loads((BENCHMARKS_FOLDER / name / "about.json").read_text()) for name in benchmarks}
+    about = {name: tables.read_json(BENCHMARKS_FOLDER / name / "about.json") for name in benchmarks}
     asked = pl.concat(asked_of(name) for name in benchmarks).with_columns(plain=sketches.plain(pl.col("text")))
     plains = asked["plain"].unique().sort()
     pairs = matches(plains, trained_on(recipes), settings.near)

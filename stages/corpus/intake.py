@@ -10,24 +10,27 @@ import numpy as np
 import polars as pl
 from tqdm import tqdm
 
+from stages.corpus.batches import Notes
 from stages.corpus.clean import NO_TRANSLATION, clean
 from stages.corpus.readers.sources import batches
 from stages.corpus.spool import Spool
 from stages.settings.corpus import FILED, TABULAR, Corpus, Source
 from stages.shared import untranslated
+from stages.shared.codes import Wanted
 from stages.shared.errors import UserError
 
 READ = "read"
 
 
 class IntakeCounts(NamedTuple):
-    """Rows read of each part, left out for each reason, and changed or doubtful; and for each language the texts that
-    were `READ`, and what spoke against some."""
+    """Rows read of each part, left out for each reason, and changed or doubtful; for each language the texts that were
+    `READ`, and what spoke against some; and what each part calls languages whose tags it does not write."""
 
     read: Counter[str]
     left_out: Counter[str]
     noted: Counter[str]
     texts: dict[str, Counter[str]]
+    spelt: dict[str, dict[str, str]]
 
 
 def parts(settings: Corpus) -> dict[str, Source]:
@@ -44,7 +47,7 @@ def parts(settings: Corpus) -> dict[str, Source]:
 def fill(spool: Spool, settings: Corpus, languages: list[str]) -> IntakeCounts:
     """Spool the rows that are of use, but no more than `corpus.limit` if none are weighed out later; raises `UserError`
     if a part has none."""
-    counts = IntakeCounts(Counter(), Counter(), Counter(), {lang: Counter() for lang in languages})
+    counts = IntakeCounts(Counter(), Counter(), Counter(), {lang: Counter() for lang in languages}, {})
     limit = None if any(part.weight for part in settings.parts.values()) else settings.limit
     with tqdm(desc="reading", unit=" rows") as bar:
         for name, source in parts(settings).items():
@@ -52,7 +55,8 @@ def fill(spool: Spool, settings: Corpus, languages: list[str]) -> IntakeCounts:
                 break
             begun = spool.rows
             texts: dict[str, Counter[str]] = {lang: Counter() for lang in languages}
-            for batch in batches(source, languages, counts.left_out):
+            wanted = Wanted(languages, source.codes)
+            for batch in batches(source, wanted, Notes(counts.left_out, counts.noted)):
                 rows = clean(batch.rows, languages, settings)
                 if limit is not None:
                     rows = _first(rows, limit - spool.rows)
@@ -64,6 +68,8 @@ def fill(spool: Spool, settings: Corpus, languages: list[str]) -> IntakeCounts:
                     break
             for lang in languages:
                 counts.texts[lang] += texts[lang]
+            if told := wanted.told():
+                counts.spelt[name] = told
             if spool.rows == begun:
                 raise UserError(_nothing(source, languages, [k for k in languages if not texts[k][READ]], counts))
             untranslated.warn(

@@ -11,7 +11,7 @@ from stages.references import opening
 from stages.schemas.runs import RUN, RUN_RECORD, RUNS_FOLDER
 from stages.settings.references import read_reference
 from stages.settings.retrieve import read_retrieve
-from stages.shared import errors, ranking, tables
+from stages.shared import errors, pieces, ranking, tables
 from stages.shared.errors import UserError
 
 log = logging.getLogger("references")
@@ -24,13 +24,16 @@ def main() -> None:
     reference, settings = read_reference(name), read_retrieve()
     found = ranking.benchmarks()
     opened = opening.opened(reference, f"references.{name}", settings.batch_size)
+    unknown = None
+    if opened.tokenizer:
+        unknown = pieces.known(opened.tokenizer, ranking.texts_by_language(found.values()), f"references.{name}")
     with tables.replacing(RUNS_FOLDER / name) as draft:
         for benchmark, t in found.items():
             run, relevant = ranking.rank(t, opened.rankers(t), settings.depth)
             tables.write(run, draft / f"{benchmark}.run.parquet", RUN)
             tables.write(relevant, draft / f"{benchmark}.relevant.parquet", RUN)
             log.info(f"{name} on {benchmark}: {run['task'].n_unique()} tasks, {run.height:,} ranks")
-        tables.write_json(opened.record(), draft / RUN_RECORD)
+        tables.write_json(opened.record() | ({"unknown": unknown} if unknown else {}), draft / RUN_RECORD)
 
 
 if __name__ == "__main__":

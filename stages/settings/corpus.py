@@ -20,6 +20,19 @@ JUDGED_SOURCES = ("beir", "squad")
 TABULAR = ("jsonl", "parquet", "csv", "datasets")
 
 
+def _beneath(path: str) -> str:
+    if Path(path).is_absolute() or ".." in Path(path).parts:
+        raise ValueError(
+            f"{path!r} is not beneath corpus.path, which is all that DVC watches: set corpus.path above it"
+        )
+    return path
+
+
+def _pattern_beneath(pattern: str) -> str:
+    _beneath(pattern.removeprefix("!"))
+    return pattern
+
+
 if TYPE_CHECKING:
     Limits = list[int] | dict[str, list[int]]
     Patterns = str | dict[str, list[str]]
@@ -27,9 +40,11 @@ else:
     Limits = or_by_language(Range, Range, Language)
     # One or several of each language; "!" before one leaves its files out.
     Several = Annotated[
-        list[str], BeforeValidator(lambda found: [found] if isinstance(found, str) else found), Field(min_length=1)
+        list[Annotated[str, AfterValidator(_pattern_beneath)]],
+        BeforeValidator(lambda found: [found] if isinstance(found, str) else found),
+        Field(min_length=1),
     ]
-    Patterns = or_by_language(str, Several, Language)
+    Patterns = or_by_language(Annotated[str, AfterValidator(_beneath)], Several, Language)
 
 
 class Columns(Group):
@@ -99,8 +114,8 @@ class Source(Group):
                     )
                 if all(pattern.startswith("!") for pattern in patterns):
                     raise ValueError(f"files.{lang} only leaves files out: add a pattern of those to read")
-        if (kind == "po") != (self.original is not None):
-            raise ValueError("original is the language of a po file's msgids: the source po needs it, and only it")
+        if self.original is not None and kind != "po":
+            raise ValueError("original is the language of a po file's msgids: only the source po has it, so write null")
         try:
             codecs.lookup(self.encoding)
         except LookupError:
@@ -108,15 +123,8 @@ class Source(Group):
 
 
 class Part(Source):
+    path: Annotated[str, AfterValidator(_beneath)]
     weight: Positive | None = None
-
-
-def _beneath(path: str) -> str:
-    if Path(path).is_absolute() or ".." in Path(path).parts:
-        raise ValueError(
-            f"{path!r} is not beneath corpus.path, which is all that DVC watches: set corpus.path above it"
-        )
-    return path
 
 
 class LabelledTable(Group):

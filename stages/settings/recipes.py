@@ -12,7 +12,7 @@ from stages.settings.types import Group, Name, Share
 
 class Recipe(Group):
     compositions: Annotated[list[str], Field(min_length=1)]
-    negatives: str
+    negatives: Name
     hybrid: Share | None = None
     synthetic: Share | None = None
 

@@ -7,11 +7,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
 
+# File systems take 255 bytes, of which others are for what stands around a name.
+LONGEST_NAME = 100
+
 
 def _model_name(name: str) -> str:
     # Names become file, stage and override names (DVC's `-S`), so only what all three take.
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
         raise ValueError(f"{name!r} is no name: use letters, digits, - and _, beginning with a letter")
+    if len(name) > LONGEST_NAME:
+        raise ValueError(f"{name[:20]}... is a name of {len(name):,} letters: use {LONGEST_NAME} at most")
     return name
 
 

@@ -1,9 +1,12 @@
 """Bad input: one clear sentence, exit code 1, no traceback."""
 
+import errno
 import logging
 import os
 import sys
 from collections.abc import Callable
+
+from stages.shared import terminal
 
 
 class UserError(Exception):
@@ -19,8 +22,13 @@ def run(main: Callable[[], None]) -> None:
         os.environ.setdefault("TQDM_MININTERVAL", "5")  # a log file needs no bar a tenth of a second
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     try:
-        main()
+        with terminal.escaped():
+            main()
     except UserError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {terminal.printable(str(error))}")
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        sys.exit(f"error: {terminal.printable(str(error.filename))[:60]}... is too long for a file's name: shorten it")
     except KeyboardInterrupt:
         sys.exit("error: interrupted; run the same command again to go on")

@@ -13,6 +13,18 @@ from stages.shared.errors import UserError
 BETWEEN = re.compile(r"[\s,]*")  # two elements of an array
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose keys differ: which of two texts under one key is meant nobody knows."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"it has the key {next(key for key in keys if keys.count(key) > 1)!r} more than once")
+    return found
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=_once)
+
+
 def numbered(path: str | Path, encoding: str = "utf-8") -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield each row with its line's number; raises `UserError` if the file or a row cannot be read. An array of
     objects is rows too, each of the line it begins at."""
@@ -27,7 +39,7 @@ def numbered(path: str | Path, encoding: str = "utf-8") -> Iterator[tuple[int, d
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = DECODER.decode(line.strip())
         except ValueError as error:
             if number == first[0]:
                 _refuse_document(path, line, lines)
@@ -43,8 +55,7 @@ def numbered(path: str | Path, encoding: str = "utf-8") -> Iterator[tuple[int, d
 def _elements(
     path: str | Path, first: tuple[int, str], lines: Iterator[tuple[int, str]]
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The objects of an array, each held with the lines it is on."""
-    decoder = json.JSONDecoder()
+    """The objects of an array, each held with the lines it is on; it may have no more than a line may."""
     number, text = first
     at = text.index("[") + 1
     ended, more = False, 1
@@ -61,13 +72,19 @@ def _elements(
             if text[at] != "{":
                 raise UserError(f"{path}:{number} is no JSON object: write each row of the array as {{...}}")
             try:
-                row, end = decoder.raw_decode(text, at)
+                row, end = DECODER.raw_decode(text, at)
             except RecursionError:
                 raise UserError(f"{path}:{number} is nested too deeply: mend or remove the row") from None
             except json.JSONDecodeError as error:
                 if ended:
                     line = number + text.count("\n", at, error.pos)
                     raise UserError(f"{path}:{line} is not JSON ({error.msg}): mend or remove the row") from None
+                if len(text) - at > files.LONGEST_LINE:
+                    raise UserError(
+                        f"{path}:{number} is a row longer than {files.bound()}, the most that one may be: {files.SPLIT}"
+                    ) from None
+            except ValueError as error:
+                raise UserError(f"{path}:{number} is not JSON ({error}): mend or remove the row") from None
             else:
                 yield number, row
                 number += text.count("\n", at, end)
@@ -81,9 +98,15 @@ def _elements(
 
 
 def _refuse_document(path: str | Path, first: str, lines: Iterator[tuple[int, str]]) -> None:
-    """Raise `UserError` if the file is one document over several lines."""
+    """Raise `UserError` if the file is one document over several lines, of at most LONGEST_TEXT."""
+    parts, length = [first], len(first)
+    for _, line in lines:
+        length += len(line)
+        if length > files.LONGEST_TEXT:
+            return
+        parts.append(line)
     try:
-        found = json.loads(first + "".join(line for _, line in lines))
+        found = json.loads("".join(parts))
     except (ValueError, RecursionError):
         return
     within = next((key for key, value in found.items() if isinstance(value, list)), None)
@@ -101,11 +124,16 @@ def rows(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
         yield f"{path}:{number}", row
 
 
-def text(row: dict[str, Any], key: str, place: str) -> str:
-    """The text under `key`, stripped; '' for null; raises `UserError` if the row has no such key or no text."""
+def field(row: dict[str, Any], key: str, place: str) -> Any:
+    """What the row has under `key`; raises `UserError` if it has no such key."""
     if key not in row:
         raise UserError(f"{place} has no {key!r} (it has {', '.join(map(repr, row))}): name its column in params.yaml")
-    value = row[key]
+    return row[key]
+
+
+def text(row: dict[str, Any], key: str, place: str) -> str:
+    """The text under `key`, stripped; '' for null; raises `UserError` if the row has no such key or no text."""
+    value = field(row, key, place)
     if value is None:
         return ""
     if not isinstance(value, str | int):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import polars as pl
@@ -27,7 +26,7 @@ def records(references: list[str], fusions: list[str]) -> dict[str, dict[str, An
     files = [FUSED_FOLDER / RUN_RECORD, *(RUNS_FOLDER / name / RUN_RECORD for name in references)]
     if missing := [file for file in files if not file.is_file()]:
         raise UserError(f"{missing[0]} is missing: run `dvc repro`")
-    fused, *found = (json.loads(file.read_text(encoding="utf-8")) for file in files)
+    fused, *found = map(tables.read_json, files)
     return dict(zip(references, found, strict=True)) | {name: fused[name] for name in fusions}
 
 

@@ -91,7 +91,7 @@ def _read(path: Path) -> Iterator[Paragraph]:
 
 def _articles(path: Path) -> list[dict[str, Any]] | None:
     """The articles of a release; None if the file is an array of rows."""
-    text = "".join(files.lines(path))
+    text = files.text(path)
     if text.lstrip().startswith("["):
         return None
     try:

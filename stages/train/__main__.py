@@ -11,7 +11,7 @@ from stages.schemas.curves import CURVE, TRAINING_CURVES
 from stages.schemas.trainsets import TRAINSETS_FOLDER
 from stages.settings.seed import read_seed
 from stages.settings.train import LEARNING_RATES, MOST_OF_A_TRANSFORMER, Train, read_train
-from stages.shared import errors, lengths, models, query_normalizer, tables
+from stages.shared import encoder, errors, lengths, models, query_normalizer, tables
 from stages.shared.errors import UserError
 from stages.train import data
 
@@ -91,17 +91,13 @@ def base(settings: Train, record: dict[str, Any]) -> "SentenceTransformer":
     Raises `UserError` if it is static and `settings` are a transformer's. It is in float32, whatever it is stored in,
     for small updates would be rounded away. With LoRA its weights stay as they are, and so does their type.
     """
-    from sentence_transformers import SentenceTransformer
     from sentence_transformers.base.losses.gradcache import has_static_embedding_input
 
-    model = SentenceTransformer(
-        str(models.BASE),
-        local_files_only=True,
+    model = encoder.opened(
+        models.BASE,
         trust_remote_code=record["trust_remote_code"],
-        model_kwargs={
-            "dtype": record["dtype"] if settings.lora else "float32",
-            "attn_implementation": record["attention"],
-        },
+        dtype=record["dtype"] if settings.lora else "float32",
+        attn_implementation=record["attention"],
     )
     if has_static_embedding_input(model):
         if settings.mini_batch_size:

@@ -1,5 +1,8 @@
 """Sets in the layout of SQuAD: paragraphs of one name in all languages, questions, and what is refused."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from stages.shared.errors import UserError
@@ -58,6 +61,10 @@ def test_a_paragraph_has_one_name_in_all_languages(publish, made, caplog, name, 
         publish({"MLQA_V1/test/test-context-en-question-ko.json": release("en")})
     assert made("squad") == EXPECTED
     assert "2 questions that their paragraph does not answer are left out" in caplog.text
+    counted = json.loads(Path("metrics/benchmarks/x.json").read_text())
+    assert counted["left_out"] == {"questions that their paragraph does not answer": 2}
+    # A paragraph has the id of one of its questions, and is not that question.
+    assert counted["queries_among_passages"]["same_id_relevant"] == 0
 
 
 def test_one_file_in_one_language(publish, made):

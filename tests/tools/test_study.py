@@ -198,6 +198,8 @@ def test_an_unknown_study_is_told_the_known_ones(repository):
     study(repository, "train: {steps: 60}\n", name="one")
     with pytest.raises(UserError, match=r"there is no studies/two\.yaml: the studies are one"):
         repository.run("study", "two")
+    with pytest.raises(UserError, match=r"there is no studies/\.\./studies/one\.yaml"):
+        repository.run("study", "../studies/one")
     with pytest.raises(UserError, match="name one study: one"):
         repository.run("study")
 

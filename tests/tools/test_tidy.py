@@ -20,6 +20,7 @@ KEPT = [
     "data/corpus/passages.parquet",
     "data/runs/.gitignore",
     "metrics/training/koenen.csv",
+    "metrics/benchmarks/dev.json",
     "metrics/training/.gitignore",
     "metrics/summary.json",
     "other/trained/old",
@@ -28,12 +29,15 @@ STALE = [
     "models/trained/old/model.safetensors",
     "models/trained/avg-four/model.safetensors",
     "models/trained/.koenen.123.draft/x",
+    "models/.base.123.draft/x",
+    "metrics/.report.123.draft",
     "models/merged/koenen/x",
     "data/runs/old/x",
     "data/benchmarks/old/x",
     "data/fetch/old/x",
     "data/fetch/koenen/x",
     "metrics/training/old.csv",
+    "metrics/benchmarks/old.json",
     "metrics/training/koenen",
 ]
 FETCHED = {"belebele": {"repo": "facebook/belebele", "revision": "main", "files": ["data/kor_Hang.jsonl"]}}

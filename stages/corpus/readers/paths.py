@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 from stages.settings.corpus import FILED, Source
-from stages.shared import codes, files
+from stages.shared import files
+from stages.shared.codes import Wanted
 from stages.shared.errors import UserError
 
 _PACKED = rf"(?:{'|'.join(map(re.escape, files.COMPRESSED))})?"
@@ -79,25 +80,22 @@ def _named(root: Path, pattern: str) -> Iterator[tuple[Path, str]]:
             yield path, "".join(part or "" for part in match.groups())
 
 
-def by_language(source: Source, languages: list[str]) -> list[tuple[str, dict[str, Path]]]:
-    """Each name with its file in every one of `languages` that has it, sorted; raises `UserError` if a language has
-    no files at all."""
+def by_language(source: Source, wanted: Wanted) -> list[tuple[str, dict[str, Path]]]:
+    """Each name with its file in every language that has it, sorted; raises `UserError` if a language has no files at
+    all."""
     found = find(source, ())
     spellings = sorted({file.spelling for file in found if file.spelling})
+    spelled = wanted.each(spellings, f"{source.path}: {source.files}")
     names: dict[str, dict[str, Path]] = {}
-    for lang in languages:
-        spelling = codes.find(lang, spellings, source.codes)
-        if spelling is None:
+    for lang in wanted.languages:
+        if lang not in spelled:
             if isinstance(source.files, dict):
                 raise UserError(
                     f"corpus.files names no files in {lang}: add a pattern, or remove {lang} from languages"
                 )
-            raise UserError(
-                f"{source.path} has {source.files} in {shortened(spellings)}, but not in {lang}: remove it from "
-                "languages, or say in corpus.codes how it is written there"
-            )
+            raise UserError(f"{source.path} has no {source.files} in {lang}: {wanted.missing(lang)}")
         for file in found:
-            if file.spelling == spelling:
+            if file.spelling == spelled[lang]:
                 names.setdefault(file.name, {}).setdefault(lang, file.path)
     return sorted(names.items())
 

@@ -17,6 +17,7 @@ from stages.corpus.readers import paths
 from stages.corpus.readers.rows import batched
 from stages.settings.corpus import Source
 from stages.shared import files
+from stages.shared.codes import Wanted
 from stages.shared.errors import UserError
 
 log = logging.getLogger("corpus")
@@ -30,14 +31,15 @@ FORMATS: dict[str, Any] = {
 LABEL = 40  # characters: a shorter string is a button's or a menu's rather than a passage
 
 
-def read_resources(source: Source, languages: list[str]) -> Iterator[Batch]:
+def read_resources(source: Source, wanted: Wanted) -> Iterator[Batch]:
     """A row a key of the files that are one another's translations, in the order of the first language's."""
+    languages = wanted.languages
     short = strings = 0
-    for name, found in paths.by_language(source, languages):
+    for name, found in paths.by_language(source, wanted):
         texts = {lang: _strings(path, source.encoding) for lang, path in found.items()}
         keys = dict.fromkeys(key for own in texts.values() for key in own)
         rows = [[texts[lang].get(key) if lang in texts else None for lang in languages] for key in keys]
-        label = name.replace("{lang}", source.codes.get(languages[0], languages[0]))
+        label = name.replace("{lang}", wanted.given.get(languages[0], languages[0]))
         untitled = [None] * len(languages)
         strings += len(rows)
         short += sum(len(next(filter(None, row), "")) < LABEL for row in rows)
@@ -53,7 +55,7 @@ def read_resources(source: Source, languages: list[str]) -> Iterator[Batch]:
 
 def _strings(path: Path, encoding: str) -> dict[str, str]:
     """The file's texts by key, of plurals the first form that there is; what is not to be translated is none."""
-    text = "".join(files.lines(path, encoding))
+    text = files.text(path, encoding)
     kind = _kind(path, text)
     try:
         store = kind.parsestring(text.encode())

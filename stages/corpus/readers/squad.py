@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 
-from stages.corpus.batches import Batch, schema
+from stages.corpus.batches import Batch, Notes, schema
 from stages.corpus.readers import paths
 from stages.corpus.readers.rows import ROWS
 from stages.settings.corpus import Source
 from stages.shared import squad
+from stages.shared.codes import Wanted
 
 
-def read_squad(source: Source, languages: list[str], dropped: Counter[str]) -> Iterator[Batch]:
+def read_squad(source: Source, wanted: Wanted, notes: Notes) -> Iterator[Batch]:
     """A row a paragraph, with its article's title."""
-    passages, _, _, unanswerable = squad.read(_files(source, languages))
-    if unanswerable:
-        dropped[squad.UNANSWERABLE] += unanswerable
+    languages = wanted.languages
+    passages, _, _, unanswerable = squad.read(_files(source, wanted))
+    notes.left_out[squad.UNANSWERABLE] += unanswerable
     rows = passages.select(id="passage").unique(maintain_order=True).with_row_index("line", offset=1)
     for lang in languages:
         texts = passages.filter(lang=lang).unique("passage", keep="first", maintain_order=True)
@@ -30,16 +30,16 @@ def read_squad(source: Source, languages: list[str], dropped: Counter[str]) -> I
         yield Batch(source.path, batch)
 
 
-def judged_squad(source: Source, languages: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+def judged_squad(source: Source, wanted: Wanted) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Queries (QUERIES) and qrels (QRELS) of the set."""
-    _, asked, answers, _ = squad.read(_files(source, languages))
+    _, asked, answers, _ = squad.read(_files(source, wanted))
     qrels = answers.select("query", "passage", "relevance").unique().sort("query", "passage")
     return asked.sort("query", "lang"), qrels
 
 
-def _files(source: Source, languages: list[str]) -> dict[str, list[Path]]:
-    found: dict[str, list[Path]] = {lang: [] for lang in languages}
-    for _, own in paths.by_language(source, languages):
+def _files(source: Source, wanted: Wanted) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {lang: [] for lang in wanted.languages}
+    for _, own in paths.by_language(source, wanted):
         for lang, path in own.items():
             found[lang].append(path)
     return found
