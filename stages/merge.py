@@ -10,21 +10,20 @@ which must agree on them.
 
 import copy
 import logging
-import sys
 from pathlib import Path
 from typing import Any
 
 from stages.settings.freeze import Freeze
 from stages.settings.merges import Merge, read_merge
 from stages.settings.seed import read_seed
-from stages.shared import encoder, errors, files, models, saving, seeds, tables
+from stages.shared import encoder, errors, files, member, models, saving, seeds, tables
 from stages.shared.errors import UserError
 
 log = logging.getLogger("merge")
 
 
 def main() -> None:
-    name = sys.argv[1]
+    name = member.name("merge")
     merge, record = read_merge(name), models.base_record()
     trusted = record["trust_remote_code"]
     parts = {part: models.source(part) for part in merge.parts}

@@ -217,6 +217,6 @@ def _json(value: Any) -> str:
 if __name__ == "__main__":
     # As filters do, it ends quietly when nobody reads further or on Ctrl-C, also while it waits for input.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     errors.run(main)

@@ -233,13 +233,13 @@ def _reflinks(folder: Path) -> bool:
     """Whether the file system of `folder` can share the blocks of a copy."""
     from dvc_objects.fs.system import reflink
 
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".reflink-") as draft:
-        file = Path(draft) / "a"
-        file.write_bytes(b"a")
-        try:
+    try:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".reflink-") as draft:
+            file = Path(draft) / "a"
+            file.write_bytes(b"a")
             reflink(str(file), str(file.with_name("b")))
-        except (OSError, NotImplementedError):
-            return False
+    except (OSError, NotImplementedError):
+        return False
     return True
 
 

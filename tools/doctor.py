@@ -27,6 +27,7 @@ from stages.shared import carried, errors, models
 from stages.shared.endpoint import client, faults
 from stages.shared.errors import UserError
 from tools import disk
+from tools.git import TELL_GIT, identity
 
 PYTHON = (3, 11)
 LOCKED = Path("requirements.lock")
@@ -54,7 +55,7 @@ def main() -> None:
         found += [Finding("params", "fail", line) for line in str(error).splitlines()]
     else:
         asked = [Probe(check, study) for check in (remote, hub, language_model, embeddings, carried_encoders)]
-        for check in (threads, data, space, cache):
+        for check in (threads, data, space, history, cache):
             found += check(study)
         until = time.monotonic() + ALL_ANSWERS
         found += [finding for one in asked for finding in one.answer(until)]
@@ -205,15 +206,31 @@ def space(study: Params) -> Iterator[Finding]:
         yield Finding("disk", "ok", said)
 
 
+def history(study: Params) -> Iterator[Finding]:
+    """Git, from which studies return and in which DVC keeps experiments: a build does without."""
+    if shutil.which("git") is None:
+        yield Finding("git", "warn", "is not on PATH", "install it, for studies and experiments")
+    elif not identity():
+        yield Finding("git", "warn", "does not know who you are, which experiments need", TELL_GIT)
+    else:
+        yield Finding("git", "ok", "has an identity for experiments")
+
+
 def cache(study: Params) -> Iterator[Finding]:
     """DVC's cache: where it is, whether it can be written, and how files come from it."""
     from dvc.config import NotDvcRepoError
     from dvc.repo import Repo
+    from dvc.scm import SCMError
 
     try:
         place = Path(Repo().cache.local.path).parents[1]
     except NotDvcRepoError:
         yield Finding("dvc cache", "fail", "this is no DVC repository", "run in a clone of the repository")
+        return
+    except SCMError:
+        yield Finding(
+            "dvc cache", "fail", "this is no Git repository", "run in a clone of the repository, or `git init`"
+        )
         return
     existing = next(folder for folder in (place, *place.parents) if folder.is_dir())
     if not os.access(existing, os.W_OK):

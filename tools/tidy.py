@@ -18,11 +18,13 @@ from stages.schemas.curves import TRAINING_CURVES
 from stages.schemas.runs import RUNS_FOLDER
 from stages.settings import yaml12
 from stages.shared import drafts, errors, models, tables
+from tools import lock
 from tools.graph import GRAPH, LOCK, group
 
 
 def main() -> None:
     study = params.load()
+    lock.mend()
     drafts.clear_all()
     for stale in Path().glob("*/.*.draft"):  # where drafts of killed stages were before they had a place of their own
         remove(stale, "which a stage that was killed has left")
@@ -70,11 +72,11 @@ def drop(stages: list[str]) -> None:
     """Remove these stages from dvc.lock."""
     yaml = YAML()
     yaml.default_flow_style = False
-    lock = yaml.load(LOCK.read_text(encoding="utf-8"))
+    tree = yaml.load(LOCK.read_text(encoding="utf-8"))
     for stage in stages:
-        del lock["stages"][stage]
+        del tree["stages"][stage]
     with tables.replacing(LOCK) as draft, draft.open("w", encoding="utf-8") as opened:
-        yaml.dump(lock, opened)
+        yaml.dump(tree, opened)
 
 
 if __name__ == "__main__":

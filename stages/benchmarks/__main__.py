@@ -8,7 +8,6 @@ judged relevant to it. These pairs are a table, which whatever ranks reads.
 from __future__ import annotations
 
 import logging
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,7 +28,7 @@ from stages.schemas.benchmarks import (
 from stages.settings.benchmarks import Benchmark, read_benchmark
 from stages.settings.languages import read_languages
 from stages.settings.seed import read_seed
-from stages.shared import errors, identical, judgements, tables, untranslated
+from stages.shared import errors, identical, judgements, member, tables, untranslated
 from stages.shared.codes import Wanted
 from stages.shared.errors import UserError
 
@@ -50,7 +49,7 @@ class Built(NamedTuple):
 
 
 def main() -> None:
-    name = sys.argv[1]
+    name = member.name("benchmarks")
     benchmark, languages, seed = read_benchmark(name), read_languages(), read_seed()
     wanted = Wanted(
         benchmark.languages or languages, benchmark.codes, f"benchmarks.{name}.codes", f"benchmarks.{name}.languages"

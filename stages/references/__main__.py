@@ -5,22 +5,18 @@ it, merges it or chooses it.
 """
 
 import logging
-import sys
 
 from stages.references import opening
 from stages.schemas.runs import RUN, RUN_RECORD, RUNS_FOLDER
 from stages.settings.references import read_reference
 from stages.settings.retrieve import read_retrieve
-from stages.shared import errors, pieces, ranking, tables
-from stages.shared.errors import UserError
+from stages.shared import errors, member, pieces, ranking, tables
 
 log = logging.getLogger("references")
 
 
 def main() -> None:
-    if len(sys.argv) != 2:
-        raise UserError("name one of the references of params.yaml")
-    name = sys.argv[1]
+    name = member.name("references")
     reference, settings = read_reference(name), read_retrieve()
     found = ranking.benchmarks()
     opened = opening.opened(reference, f"references.{name}", settings.batch_size)

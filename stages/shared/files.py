@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from stages.shared import errors
 from stages.shared.errors import UserError
 
 # UTF-32's little-endian mark begins with UTF-16's.
@@ -59,6 +60,8 @@ def opened(path: str | Path) -> Iterator[BinaryIO]:
         with _open(path) as file:
             yield file
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        if errors.fault(error):
+            raise  # be it met in reading, or in what the block writes
         raise UserError(f"{path} cannot be read ({error}): is it whole?") from None
 
 

@@ -8,7 +8,7 @@ from stages.shared.passages import passage_text
 
 QUERY_PASSAGE = ["query", "passage"]
 # What may end a question in one place and not in another.
-END_MARKS = " .,;:!?…。！？؟।"
+MARKS = " .,;:!?…。！？؟।"
 BEGINNING = 24
 
 
@@ -33,4 +33,4 @@ def by_text(queries: pl.DataFrame, passages: pl.DataFrame) -> pl.DataFrame:
 
 
 def _bare(text: pl.Expr) -> pl.Expr:
-    return text.str.to_lowercase().str.strip_chars_end(END_MARKS)
+    return text.str.to_lowercase().str.strip_chars_end(MARKS)

@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from stages.schemas.types import Schema
-from stages.shared import drafts
+from stages.shared import drafts, errors
 from stages.shared.errors import UserError
 
 
@@ -27,6 +27,8 @@ def read(path: str | Path, schema: Schema) -> pl.DataFrame:
         table = pl.read_parquet(path, glob=False)
     # Of bytes that cannot be, polars panics.
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        if errors.fault(error):
+            raise
         raise _damaged(path, error) from None
     return _checked(table, schema, path)
 
@@ -51,7 +53,7 @@ def write(table: pl.DataFrame, path: str | Path, schema: Schema) -> None:
     """Write a Parquet table whole or not at all; raises `UserError` if it does not fit `schema`."""
     path = Path(path)
     with replacing(path) as draft:
-        _checked(table, schema, path).write_parquet(draft, compression="zstd", statistics=False)
+        _write_parquet(_checked(table, schema, path), draft, path)
 
 
 def write_json(value: Any, path: str | Path) -> None:
@@ -70,9 +72,23 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """Yield where a draft of `path`, a file or folder, may be written; if the block ends well it takes its place."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with drafts.draft(path) as draft:
-        yield draft
-        drafts.put(draft, path)
+    try:
+        with drafts.draft(path) as draft:
+            yield draft
+            drafts.put(draft, path)
+    except Exception as error:
+        error.add_note(str(path))  # where the error itself does not say
+        raise
+
+
+def _write_parquet(table: pl.DataFrame, draft: Path, path: Path) -> None:
+    try:
+        table.write_parquet(draft, compression="zstd", statistics=False)
+    except pl.exceptions.PolarsError as error:
+        # Polars does not always pass on what the system says.
+        if errors.fault(error):
+            raise
+        raise UserError(f"{path} cannot be written ({error}): is there room on its disk?") from None
 
 
 def _checked(table: pl.DataFrame, schema: Schema, path: Path) -> pl.DataFrame:

@@ -3,7 +3,6 @@
 import csv
 import io
 import logging
-import sys
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from stages.schemas.curves import CURVE, TRAINING_CURVES
 from stages.schemas.trainsets import TRAINSETS_FOLDER
 from stages.settings.seed import read_seed
 from stages.settings.train import LEARNING_RATES, MOST_OF_A_TRANSFORMER, Train, read_train
-from stages.shared import encoder, errors, lengths, models, query_normalizer, tables
+from stages.shared import encoder, errors, lengths, member, models, query_normalizer, tables
 from stages.shared.errors import UserError
 from stages.train import data
 
@@ -33,7 +32,7 @@ ROWS_SAMPLED = 100
 
 
 def main() -> None:
-    name = sys.argv[1]
+    name = member.name("train")
     settings, seed, record = read_train(), read_seed(), models.base_record()
     import torch
 

@@ -91,7 +91,7 @@ MARKDOWN = {"corpus__source": "markdown", "corpus__columns": None}
         ({"recipes__joint__negatives": "../window"}, ["recipes.joint.negatives: '../window' is no name"]),
         (
             {"merges__" + "a" * 101: {"method": "linear", "weights": {"koenen": 0.5, "enkoko": 0.5}}},
-            ["is a name of 101 letters: use 100 at most"],
+            ["has 101 characters: use 100 at most"],
         ),
         ({"benchmarks__dev__split": "../dev"}, ["benchmarks.dev.split is '../dev'"]),
         ({"corpus__files": "../other/*.md"}, ["corpus.files: '../other/*.md' is not beneath corpus.path"]),

@@ -112,7 +112,9 @@ def test_an_endpoint(study, monkeypatch):
     assert content() == first
 
 
-@pytest.mark.parametrize(("arguments", "message"), [((), "name one of the references"), (("x",), "references.x")])
+@pytest.mark.parametrize(
+    ("arguments", "message"), [((), "which one. Run `dvc repro references`, or name one"), (("x",), "references.x")]
+)
 def test_a_reference_that_is_not_named(study, arguments, message):
     with pytest.raises(UserError, match=message):
         study.run("references", *arguments)

@@ -235,6 +235,6 @@ def test_make_hands_over_the_sweep_as_it_is(tmp_path):
         "python|-m|tools.study|docs",
         "python|-m|tools.tidy",
         "python|-m|tools.disk",
-        "dvc|repro",
+        "python|-m|tools.repro",
         "python|-m|tools.results",
     ]

@@ -78,18 +78,20 @@ class Sender:
         """In the block, an interrupt lets what is in flight, which is paid for, come in for a moment; a second one ends
         at once."""
         loop = asyncio.get_running_loop()
-        handled = []
+        handled = {}
         for sign in (signal.SIGINT, signal.SIGTERM):
+            before = signal.getsignal(sign)
             try:
                 loop.add_signal_handler(sign, self._interrupt)
-                handled.append(sign)
+                handled[sign] = before
             except (NotImplementedError, RuntimeError, ValueError):
                 pass  # no main thread, or Windows: the default handling stays
         try:
             yield
         finally:
-            for sign in handled:
+            for sign, before in handled.items():
                 loop.remove_signal_handler(sign)
+                signal.signal(sign, before)  # which the loop does not know
             if self._given_up:
                 log.warning(
                     f"{self._given_up:,} requests were still being answered {GRACE:g} s after the interrupt: they may "

@@ -17,7 +17,7 @@ Answer = TypeVar("Answer", bound=BaseModel)
 # How reasoning begins and ends, as models write it where the server leaves it in the content. An end without a
 # beginning ends what began before the reply, in the prompt.
 _TAG = r"(?:\w+[:_])?(?i:think(?:ing)?|thoughts?|reason(?:ing)?|analysis|reflection|scratchpad)"
-MARKS = (
+REASONING_MARKS = (
     # DeepSeek, Qwen and most others; EXAONE <thought>, Seed <seed:think>, LongCat <longcat_think>, ...
     (f"<{_TAG}>", f"</{_TAG}>"),
     (r"\[(?:THINK|REASONING)\]", r"\[/(?:THINK|REASONING)\]"),  # Magistral
@@ -36,7 +36,7 @@ MESSAGE_END = r"<\|end\|>"
 BEGIN, PLACES = r"""\{\s*["}]""", 1000
 SCAN = re.compile(
     "|".join(
-        [f"(?P<open{i}>{begin})|(?P<close{i}>{end})" for i, (begin, end) in enumerate(MARKS)]
+        [f"(?P<open{i}>{begin})|(?P<close{i}>{end})" for i, (begin, end) in enumerate(REASONING_MARKS)]
         + [f"(?P<ends>{MESSAGE_END})", f"(?P<object>{BEGIN})"]
     )
 )
