@@ -28,11 +28,12 @@ from stages.schemas.benchmarks import (
 from stages.settings.benchmarks import Benchmark, read_benchmark
 from stages.settings.languages import read_languages
 from stages.settings.seed import read_seed
-from stages.shared import errors, identical, judgements, member, tables
+from stages.shared import errors, identical, judgements, member, tables, untranslated
 from stages.shared.codes import Wanted
 from stages.shared.errors import UserError
 
 log = logging.getLogger("benchmarks")
+UNTRANSLATED_TEXTS = "untranslated in {} ({})"
 
 
 class Built(NamedTuple):
@@ -98,6 +99,9 @@ def build(name: str, benchmark: Benchmark, wanted: Wanted, seed: int) -> Built:
     lost = [f"{count:,} {reason}" for reason, count in left_out.items() if count and reason in judgements.REASONS]
     for said in lost:
         log.warning(f"{name}: left out: {said}")
+    if not benchmark.keep_untranslated:
+        # What is judged of them is there all the same: it is no lost judgement.
+        queries = _translated(name, queries, "query", languages, left_out)
     asked = sample.draw(queries.join(qrels, on="query", how="semi")["query"], benchmark.queries, seed)
     # A query that nothing answers measures nothing.
     if asked.is_empty():
@@ -112,20 +116,50 @@ def build(name: str, benchmark: Benchmark, wanted: Wanted, seed: int) -> Built:
         kept = sample.passages(passages["passage"], qrels, not parts.labels.is_empty(), benchmark.passages, seed)
         passages = passages.join(kept.to_frame("passage"), on="passage", how="semi")
         qrels, rerank = (table.join(passages, on="passage", how="semi") for table in (qrels, rerank))
+    searched = texts.join(passages.lazy(), on=["passage", "lang"], how="semi").collect(engine="streaming")
+    if not benchmark.keep_untranslated:
+        # Of those that are left: a set of millions is never held at once.
+        searched = _translated(name, searched, "passage", languages, left_out)
+        qrels = qrels.join(searched, on=["passage", "lang"], how="semi")
+        queries = queries.join(qrels, on="query", how="semi")
+        rerank = rerank.join(queries, on="query", how="semi").join(searched, on="passage", how="semi")
+        if queries.is_empty():
+            raise UserError(
+                f"benchmarks.{name}: no query has a relevant passage that is translated: check its languages, or set "
+                f"benchmarks.{name}.keep_untranslated to true"
+            )
+        for lang in languages:
+            gone = any(left_out[UNTRANSLATED_TEXTS.format(lang, kind)] for kind in ("query", "passage"))
+            if gone and lang not in {*queries["lang"], *searched["lang"]}:
+                raise UserError(
+                    f"benchmarks.{name}: nothing in {lang} is translated: leave it out of its languages, or set "
+                    f"benchmarks.{name}.keep_untranslated to true"
+                )
     # The same id may be a passage's and a query's.
-    left = [
+    labels = [
         parts.labels.filter(kind=kind).filter(pl.col("id").is_in(names.implode()))
-        for kind, names in (("passage", passages["passage"]), ("query", queries["query"]))
+        for kind, names in (("passage", searched["passage"]), ("query", queries["query"]))
     ]
-    return Built(
-        texts.join(passages.lazy(), on=["passage", "lang"], how="semi").collect(engine="streaming"),
-        queries,
-        qrels,
-        rerank,
-        pl.concat(left),
-        parts.ids_shared,
-        left_out,
-    )
+    return Built(searched, queries, qrels, rerank, pl.concat(labels), parts.ids_shared, left_out)
+
+
+def _translated(
+    name: str, texts: pl.DataFrame, kind: str, languages: list[str], left_out: Counter[str]
+) -> pl.DataFrame:
+    """`texts` without those that are no translation; raises `UserError` if none is left."""
+    failed = untranslated.rows(texts, kind, languages)
+    counts = {
+        str(lang): (int(own["failed"].sum()), own.height)
+        for (lang,), own in texts.select("lang", failed=failed).group_by("lang", maintain_order=True)
+    }
+    untranslated.warn(f"{name}, {kind}", counts, f"benchmarks.{name}")
+    if failed.all() and len(failed):
+        raise UserError(
+            f"benchmarks.{name}: every {kind} is untranslated (not in its language's script): check its languages, or "
+            f"set benchmarks.{name}.keep_untranslated to true"
+        )
+    left_out.update({UNTRANSLATED_TEXTS.format(lang, kind): few for lang, (few, _) in counts.items() if few})
+    return texts.filter(~failed)
 
 
 def among_passages(name: str, built: Built) -> tuple[pl.DataFrame, dict[str, int]]:

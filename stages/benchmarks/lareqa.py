@@ -31,7 +31,7 @@ def read(folder: Path, wanted: Wanted, source: str) -> Parts:
     if list(folder.rglob("*.parquet")) and not list(folder.rglob("*.json")):
         raise UserError(
             f"{folder} has questions without sentences, as the hub's xquad_r: take the folder {source} of the "
-            "repository google-research-datasets/lareqa"
+            "repository google-research-datasets/lareqa, or read paragraphs with source: squad"
         )
     inner = [path for path in folder.iterdir() if path.is_dir()]
     pattern = r"(?P<lang>[^/.]+)\.json"
@@ -69,4 +69,7 @@ def _paragraphs(path: Path) -> Iterator[dict[str, Any]]:
                 yield {**paragraph, "place": f"{i}-{j}"}
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         what = f"the field {error} is missing" if isinstance(error, KeyError) else error
-        raise UserError(f"{path} is not in the layout of LAReQA ({what}): take it from the repository lareqa") from None
+        raise UserError(
+            f"{path} is not in the layout of LAReQA ({what}): take it from the repository lareqa, or read XQuAD and "
+            "MLQA themselves, paragraphs instead of sentences, with source: squad"
+        ) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from stages.benchmarks import belebele, feverous, held_out, intents, lareqa, miracl, mkqa, mmarco, strategyqa
+from stages.benchmarks import belebele, feverous, held_out, intents, lareqa, miracl, mkqa, mmarco, squad, strategyqa
 from stages.benchmarks.parts import Parts
 from stages.schemas.collected import COLLECTED_FOLDER
 from stages.settings.benchmarks import Benchmark
@@ -26,6 +26,8 @@ def read(benchmark: Benchmark, wanted: Wanted) -> Parts:
     match benchmark.source:
         case "belebele":
             return belebele.read(folder, wanted)
+        case "squad":
+            return squad.read(folder, wanted, split)
         case "strategyqa":
             return strategyqa.read(folder, wanted, split)
         case "xquad-r" | "mlqa-r":

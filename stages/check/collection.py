@@ -18,6 +18,8 @@ def contradictions(params: Params) -> Iterator[str]:
     for lang in own:
         if lang not in params.languages:
             yield f"corpus.languages names {lang!r}, which languages does not: add it there or remove it here"
+        if isinstance(params.corpus.chars, dict) and lang not in params.corpus.chars:
+            yield f"corpus.chars has no limits for {lang!r}: add them, or write one pair for all languages"
     reached, asked = set(own), set(params.languages)
     for name, translation in translations.items():
         if name in ("topics", "queries", "labelled"):

@@ -16,16 +16,17 @@ import polars as pl
 from tqdm import tqdm
 
 from stages.corpus import intake, inverse_cloze, knowledge, mixture, repeats
+from stages.corpus.intake import READ
 from stages.corpus.near import Near
 from stages.corpus.output import Output, long, spread
-from stages.corpus.readers.beir import judged
+from stages.corpus.readers.sources import judged
 from stages.corpus.spool import Spool
 from stages.schemas.texts import CORPUS_FOLDER, SPLITS
 from stages.settings.corpus import Corpus, read_corpus
 from stages.settings.languages import read_languages
 from stages.settings.seed import read_seed
 from stages.settings.split import Split
-from stages.shared import errors, split, tables
+from stages.shared import errors, split, tables, untranslated
 from stages.shared.codes import Wanted
 from stages.shared.errors import UserError
 from stages.shared.judgements import NO_PASSAGE, NO_QUERY
@@ -66,7 +67,7 @@ def build(settings: Corpus, languages: list[str], seed: int, draft: Path) -> dic
             for piece in spool.pieces(rows):
                 passages = long(piece, splits[np.searchsorted(rows, piece["row"])], languages)
                 if settings.queries == "inverse-cloze":
-                    passages = hold_out(passages, output, counts)
+                    passages = hold_out(passages, output, settings, languages, counts)
                 output.write("passages", passages)
                 bar.update(piece.height)
         if settings.queries == "source":
@@ -79,6 +80,7 @@ def build(settings: Corpus, languages: list[str], seed: int, draft: Path) -> dic
         **({"spelt": counts.spelt} if counts.spelt else {}),
         "left_out": {reason: count for reason, count in sorted(counts.left_out.items()) if count},
         "noted": {what: count for what, count in sorted(counts.noted.items()) if count},
+        "texts": {lang: dict(sorted(own.items())) for lang, own in counts.texts.items()},
         "duplicates": {
             lang: {"exact": exact, "near": near_ones}
             for lang, exact, near_ones in zip(languages, found.exact, found.near, strict=True)
@@ -118,12 +120,13 @@ def share(spool: Spool, families: np.ndarray, shares: Split, seed: int) -> np.nd
     return split.draw(ranks[spool.strata[heads]], spool.orders(heads, seed, "split"), sizes, shares)[member]
 
 
-def hold_out(passages: pl.DataFrame, output: Output, counts: intake.IntakeCounts) -> pl.DataFrame:
+def hold_out(
+    passages: pl.DataFrame, output: Output, settings: Corpus, languages: list[str], counts: intake.IntakeCounts
+) -> pl.DataFrame:
     """`passages` without their lead sentences, which are written as their queries."""
-    passages, queries, qrels = inverse_cloze.hold_out(passages)
+    passages, queries, qrels = inverse_cloze.hold_out(passages, languages, settings.keep_untranslated, counts.noted)
     output.write("queries", queries)
     output.write("qrels", qrels)
-    counts.noted["of one sentence, so without a query"] += passages["passage"].n_unique() - qrels.height
     return passages
 
 
@@ -132,6 +135,16 @@ def answer(
 ) -> None:
     """Write the source's queries and qrels: what is judged of a passage left out holds of the one it repeats."""
     queries, qrels = judged(settings, Wanted(languages, settings.codes), counts.noted)
+    if not settings.keep_untranslated:
+        failed = untranslated.rows(queries, "query", languages)
+        counts.noted["queries left out as untranslated"] += int(failed.sum())
+        of = {
+            lang: (int(failed.filter(queries["lang"] == lang).sum()), own.height)
+            for (lang,), own in queries.group_by("lang", maintain_order=True)
+        }
+        untranslated.warn(f"{settings.path}, queries", of, "corpus")
+        queries = queries.filter(~failed)
+        qrels = qrels.join(queries, on="query", how="semi", maintain_order="left")
     rows = spool.find(qrels["passage"])
     stands = pl.Series(np.where(twins[rows["row"]] < 0, rows["row"], twins[rows["row"]]), dtype=pl.UInt32)
     names = spool.take(stands.unique().sort().to_numpy(), "id").rename({"id": "stands"})
@@ -167,6 +180,9 @@ def tell(report: dict[str, Any]) -> None:
         again = ", ".join(f"{kind} {count:,}" for kind, count in report["duplicates"].get(lang, {}).items())
         repeated = f"; duplicates: {again}" if again else ""
         log.info(f"{lang}: {sum(splits.values()):,} passages ({sizes}); characters: {spread}{repeated}")
+    for lang, texts in report["texts"].items():
+        told = ", ".join(f"{what} {count:,}" for what, count in sorted(texts.items(), key=lambda own: own[0] != READ))
+        log.info(f"{lang}: texts: {told}")
     if report["queries"]:
         log.info(f"queries: {', '.join(f'{lang} {count:,}' for lang, count in report['queries'].items())}")
     if "labels" in report:

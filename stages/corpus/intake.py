@@ -11,21 +11,25 @@ import polars as pl
 from tqdm import tqdm
 
 from stages.corpus.batches import Notes
-from stages.corpus.clean import clean
+from stages.corpus.clean import NO_TRANSLATION, clean
 from stages.corpus.readers.sources import batches
 from stages.corpus.spool import Spool
-from stages.settings.corpus import Corpus, Source
+from stages.settings.corpus import FILED, TABULAR, Corpus, Source
+from stages.shared import untranslated
 from stages.shared.codes import Wanted
 from stages.shared.errors import UserError
 
+READ = "read"
+
 
 class IntakeCounts(NamedTuple):
-    """Rows read of each part, left out for each reason, and changed or doubtful; and what each part calls languages
-    whose tags it does not write."""
+    """Rows read of each part, left out for each reason, and changed or doubtful; for each language the texts that were
+    `READ`, and what spoke against some; and what each part calls languages whose tags it does not write."""
 
     read: Counter[str]
     left_out: Counter[str]
     noted: Counter[str]
+    texts: dict[str, Counter[str]]
     spelt: dict[str, dict[str, str]]
 
 
@@ -43,30 +47,34 @@ def parts(settings: Corpus) -> dict[str, Source]:
 def fill(spool: Spool, settings: Corpus, languages: list[str]) -> IntakeCounts:
     """Spool the rows that are of use, but no more than `corpus.limit` if none are weighed out later; raises `UserError`
     if a part has none."""
-    counts = IntakeCounts(Counter(), Counter(), Counter(), {})
+    counts = IntakeCounts(Counter(), Counter(), Counter(), {lang: Counter() for lang in languages}, {})
     limit = None if any(part.weight for part in settings.parts.values()) else settings.limit
     with tqdm(desc="reading", unit=" rows") as bar:
         for name, source in parts(settings).items():
             if spool.rows == limit:
                 break
             begun = spool.rows
-            silent = list(languages)
+            texts: dict[str, Counter[str]] = {lang: Counter() for lang in languages}
             wanted = Wanted(languages, source.codes)
             for batch in batches(source, wanted, Notes(counts.left_out, counts.noted)):
                 rows = clean(batch.rows, languages, settings)
                 if limit is not None:
                     rows = _first(rows, limit - spool.rows)
-                _count(name, rows, counts)
-                silent = [lang for lang in silent if (rows[f"text_{lang}"] == "").all()]
+                _count(name, rows, counts, texts)
                 bar.update(rows.height)
                 rows = rows.filter(pl.col("reason").is_null())
                 spool.add(_named(rows, batch.file, name, bool(settings.parts), languages))
                 if spool.rows == limit:
                     break
+            for lang in languages:
+                counts.texts[lang] += texts[lang]
             if told := wanted.told():
                 counts.spelt[name] = told
             if spool.rows == begun:
-                raise UserError(_nothing(source, languages, silent, counts))
+                raise UserError(_nothing(source, languages, [k for k in languages if not texts[k][READ]], counts))
+            untranslated.warn(
+                source.path, {lang: (own[NO_TRANSLATION], own[READ]) for lang, own in texts.items()}, "corpus"
+            )
     return counts
 
 
@@ -76,11 +84,15 @@ def _first(rows: pl.DataFrame, most: int) -> pl.DataFrame:
     return rows[: used[most - 1] + 1] if len(used) >= most else rows
 
 
-def _count(part: str, rows: pl.DataFrame, counts: IntakeCounts) -> None:
+def _count(part: str, rows: pl.DataFrame, counts: IntakeCounts, texts: dict[str, Counter[str]]) -> None:
     counts.read[part] += rows.height
     counts.left_out.update(dict(rows["reason"].drop_nulls().value_counts().iter_rows()))
     counts.noted["freed of control characters"] += int(rows["invisible"].sum())
     counts.noted["with unreadable characters (U+FFFD)"] += int(rows["unreadable"].sum())
+    for lang, own in texts.items():
+        own[READ] += int((rows[f"text_{lang}"] != "").sum())
+        reasons = rows[f"reason_{lang}"].drop_nulls().str.strip_suffix(" in every language")
+        own.update(dict(reasons.value_counts().iter_rows()))
 
 
 def _named(rows: pl.DataFrame, file: str, part: str, mixed: bool, languages: list[str]) -> pl.DataFrame:
@@ -103,7 +115,12 @@ def _nothing(source: Source, languages: list[str], silent: list[str], counts: In
             lang = f"{lang} (column {column!r})"
         return f"{source.path} has no text in {lang}: remove it from languages, or add what it is called there to codes"
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(counts.left_out.items()) if count)
+    keys = ["codes", "chars"]
+    if source.source in (*TABULAR, *FILED):
+        keys.insert(0, "columns" if source.source in TABULAR else "files")
+    if counts.left_out[NO_TRANSLATION]:
+        keys.append("keep_untranslated")
     return (
         f"{source.path} has no passage in all of {', '.join(languages)}"
-        f"{f' (left out: {reasons})' if reasons else ''}: check its columns, files and codes, and corpus.chars"
+        f"{f' (left out: {reasons})' if reasons else ''}: check {', '.join(f'corpus.{key}' for key in keys)}"
     )

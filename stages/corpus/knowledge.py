@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from stages.corpus.clean import clean
+from stages.corpus.clean import NO_TRANSLATION, clean
+from stages.corpus.intake import READ
 from stages.corpus.output import Output, spread
 from stages.corpus.readers import tabular
 from stages.schemas.similarity import SIMILARITY
 from stages.schemas.texts import LABELLED, LABELS, SPLITS
 from stages.settings.corpus import Corpus, Labelled, LabelledTable
-from stages.shared import codes, labelled_rows, records, seeds, separated, sketches, split, tables
+from stages.shared import codes, labelled_rows, records, seeds, separated, sketches, split, tables, untranslated
 from stages.shared.codes import Wanted
 from stages.shared.errors import UserError
 
@@ -49,7 +50,8 @@ def build(settings: Corpus, languages: list[str], seed: int, draft: Path) -> dic
     wanted = Wanted(languages, settings.codes)
     descriptions, found = read(settings, base, wanted, left_out)
     counted = Counter(found.unique(["table", "id"])["table"].to_list())
-    texts = distinct(cleaned(found, settings, left_out), settings.duplicates.exact, left_out)
+    kept, counts = cleaned(found, languages, settings, left_out)
+    texts = distinct(kept, settings.duplicates.exact, left_out)
     if settings.limit:
         beyond = texts.filter(role="entries")["id"].unique(maintain_order=True)[settings.limit :]
         texts = texts.filter(~pl.col("id").is_in(beyond.implode()))
@@ -96,6 +98,7 @@ def build(settings: Corpus, languages: list[str], seed: int, draft: Path) -> dic
         **({"spelt": {"labelled": told}} if (told := wanted.told()) else {}),
         "left_out": {reason: count for reason, count in sorted(left_out.items()) if count},
         "noted": {},
+        "texts": {lang: dict(sorted(own.items())) for lang, own in sorted(counts.items())},
         "duplicates": {},
         "passages": {base.language: {name: output.splits[base.language, name] for name in SPLITS}},
         "characters": {base.language: spread(output.lengths[base.language])},
@@ -195,12 +198,28 @@ def _columns(
     return {lang: template.replace("{lang}", wanted.given.get(lang, lang)) for lang in wanted.languages} | spelled
 
 
-def cleaned(texts: pl.DataFrame, settings: Corpus, left_out: Counter[str]) -> pl.DataFrame:
-    """`texts` in the corpus's normal form, those that are of use."""
-    rows = texts.with_columns(stratum=pl.lit(""), title_text=pl.lit("")).rename({"text": "text_text"})
-    rows = clean(rows, ["text"], settings)
-    left_out.update(dict(rows["reason"].drop_nulls().value_counts().iter_rows()))
-    return rows.filter(pl.col("reason").is_null()).rename({"text_text": "text"}).select(*LABELLED_TEXTS)
+def cleaned(
+    texts: pl.DataFrame, languages: list[str], settings: Corpus, left_out: Counter[str]
+) -> tuple[pl.DataFrame, dict[str, Counter[str]]]:
+    """`texts` in the corpus's normal form, those that are of use; and for each language how many there were, and what
+    spoke against some."""
+    parts = [pl.DataFrame(schema=LABELLED_TEXTS | {"reason": pl.String, "row": pl.UInt32})]
+    alone = settings.model_copy(update={"keep_untranslated": True})  # of texts in one language
+    for (lang,), part in texts.with_row_index("row").group_by("lang", maintain_order=True):
+        rows = part.with_columns(stratum=pl.lit(""), title=pl.lit(""))
+        rows = clean(rows.rename({"text": f"text_{lang}", "title": f"title_{lang}"}), [str(lang)], alone)
+        parts.append(rows.rename({f"text_{lang}": "text"}).select(parts[0].columns))
+    rows = pl.concat(parts).sort("row")
+    if not settings.keep_untranslated:
+        failed = untranslated.rows(rows, "id", languages)
+        rows = rows.with_columns(reason=pl.coalesce("reason", pl.when(failed).then(pl.lit(NO_TRANSLATION))))
+    counts: dict[str, Counter[str]] = {
+        str(lang): Counter({READ: own.height}) + Counter(own["reason"].drop_nulls().to_list())
+        for (lang,), own in rows.group_by("lang", maintain_order=True)
+    }
+    left_out.update(rows["reason"].drop_nulls().to_list())
+    untranslated.warn(settings.path, {k: (own[NO_TRANSLATION], own[READ]) for k, own in counts.items()}, "corpus")
+    return rows.filter(pl.col("reason").is_null()).select(*LABELLED_TEXTS), counts
 
 
 def distinct(texts: pl.DataFrame, duplicates: bool, left_out: Counter[str]) -> pl.DataFrame:

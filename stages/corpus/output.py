@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from stages.schemas.texts import PASSAGES, QRELS, QUERIES
 from stages.shared import split
+from stages.shared.sentences import BLOCK_END
 
 SCHEMAS = {"passages": PASSAGES, "queries": QUERIES, "qrels": QRELS}
 
@@ -45,6 +46,8 @@ class Output:
             writer.close()
 
     def write(self, name: str, table: pl.DataFrame) -> None:
+        if "text" in table.columns:
+            table = table.with_columns(pl.col("text").str.replace_all(BLOCK_END, " ", literal=True))
         self._writers[name].write_table(table.select(*SCHEMAS[name]).to_arrow())
         if name == "queries":
             self.queries.update(dict(table["lang"].value_counts().iter_rows()))

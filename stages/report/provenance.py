@@ -18,6 +18,7 @@ class CorpusFacts(NamedTuple):
 def corpus(report: dict[str, Any]) -> CorpusFacts:
     """What was read, what was left out and why, and each language's passages by split."""
     groups = {
+        "Texts": report.get("texts", {}),
         "Passages": report.get("passages", {}),
         "Characters of a passage": report.get("characters", {}),
         "Repeated texts": report.get("duplicates", {}),

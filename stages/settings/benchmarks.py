@@ -23,6 +23,7 @@ class Benchmark(Group):
         "held-out",
         "beir",
         "belebele",
+        "squad",
         "strategyqa",
         "xquad-r",
         "mlqa-r",
@@ -44,6 +45,7 @@ class Benchmark(Group):
     rerank: str | None = None
     queries: Count | None = None
     passages: Count | None = None
+    keep_untranslated: bool = False
     metric: Metric | None = None
     max_contamination: Share | None = None
 

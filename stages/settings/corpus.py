@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import codecs
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from stages.settings.labelled_columns import LabelledColumns
 from stages.settings.reading import value
 from stages.settings.split import Split
 from stages.settings.tags import Language
-from stages.settings.types import Count, Group, Name, Positive, Range
+from stages.settings.types import Count, Group, Name, Positive, Range, or_by_language
 
-FILED = ("tmx", "po", "xliff", "moses", "markdown")
+FILED = ("tmx", "po", "xliff", "resources", "moses", "markdown", "squad")
+JUDGED_SOURCES = ("beir", "squad")
 
 TABULAR = ("jsonl", "parquet", "csv", "datasets")
 
@@ -25,6 +26,25 @@ def _beneath(path: str) -> str:
             f"{path!r} is not beneath corpus.path, which is all that DVC watches: set corpus.path above it"
         )
     return path
+
+
+def _pattern_beneath(pattern: str) -> str:
+    _beneath(pattern.removeprefix("!"))
+    return pattern
+
+
+if TYPE_CHECKING:
+    Limits = list[int] | dict[str, list[int]]
+    Patterns = str | dict[str, list[str]]
+else:
+    Limits = or_by_language(Range, Range, Language)
+    # One or several of each language; "!" before one leaves its files out.
+    Several = Annotated[
+        list[Annotated[str, AfterValidator(_pattern_beneath)]],
+        BeforeValidator(lambda found: [found] if isinstance(found, str) else found),
+        Field(min_length=1),
+    ]
+    Patterns = or_by_language(Annotated[str, AfterValidator(_beneath)], Several, Language)
 
 
 class Columns(Group):
@@ -51,11 +71,13 @@ class HubSet(Group):
 class Source(Group):
     """Where passages come from."""
 
-    source: Literal["jsonl", "parquet", "csv", "datasets", "tmx", "po", "xliff", "moses", "markdown", "beir"]
+    source: Literal[
+        "jsonl", "parquet", "csv", "datasets", "tmx", "po", "xliff", "resources", "moses", "markdown", "beir", "squad"
+    ]
     path: str
     columns: Columns | None = None
     dataset: HubSet | None = None
-    files: Annotated[str, AfterValidator(_beneath)] | None = None
+    files: Patterns | None = None
     codes: dict[Language, str] = Field(default_factory=dict)
     original: Language | None = None
     encoding: str = "utf-8"
@@ -76,8 +98,22 @@ class Source(Group):
             self.dataset.refuse_unpinned()
         if self.files is not None and kind not in FILED:
             raise ValueError(f"files belong to the sources {', '.join(FILED)}: write null")
-        if kind in ("moses", "markdown") and "{lang}" not in (self.files or ""):
-            raise ValueError(f"files must say where {kind} has a language, with {{lang}} in its place")
+        if (
+            kind in ("resources", "moses", "markdown", "squad")
+            and not isinstance(self.files, dict)
+            and "{lang}" not in (self.files or "")
+        ):
+            raise ValueError(
+                f"files must say where {kind} has a language, with {{lang}} in its place or a pattern of each language"
+            )
+        if isinstance(self.files, dict):
+            for lang, patterns in self.files.items():
+                if any("{lang}" in pattern for pattern in patterns):
+                    raise ValueError(
+                        f"files.{lang} has {{lang}}, though it is of one language: write {lang} in its place"
+                    )
+                if all(pattern.startswith("!") for pattern in patterns):
+                    raise ValueError(f"files.{lang} only leaves files out: add a pattern of those to read")
         if self.original is not None and kind != "po":
             raise ValueError("original is the language of a po file's msgids: only the source po has it, so write null")
         try:
@@ -149,9 +185,11 @@ class Corpus(Source):
         "tmx",
         "po",
         "xliff",
+        "resources",
         "moses",
         "markdown",
         "beir",
+        "squad",
         "mixed",
         "labelled",
         "none",
@@ -160,7 +198,8 @@ class Corpus(Source):
     labelled: Labelled | None
     languages: Annotated[list[Language], Field(min_length=1)] | None
     normalize: Literal["NFC", "NFKC"] | None
-    chars: Range
+    chars: Limits
+    keep_untranslated: bool
     duplicates: Duplicates
     queries: Literal["none", "inverse-cloze", "source"]
     limit: Count | None
@@ -177,8 +216,8 @@ class Corpus(Source):
             raise ValueError("parts belong to the source mixed, and only to it: it needs one at least, others {}")
         if len({part.weight is None for part in self.parts.values()}) > 1:
             raise ValueError("parts: give each of them a weight, or none of them")
-        if self.queries == "source" and self.source != "beir":
-            raise ValueError("queries: source needs a source that has queries (beir)")
+        if self.queries == "source" and self.source not in JUDGED_SOURCES:
+            raise ValueError(f"queries: source needs a source that has queries ({', '.join(JUDGED_SOURCES)})")
 
 
 def read_corpus() -> Corpus:

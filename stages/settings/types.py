@@ -47,3 +47,10 @@ def word_or(word: str, other: Any) -> Any:
     """The type of `word` itself or of `other`; a mistake is then one sentence, about the one that was meant."""
     kind = Discriminator(lambda value: "word" if isinstance(value, str) else "[key]")
     return Annotated[Annotated[Literal[word], Tag("word")] | Annotated[other, Tag("[key]")], kind]
+
+
+def or_by_language(one: Any, each: Any, language: Any) -> Any:
+    """The type of `one` for all languages, or of a mapping from each `language` to its own, `each`; a mistake is then
+    one sentence, about the one that was meant."""
+    kind = Discriminator(lambda value: "[key]" if isinstance(value, dict) else "word")
+    return Annotated[Annotated[one, Tag("word")] | Annotated[dict[language, each], Tag("[key]")], kind]

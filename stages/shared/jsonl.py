@@ -1,12 +1,16 @@
-"""JSON Lines, compressed or not, read row by row; a bad row is named by file and line."""
+"""JSON Lines and arrays of objects, compressed or not, read row by row; a bad row is named by file and line."""
 
 import json
+import re
 from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from stages.shared import files
 from stages.shared.errors import UserError
+
+BETWEEN = re.compile(r"[\s,]*")  # two elements of an array
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -22,13 +26,23 @@ DECODER = json.JSONDecoder(object_pairs_hook=_once)
 
 
 def numbered(path: str | Path, encoding: str = "utf-8") -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield each row with its line's number; raises `UserError` if the file or a row cannot be read."""
-    for number, line in enumerate(files.lines(path, encoding), 1):
+    """Yield each row with its line's number; raises `UserError` if the file or a row cannot be read. An array of
+    objects is rows too, each of the line it begins at."""
+    lines = enumerate(files.lines(path, encoding), 1)
+    first = next(((number, line) for number, line in lines if line.strip()), None)
+    if first is None:
+        return
+    if first[1].lstrip().startswith("["):
+        yield from _elements(path, first, lines)
+        return
+    for number, line in chain([first], lines):
         if not line.strip():
             continue
         try:
             row = DECODER.decode(line.strip())
         except ValueError as error:
+            if number == first[0]:
+                _refuse_document(path, line, lines)
             reason = getattr(error, "msg", error)
             raise UserError(f"{path}:{number} is not JSON ({reason}): mend or remove the line") from None
         except RecursionError:
@@ -36,6 +50,72 @@ def numbered(path: str | Path, encoding: str = "utf-8") -> Iterator[tuple[int, d
         if not isinstance(row, dict):
             raise UserError(f"{path}:{number} is no JSON object: write a row as {{...}}")
         yield number, row
+
+
+def _elements(
+    path: str | Path, first: tuple[int, str], lines: Iterator[tuple[int, str]]
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects of an array, each held with the lines it is on; it may have no more than a line may."""
+    number, text = first
+    at = text.index("[") + 1
+    ended, more = False, 1
+    while True:
+        begin = BETWEEN.match(text, at).end()  # type: ignore[union-attr]  # matches nothing, too
+        number += text.count("\n", at, begin)
+        at = begin
+        if text.startswith("]", at) or (ended and at == len(text)):
+            rest = next((n for n, line in chain([(number, text[at + 1 :])], lines) if line.strip()), None)
+            if rest or at == len(text):
+                raise UserError(f"{path}:{rest or number} does not end as an array does: mend the file")
+            return
+        if at < len(text):
+            if text[at] != "{":
+                raise UserError(f"{path}:{number} is no JSON object: write each row of the array as {{...}}")
+            try:
+                row, end = DECODER.raw_decode(text, at)
+            except RecursionError:
+                raise UserError(f"{path}:{number} is nested too deeply: mend or remove the row") from None
+            except json.JSONDecodeError as error:
+                if ended:
+                    line = number + text.count("\n", at, error.pos)
+                    raise UserError(f"{path}:{line} is not JSON ({error.msg}): mend or remove the row") from None
+                if len(text) - at > files.LONGEST_LINE:
+                    raise UserError(
+                        f"{path}:{number} is a row longer than {files.bound()}, the most that one may be: {files.SPLIT}"
+                    ) from None
+            except ValueError as error:
+                raise UserError(f"{path}:{number} is not JSON ({error}): mend or remove the row") from None
+            else:
+                yield number, row
+                number += text.count("\n", at, end)
+                at, more = end, 1
+                continue
+        # Twice as many lines each time, so that a long row is not parsed once for each of its lines.
+        added = [line for _, line in islice(lines, more)]
+        ended = len(added) < more
+        text, at = text[at:] + "".join(added), 0
+        more *= 2
+
+
+def _refuse_document(path: str | Path, first: str, lines: Iterator[tuple[int, str]]) -> None:
+    """Raise `UserError` if the file is one document over several lines, of at most LONGEST_TEXT."""
+    parts, length = [first], len(first)
+    for _, line in lines:
+        length += len(line)
+        if length > files.LONGEST_TEXT:
+            return
+        parts.append(line)
+    try:
+        found = json.loads("".join(parts))
+    except (ValueError, RecursionError):
+        return
+    within = next((key for key, value in found.items() if isinstance(value, list)), None)
+    rows = f"its rows may be those under {within!r}: " if within else ""
+    has = ", ".join(map(repr, [*found][:8]))
+    raise UserError(
+        f"{path} is one JSON document (with {has}), not a row a line: {rows}write an array of rows, or a row a line "
+        f"(jq -c '.{within or ''}[]')"
+    )
 
 
 def rows(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -20,10 +20,10 @@ from py3langid.langid import MODEL_FILE, LanguageIdentifier
 from rapidfuzz import fuzz
 
 from stages.settings.synthesize import Filters
-from stages.shared import duplicates, tables
+from stages.shared import duplicates, letters, tables, untranslated
 from stages.shared.errors import UserError
 from stages.shared.label_names import LABEL_SEPARATOR
-from stages.shared.languages import language_name, scripts
+from stages.shared.languages import language_name, related, scripts
 
 # `item` names a parallel group: the same text in several languages. `passage` is the text of the passage that a query
 # is for, in the query's language; `label` what it belongs to and `description` what that means; "" where there is none.
@@ -34,11 +34,6 @@ JUDGED_TEXTS |= {"given": pl.Boolean, "held_out": pl.Boolean}
 FAILED_TEXTS: tables.Schema = dict.fromkeys(["item", "lang", "kind", "filter", "detail"], pl.String)
 BOILERPLATE = Path(__file__).with_name("boilerplate.txt")
 
-# Letters of an alphabet that say as much as one character: a Hangul syllable is written with two or three.
-WEIGHTS = {"Hang": 3, "Hani": 3, "Hira": 2, "Kana": 2}
-# The most letters that a Latin word counts as where Latin is foreign: it is a name, as good as a syllable however long,
-# so that "React DOM 서버" is Korean.
-NAME = 3
 DESCRIBED = 0.9  # share of a query's words that its label's description has too, in order
 _LABEL_WORD = regex.compile(r"\p{Lu}?[^\W_\p{Lu}]+|\p{Lu}+(?!\p{Ll})", regex.V1)  # of card_lost, card-lost and CardLost
 
@@ -84,30 +79,12 @@ def _script(texts: pl.DataFrame, filters: Filters) -> Details:
     names = {lang: " or ".join(Language.make(script=s).script_name() for s in own) for lang, own in written.items()}
     share = pl.lit(1.0)
     for lang, own in written.items():
-        share = pl.when(lang=lang).then(_share(own) if own else 1.0).otherwise(share)
+        share = pl.when(lang=lang).then(letters.share(own, pl.col("nfkc")) if own else 1.0).otherwise(share)
     details: list[str | None] = []
     for lang, found in texts.select("lang", share=share).iter_rows():
         few = "no letters" if found is None else f"{names[lang]} {found:.0%} of the letters"
         details.append(few if found is None or found < filters.script else None)
     return details
-
-
-def _share(own: tuple[str, ...]) -> pl.Expr:
-    """The share of a text's letters, weighed, that are of the scripts `own`; null without letters."""
-    text = pl.col("nfkc")
-    if "Latn" not in own:
-        text = text.str.replace_all(rf"(\p{{sc=Latn}}{{{NAME}}})\p{{sc=Latn}}+", "$1")
-
-    def letters(some: tuple[str, ...]) -> pl.Expr:
-        # Vowel signs of Indic scripts are marks.
-        found = {s: text.str.count_matches(rf"[\p{{sc={s}}}&&[\p{{L}}\p{{M}}]]") for s in some}
-        return pl.sum_horizontal(WEIGHTS.get(script, 1) * count for script, count in found.items())
-
-    others = tuple(script for script in WEIGHTS if script not in own)
-    # Zyyy and Zinh belong to no script, such as the kana's ー.
-    named = "".join(rf"\p{{sc={script}}}" for script in (*own, *others, "Zyyy", "Zinh"))
-    all_letters = letters(own) + letters(others) + text.str.count_matches(rf"[\p{{L}}--[{named}]]")
-    return pl.when(all_letters > 0).then(letters(own) / all_letters)
 
 
 def _language(texts: pl.DataFrame, filters: Filters) -> Details:
@@ -153,7 +130,7 @@ def _too_long(texts: pl.DataFrame, filters: Filters) -> Details:
 
 def _length(texts: pl.DataFrame, filters: Filters, detail: Callable[[int, int, int], str | None]) -> Details:
     bounds = {"query": filters.query_chars, "passage": filters.passage_chars}
-    lengths = texts.select("kind", pl.col("text").str.strip_chars().str.len_chars())
+    lengths = texts.select("kind", letters.weighed_length(pl.col("text").str.strip_chars()))
     return [detail(length, *bound) if (bound := bounds[kind]) else None for kind, length in lengths.iter_rows()]
 
 
@@ -219,8 +196,8 @@ def _label_words(text: str) -> list[str]:
 
 
 def _untranslated(texts: pl.DataFrame, filters: Filters) -> Details:
-    """Against the item's text in the languages before it, given ones first. Names stay the same in translation, so
-    texts of fewer than three words and twelve characters are let be."""
+    """Against the item's text in the languages before it, given ones first; what names, code and short texts, or
+    related languages have in common is let be."""
     if filters.untranslated is None:
         return None
     details: list[str | None] = []
@@ -228,10 +205,14 @@ def _untranslated(texts: pl.DataFrame, filters: Filters) -> Details:
     columns = ("item", "kind", "lang", "text", "plain", "given")
     for item, kind, lang, text, plain, given in texts.select(columns).iter_rows():
         similarity, like = max(
-            ((fuzz.ratio(plain, other) / 100, other_lang) for other_lang, other in before[item, kind]),
+            (
+                (fuzz.ratio(plain, other) / 100, other_lang)
+                for other_lang, other in before[item, kind]
+                if not related(lang, other_lang)
+            ),
             default=(0.0, ""),
         )
-        fails = similarity >= filters.untranslated and (len(text.split()) >= 3 or len(plain) >= 12)
+        fails = similarity >= filters.untranslated and untranslated.translatable(text)
         details.append(f"like the text in {language_name(like)} ({similarity:.2f})" if fails else None)
         if given or not fails:
             before[item, kind].append((lang, plain))

@@ -298,3 +298,53 @@ def test_a_name_leads_out_of_no_folder(workspace, name):
 def test_a_folder_that_is_not_there(made):
     with pytest.raises(UserError, match="nowhere is no folder: check the path"):
         made("belebele", path="nowhere")
+
+
+SAID = "Nobody has put this sentence into another language"
+
+
+def untranslated_set(publish):
+    texts = {"a": ("The first of them is here.", "첫째 것이 여기에 있다."), "b": (f"{SAID}, b.", f"{SAID}, b.")}
+    asks = {"qa": ("Where is the first of them?", "첫째 것은 어디에 있나?"), "qb": ("Who has?", "누가 했나?")}
+    asks["qc"] = (f"{SAID}?", f"{SAID}?")
+    for at, lang in enumerate(("en", "ko")):
+        publish({f"corpus.{lang}.jsonl": [{"_id": n, "text": both[at]} for n, both in texts.items()]})
+        publish({f"queries.{lang}.jsonl": [{"_id": n, "text": both[at]} for n, both in asks.items()]})
+    publish({"qrels.tsv": "qa\ta\t1\nqb\tb\t1\nqc\ta\t1\n"})
+
+
+def test_what_is_untranslated_is_no_part_of_a_benchmark(publish, made, caplog):
+    untranslated_set(publish)
+    found = made(source="beir")
+    assert [(p, lang) for p, lang, *_ in found.passages] == [("a", "en"), ("a", "ko"), ("b", "en")]
+    assert [(q, lang) for q, lang, _ in found.queries] == [
+        ("qa", "en"),
+        ("qa", "ko"),
+        ("qb", "en"),
+        ("qb", "ko"),
+        ("qc", "en"),
+    ]
+    assert [row[:3] for row in found.qrels if row[1] == "b"] == [("qb", "b", "en")]
+    told = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert [message.partition(" texts in ko")[0] for message in told] == ["x, query: 1 of 3", "x, passage: 1 of 2"]
+    assert all("benchmarks.x.keep_untranslated keeps them" in message for message in told)
+    # A query that is untranslated was judged all the same.
+    assert metrics()["left_out"] == {"untranslated in ko (passage)": 1, "untranslated in ko (query)": 1}
+    assert len(made(source="beir", keep_untranslated=True).passages) == 4
+
+
+def test_a_language_in_which_nothing_is_translated_is_refused(publish, made):
+    for lang in ("en", "ko"):
+        publish({f"{kind}.{lang}.jsonl": [{"_id": "a", "text": f"{SAID}."}] for kind in ("corpus", "queries")})
+    publish({"qrels.tsv": "a\ta\t1\n"})
+    with pytest.raises(UserError, match=r"benchmarks\.x: nothing in ko is translated: .*keep_untranslated to true"):
+        made("beir")
+
+
+def test_a_benchmark_that_is_all_untranslated_is_refused(publish, made):
+    publish(
+        {"corpus.ko.jsonl": [{"_id": "a", "text": f"{SAID}."}], "queries.ko.jsonl": [{"_id": "q", "text": "누가?"}]}
+    )
+    publish({"qrels.tsv": "q\ta\t1\n"})
+    with pytest.raises(UserError, match=r"every passage is untranslated .* set benchmarks\.x\.keep"):
+        made(source="beir", languages=["ko"])

@@ -48,6 +48,9 @@ def message(workspace, **changes):
     return lines[0]
 
 
+MARKDOWN = {"corpus__source": "markdown", "corpus__columns": None}
+
+
 @pytest.mark.parametrize(
     ("changes", "parts"),
     [
@@ -114,6 +117,18 @@ def message(workspace, **changes):
         ({"corpus__source": "tmx"}, ["corpus: columns belong"]),
         ({"corpus__original": "en"}, ["corpus: original", "msgids", "write null"]),
         ({"corpus__files": "*.tmx"}, ["corpus: files belong to the sources tmx"]),
+        ({**MARKDOWN, "corpus__files": "docs/*.md"}, ["in its place or a pattern of each language"]),
+        ({**MARKDOWN, "corpus__files": {"en": "{lang}/*.md"}}, ["files.en has {lang}", "write en in its place"]),
+        ({**MARKDOWN, "corpus__files": {"en": "*.md", "ko": "!ko/**"}}, ["files.ko only leaves files out"]),
+        ({**MARKDOWN, "corpus__files": {"en": []}}, ["corpus.files.en"]),
+        ({**MARKDOWN, "corpus__files": "../{lang}/*.md"}, ["corpus.files", "'../{lang}/*.md' is not beneath"]),
+        *(
+            (
+                {**MARKDOWN, "corpus__files": {"en": "*.md", "ko": out}},
+                ["corpus.files.ko", "is not beneath corpus.path"],
+            )
+            for out in ("../*.md", ["ko/*.md", "/etc/*.md"], ["ko/*.md", "!../*.md"])
+        ),
         ({"corpus__dataset": {"split": "train"}}, ["corpus: dataset belongs to the source datasets"]),
         (
             {"corpus__source": "datasets", "corpus__dataset": {"name": "a/b"}},
@@ -133,6 +148,8 @@ def message(workspace, **changes):
             ["corpus: parts: give each of them a weight, or none"],
         ),
         ({"corpus__chars": [9, 1]}, ["corpus.chars", "begins above its end"]),
+        ({"corpus__chars": {"en": [9, 1], "ko": [1, 9]}}, ["corpus.chars.en", "begins above its end"]),
+        ({"corpus__chars": {"en": [1, 9]}}, ["corpus.chars has no limits for 'ko': add them"]),
         ({"corpus__duplicates": {"exact": False, "near": 0.9}}, ["corpus.duplicates: near finds exact duplicates too"]),
         ({"fetch": {"x": {"repo": "belebele", "revision": "1", "files": ["*"]}}}, ["fetch.x.repo", "'belebele'"]),
         ({"teacher__name": "static"}, ["teacher.name is 'static'", "write base"]),

@@ -7,6 +7,7 @@ from stages.corpus.batches import schema
 from stages.corpus.clean import clean
 from stages.settings import yaml12
 from stages.settings.corpus import Corpus
+from stages.shared.errors import UserError
 from tests.conftest import ROOT
 
 CORPUS = Corpus.model_validate(yaml12.load(ROOT / "params.yaml")["corpus"])
@@ -77,13 +78,36 @@ def test_characters_that_could_not_be_read_are_told_and_stay():
         ({"name": " \n"}, "without id"),
         ({"ko": None}, "without text in every language"),
         ({"ko": "\ufeff \u200b"}, "without text in every language"),
-        ({"chars": [6, 9]}, "shorter than 6 characters"),
+        ({"chars": [6, 15]}, "shorter than 6 characters"),
         ({"chars": [1, 4]}, "longer than 4 characters"),
-        ({"ko": "가나다라마바", "chars": [1, 5]}, "longer than 5 characters"),
-        ({"ko": "가", "chars": [1, 5]}, None),
-        ({"title": "a title of more than five", "chars": [1, 5]}, None),
+        # A syllable of Hangul says as much as three letters.
+        ({"ko": "가나다라마바", "chars": [1, 17]}, "longer than 17 characters"),
+        ({"ko": "가나", "chars": [5, 9]}, None),
+        ({"ko": "가", "chars": [5, 9]}, "shorter than 5 characters"),
+        ({"title": "a title of more than five", "chars": [1, 15]}, None),
+        ({"chars": {"en": [1, 5], "ko": [1, 4]}}, "longer than 4 characters"),
+        ({"chars": {"en": [6, 9], "ko": [1, 5]}}, "shorter than 6 characters"),
+        ({"chars": {"en": [5, 5], "ko": [5, 5]}}, None),
         ({"name": None, "ko": ""}, "without id"),
     ],
 )
 def test_a_row_of_no_use_has_its_reason(changes, reason):
     assert cleaned("abcde", **{"ko": "가나다라마", **changes})["reason"] == reason
+
+
+def test_limits_of_each_language_name_all():
+    with pytest.raises(UserError, match="has no limits for ko: add them"):
+        cleaned("abcde", chars={"en": [1, 5]})
+
+
+def test_what_is_untranslated_is_left_out_with_its_language():
+    row = cleaned("Nobody has said this.", ko="Nobody has said this.")
+    assert (row["reason"], row["reason_en"], row["reason_ko"]) == ("untranslated", None, "untranslated")
+    assert cleaned("Nobody has said this.", ko="Nobody has said this.", keep_untranslated=True)["reason"] is None
+
+
+def test_a_blank_line_ends_a_block():
+    assert (
+        cleaned("One\n \r\n\ntwo\nthree \u2029 four\n\n", title="a\n\nb")["text_en"] == "One\u2029two three\u2029four"
+    )
+    assert cleaned("x", title="a\n\nb")["title_en"] == "a b"

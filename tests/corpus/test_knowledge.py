@@ -635,3 +635,14 @@ def test_the_shipped_knowledge_base_has_the_split_that_its_study_tells(workspace
     assert own["label"].value_counts()["count"].unique().to_list() == [10]
     assert report()["labels"]["untrained"] == [] and report()["labels"]["unsearched"] == []
     assert found.queries.filter(lang="hi-Latn")["query"].n_unique() == len(found.ids(kind="query"))
+
+
+def test_a_text_that_is_untranslated_leaves_its_row_the_others(workspace):
+    rows = several({"a": 3, "b": 3})
+    for row in rows:
+        row["text_en"] = f"somebody asks how this about {row['id']} works"
+    rows[-1]["text_ko"] = rows[-1]["text_en"]
+    found = run(workspace, rows, index=0.3)
+    assert ("b02", "ko") not in found.texts()
+    assert report()["left_out"] == {"untranslated": 1}
+    assert report()["texts"] == {"en": {"read": 6}, "ko": {"read": 6, "untranslated": 1}}

@@ -83,7 +83,7 @@ def some_rows(count=150):
 
 def test_neither_the_run_nor_the_size_of_batches_changes_a_byte(workspace, monkeypatch):
     changes = {"corpus__columns": {**COLUMNS, "stratum": "stratum"}, "corpus__queries": "inverse-cloze"}
-    changes |= {"corpus__limit": 120, "corpus__chars": [1, 90]}
+    changes |= {"corpus__limit": 120, "corpus__chars": [1, 110]}
     bytes_ = []
     for size in (20_000, 20_000, 1, 7):
         monkeypatch.setattr(reading, "ROWS", size)
@@ -278,31 +278,111 @@ def test_passages_that_one_left_out_links_are_not_parted(workspace):
 def test_the_report_counts(workspace):
     rows = [
         passage("a", en="x" * 10, ko="가" * 12),
-        passage("b", en="y" * 30, ko="\ufeff나" * 14),
-        passage("c", en="z" * 31),
+        passage("b", en="y" * 40, ko="\ufeff나" * 13),
+        passage("c", en="z" * 41),
         passage("d", en="\ufffdzz zz zz zz"),
         passage("", en="w" * 20),
         passage("e", ko="\u200b"),
         passage("f", en="xx"),
     ]
-    run(workspace, rows, corpus__chars=[10, 30])
+    run(workspace, rows, corpus__chars=[10, 40])
     assert report() == {
         "read": {"jsonl": 7},
         "left_out": {
-            "longer than 30 characters": 1,
+            "longer than 40 characters": 1,
             "shorter than 10 characters": 1,
             "without id": 1,
             "without text in every language": 1,
         },
         "noted": {"freed of control characters": 2, "with unreadable characters (U+FFFD)": 1},
+        "texts": {
+            "en": {"longer than 40 characters": 1, "read": 7, "shorter than 10 characters": 1},
+            "ko": {"read": 6, "without text": 1},
+        },
         "duplicates": {"en": {"exact": 0, "near": 0}, "ko": {"exact": 0, "near": 0}},
         "passages": {"en": {"train": 3, "dev": 0, "test": 0}, "ko": {"train": 3, "dev": 0, "test": 0}},
         "characters": {
-            "en": {"median": 12, "p95": 30, "max": 30},
-            "ko": {"median": 14, "p95": 15, "max": 15},
+            "en": {"median": 12, "p95": 40, "max": 40},
+            "ko": {"median": 13, "p95": 15, "max": 15},
         },
         "queries": {},
         "shares": {"jsonl": 1.0},
+    }
+
+
+def test_untranslated_rows_are_left_out_counted_by_language_and_told(workspace, caplog):
+    rows = [passage(f"p{i}") for i in range(9)]
+    rows += [passage("same", en="This one nobody did.", ko="This one nobody did.")]
+    rows += [passage("code", en="git log --oneline main..HEAD", ko="git log --oneline main..HEAD")]
+    found = run(workspace, rows)
+    assert names(found) == [*(f"p{i}" for i in range(9)), "code"]
+    assert report()["left_out"] == {"untranslated": 1}
+    assert report()["texts"] == {"en": {"read": 11}, "ko": {"read": 11, "untranslated": 1}}
+    told = next(record for record in caplog.records if "not translated" in record.message)
+    assert told.levelname == "WARNING"
+    assert told.message.startswith("in.jsonl: 1 of 11 texts in ko (9.1%) are not translated")
+    assert "corpus.keep_untranslated keeps them" in told.message
+    assert names(run(workspace, rows, corpus__keep_untranslated=True)) == [row["id"] for row in rows]
+
+
+def test_queries_of_a_source_that_are_untranslated_are_left_out(workspace):
+    for lang, text, ask in (("en", "Text {}.", "Who wrote this text {}?"), ("ko", "글 {}.", "누가 이 글을 썼나 {}?")):
+        workspace.jsonl(f"beir/corpus.{lang}.jsonl", [{"_id": n, "text": text.format(n)} for n in "ab"])
+        asks = [ask.format("a"), "Who wrote the other one?"]
+        workspace.jsonl(
+            f"beir/queries.{lang}.jsonl", [{"_id": f"q{n}", "text": a} for n, a in zip("ab", asks, strict=True)]
+        )
+    (workspace.path / "beir/qrels.tsv").write_text("qa\ta\t1\nqb\tb\t1\n")
+    found = run(workspace, [], **BEIR)
+    assert found["queries"].select("query", "lang").rows() == [("qa", "en"), ("qa", "ko"), ("qb", "en")]
+    assert report()["noted"] == {"queries left out as untranslated": 1}
+    # In Korean alone nothing of it is left, and nothing judged.
+    found = run(workspace, [], **BEIR, corpus__languages=["ko"])
+    assert found["queries"].rows() == [("qa", "ko", "누가 이 글을 썼나 a?")]
+    assert found["qrels"]["query"].to_list() == ["qa"]
+
+
+def test_questions_about_paragraphs_are_a_source(workspace):
+    for lang, text, ask in (("en", "Text {}.", "What is {}?"), ("ko", "글 {}.", "{} 무엇인가?")):
+        paragraphs = [
+            {"context": text.format(n), "qas": [{"id": f"q{n}", "question": ask.format(n), "answers": [{"text": n}]}]}
+            for n in "ab"
+        ]
+        paragraphs[1]["qas"][0]["is_impossible"] = True
+        (workspace.path / "set").mkdir(exist_ok=True)
+        (workspace.path / f"set/xquad.{lang}.json").write_text(
+            json.dumps({"data": [{"title": "T", "paragraphs": paragraphs}]})
+        )
+    changes = {"corpus__source": "squad", "corpus__path": "set", "corpus__files": "xquad.{lang}.json"}
+    workspace.edit(**changes, corpus__columns=None, corpus__queries="source").run("corpus")
+    found = {kind: tables.read(f"data/corpus/{kind}.parquet", schema) for kind, schema in KINDS.items()}
+    assert found["passages"].select("passage", "lang", "text").rows()[:2] == [
+        ("qa", "en", "Text a."),
+        ("qa", "ko", "글 a."),
+    ]
+    assert found["queries"].rows() == [("qa", "en", "What is a?"), ("qa", "ko", "a 무엇인가?")]
+    assert found["qrels"].rows() == [("qa", "qa", 1)]
+    assert report()["left_out"] == {"questions that their paragraph does not answer": 2}
+
+
+def test_a_lead_is_a_sentence_of_the_first_block_in_each_language(workspace, caplog):
+    rows = [
+        # An introduction with a colon ends where its block ends.
+        passage("a", en="Known kinds are:\n\nfirst, second. Others.", ko="아는 종류:\n\n첫째, 둘째. 다른 것."),
+        passage("b", en="One block. Two.", ko="블록 하나.\n\n블록 둘."),
+        passage(
+            "c",
+            en="Somebody left this sentence. Then more.",
+            ko="Somebody left this sentence. 그다음 글이 여기에 더 길게 있다.",
+        ),
+    ]
+    found = run(workspace, rows, corpus__queries="inverse-cloze")
+    assert found["queries"].rows() == [("a#lead", "en", "T a Known kinds are:"), ("a#lead", "ko", "제목 a 아는 종류:")]
+    texts = {(p, lang): text for p, lang, _, text, *_ in found["passages"].iter_rows()}
+    assert (texts["a", "en"], texts["b", "ko"]) == ("first, second. Others.", "블록 하나. 블록 둘.")
+    assert report()["noted"] == {
+        "whose languages have other blocks, so without a query": 1,
+        "whose lead sentence is untranslated, so without a query": 1,
     }
 
 

@@ -24,6 +24,10 @@ def test_the_corpus(study):
     write("metrics/corpus.json", CORPUS | {"queries": {"ko": 7}})
     _, reader = page()
     assert [row[-1][0] for row in reader.tables["passages"]][1:] == ["queries", "–", "7"]
+    write("metrics/corpus.json", CORPUS | {"texts": {"en": {"read": 9}, "ko": {"read": 9, "untranslated": 4}}})
+    _, reader = page()
+    heads, header, _, korean = [[c[0] for c in row] for row in reader.tables["passages"]]
+    assert (heads[1], header[:2], korean[1:3]) == ("Texts", ["read", "untranslated"], ["9", "4"])
     write("metrics/corpus.json", {"read": {}, "passages": {}})
     text, reader = page()
     assert "No source was read" in text and "passages" not in reader.tables

@@ -1,10 +1,11 @@
 """JSON Lines as they come."""
 
 import gzip
+import json
 
 import pytest
 
-from stages.shared import jsonl
+from stages.shared import files, jsonl
 from stages.shared.errors import UserError
 
 
@@ -18,6 +19,17 @@ def test_plain_gzipped_bom_and_crlf_read_the_same(tmp_path):
         assert list(jsonl.rows(file)) == [(f"{file}:1", {"a": "하나"}), (f"{file}:3", {"a": "둘"})]
 
 
+@pytest.mark.parametrize("indent", [None, 2])
+def test_an_array_is_rows_of_the_lines_they_begin_at(tmp_path, indent):
+    rows = [{"a": "하나", "b": [1, {"c": "], [{"}]}, {"a": ""}, {"a": "\n".join(map(str, range(50)))}]
+    (tmp_path / "x.json").write_text("\ufeff\n" + json.dumps(rows, indent=indent, ensure_ascii=False), encoding="utf-8")
+    found = list(jsonl.numbered(tmp_path / "x.json"))
+    assert [row for _, row in found] == rows
+    assert [number for number, _ in found] == ([2, 2, 2] if indent is None else [3, 12, 15])
+    (tmp_path / "x.json").write_text("[ ]")
+    assert list(jsonl.numbered(tmp_path / "x.json")) == []
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -28,6 +40,15 @@ def test_plain_gzipped_bom_and_crlf_read_the_same(tmp_path):
         ),
         (b'{"a": 1}\n[1]\n', r"x.jsonl:2 is no JSON object"),
         (b'{"a": "b"}\n{"a": "\xff"}\n', r"x.jsonl:2 is not utf-8"),
+        (b'[{"a": 1},\n {"a":\n oops}, {"a": 2}]', r"x.jsonl:3 is not JSON"),
+        (b'[{"a": 1},\n\n 7]', r"x.jsonl:3 is no JSON object: write each row of the array"),
+        (b'[{"a": 1},\n {"a": 1,\n "a": 2}]', r"x.jsonl:2 is not JSON \(it has the key 'a' more than once\)"),
+        (b'[{"a": 1}\n', r"x.jsonl:2 does not end as an array does"),
+        (b'[{"a": 1}]\n\n{"a": 1}\n', r"x.jsonl:3 does not end as an array does"),
+        (
+            b'{\n "version": 1,\n "data": [\n  {"a": 1}\n ]\n}\n',
+            r"x.jsonl is one JSON document \(with 'version', 'data'\).* under 'data': .*jq -c '.data\[\]'",
+        ),
         (b'{"a": 1}\n{"a": ' + b"[" * 200_000, r"x.jsonl:2 is (nested too deeply|not JSON)"),
     ],
 )
@@ -67,3 +88,15 @@ def test_texts_are_on_one_line_and_stripped():
         jsonl.text(row, "b", "f:1")
     with pytest.raises(UserError, match="f:1: 'l' holds"):
         jsonl.text(row, "l", "f:1")
+
+
+def test_a_row_of_an_array_is_no_longer_than_a_line_may_be(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "LONGEST_LINE", 2**20)
+    rows = [{"a": ["b" * 1_000] * 500}] * 4
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps(rows, indent=1))
+    assert [row for _, row in jsonl.numbered(path)] == rows
+    rows[2] = {"a": ["b" * 1_000] * 3_000}
+    path.write_text(json.dumps(rows, indent=1))
+    with pytest.raises(UserError, match=r"x\.json:1010 is a row longer than 1 MiB, the most that one may be: split it"):
+        list(jsonl.numbered(path))

@@ -24,7 +24,6 @@ log = logging.getLogger("corpus")
 # A passage ends before the block with which it would have more words than this in the first language.
 WORDS = 180
 WORD_OF_TEXT = regex.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
-ALONE = "pages that not every language has"
 UNSHARED = "sections that the languages do not share"
 
 
@@ -36,10 +35,13 @@ def read_markdown(source: Source, wanted: Wanted, notes: Notes) -> Iterator[Batc
     many beneath the same heading; those that remain are counted as left out.
     """
     languages, dropped = wanted.languages, notes.left_out
-    alone, unshared = [], []
+    alone: dict[str, list[str]] = {lang: [] for lang in languages}
+    unshared = []
     for name, found in paths.by_language(source, wanted):
         if len(found) < len(languages):
-            alone.append(name)
+            for lang in languages:
+                if lang not in found:
+                    alone[lang].append(name)
             continue
         pages = [_page(found[lang], source.encoding) for lang in languages]
         before = dropped[UNSHARED]
@@ -49,9 +51,9 @@ def read_markdown(source: Source, wanted: Wanted, notes: Notes) -> Iterator[Batc
         yield from batched(str(found[languages[0]]), ((n, f"{label}#{n}", None, *row) for n, row in rows), languages)
         if dropped[UNSHARED] > before:
             unshared.append(name)
-    if alone:
-        dropped[ALONE] += len(alone)
-    for names, what in ((alone, ALONE), (unshared, f"pages with {UNSHARED}")):
+    lacking = {f"pages that {lang} lacks": names for lang, names in alone.items()}
+    dropped.update({what: len(names) for what, names in lacking.items() if names})
+    for what, names in (*lacking.items(), (f"pages with {UNSHARED}", unshared)):
         if names:
             log.info(f"{what}: {paths.shortened(names)}")
 
@@ -82,16 +84,16 @@ def _parts(sections: list[Section]) -> Iterator[tuple[str, ...]]:
     kinds = {tuple(block.kind for block in section.blocks) for section in sections}
     texts = [[block.text for block in section.blocks] for section in sections]
     if len(kinds) > 1:
-        yield tuple("\n".join(blocks) for blocks in texts)
+        yield tuple("\n\n".join(blocks) for blocks in texts)
         return
     start, words = 0, 0
     for end, block in enumerate(texts[0]):
         count = len(WORD_OF_TEXT.findall(block))
         if words and words + count > WORDS:
-            yield tuple("\n".join(blocks[start:end]) for blocks in texts)
+            yield tuple("\n\n".join(blocks[start:end]) for blocks in texts)
             start, words = end, 0
         words += count
-    yield tuple("\n".join(blocks[start:]) for blocks in texts)
+    yield tuple("\n\n".join(blocks[start:]) for blocks in texts)
 
 
 def _matched(levels: list[list[Section]], dropped: Counter[str]) -> Iterator[list[Section]]:

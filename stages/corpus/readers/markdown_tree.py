@@ -37,39 +37,62 @@ BLOCK_KINDS = ("paragraph", "bullet_list", "ordered_list", "table", "blockquote"
 
 FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?\n)---[ \t]*(?:\n|\Z)", re.DOTALL)
 FENCE = re.compile(r"^[ \t>]*(?:[-*+][ \t]+|\d+[.)][ \t]+)?(`{3,}|~{3,})")
+# Code that shortcodes and tags of Hugo and Jekyll hold instead of a fence.
+HIGHLIGHTED = re.compile(
+    r"\{\{[<%]\s*(highlight|code|mermaid)\b[^\n]*?\}\}.*?\{\{[<%]\s*/\s*\1\b[^\n]*?\}\}"
+    r"|\{%-?\s*highlight\b[^\n]*?%\}.*?\{%-?\s*endhighlight\s*-?%\}",
+    re.DOTALL,
+)
 # Kept as it is: code in a line. Left out: comments; tags of HTML and JSX, whose attributes may hold braces; shortcodes
-# and variables of Jekyll, Hugo, Vue and mdBook; attributes of kramdown; marks of footnotes.
+# and variables of Jekyll, Hugo, Vue and mdBook; attributes of kramdown and MkDocs; marks of footnotes and of alerts.
 INLINE = re.compile(
     r"(?P<code>(?<!`)(?P<ticks>`+)(?!`)(?:(?!\n[ \t]*\n).)+?(?<!`)(?P=ticks)(?!`))"
     r"|<!--.*?-->|\{/\*.*?\*/\}"
-    r"""|</?[A-Za-z][\w.:-]*(?:\s(?:[^<>{}"']|"[^"]*"|'[^']*'|\{(?:[^{}]|\{[^{}]*\})*\})*)?/?>|</?>"""
-    r"|\{\{[^\n]*?\}\}|\{%[^\n]*?%\}|\{:[^{}\n]*\}|\[\^[^\]\s]+\]:?",
+    r"""|</?(?P<tag>[A-Za-z][\w.:-]*)(?:\s(?:[^<>{}"']|"[^"]*"|'[^']*'|\{(?:[^{}]|\{[^{}]*\})*\})*)?/?>|</?>"""
+    r"""|\{\{[<%]\s*\w+\s[^\n]*?\btext="(?P<said>[^"\n]*)"[^\n]*?\}\}"""
+    r"|\{\{[^\n]*?\}\}|\{%[^\n]*?%\}|\{:[^{}\n]*\}|\[\^[^\]\s]+\]:?"
+    r"""|\{[ ]?(?:\.[\w-]+|[\w-]+=(?:"[^"\n]*"|'[^'\n]*'|[\w-]+))(?:[ ][^{}\n]*)?\}""",
     re.DOTALL,
 )
+# Tags between two words: what stands before and after is not joined.
+BREAKING = re.compile(
+    r"br|hr|p|div|li|[duo]l|d[dt]|t[dhr]|table|h[1-6]|img|summary|section|blockquote|figcaption", re.I
+)
 # Lines that are no text: MDX's imports and exports (in .md files, which Docusaurus reads as MDX too, imports of a
-# quoted module alone), and the marks of admonitions and of GitHub's alerts.
+# quoted module alone), the marks of admonitions, and kramdown's place for a table of contents.
 IMPORTS = re.compile(r"^(?:import|export)\s.*(?:\n.*\S.*)*", re.MULTILINE)
 SCRIPT_LINES = re.compile(r"^[ \t]*<(script|style)\b.*?</\1>", re.DOTALL | re.MULTILINE)
 MODULES = re.compile(r"""^import\s(?:[\w*${},\s]+?\sfrom\s+)?["'][^"'\n]+["'];?[ \t]*$""", re.MULTILINE)
-MARKERS = re.compile(r"^[ \t]*:{3,}.*$|^[ \t>]*\[!\w+\][+-]?[ \t]*$", re.MULTILINE)
+MARKERS = re.compile(r"^[ \t]*:{3,}.*$|^[*-][ ].*\n\{:\s?toc\b[^{}\n]*\}[ \t]*$", re.MULTILINE)
+# GitHub's, VitePress's and Obsidian's alerts; a title beside the mark is text.
+ALERT = re.compile(r"^([ \t]*>[ \t>]*)\[!\w+\][+-]?[ \t]*", re.MULTILINE)
 # Admonitions and tabs of MkDocs, whose text is indented by four blanks, as code is.
 INDENTED = re.compile(
     r"""^([ \t]*)(?:!!!|\?\?\?\+?|===[!+]?)[ \t]+["\w].*\n((?:(?:\1[ ]{4}.*|[ \t]*)(?:\n|\Z))*)""", re.MULTILINE
 )
-ANCHOR = re.compile(r"\s*\{(?:#([^\s{}]+)[^{}]*|/\*\s*([^\s{}]+?)\s*\*/)\}\s*$")
+# Kramdown's may stand on the line below.
+ANCHOR = re.compile(r"\s*\{(?::?[ ]?(?:[^#{}\n]*[ ])?#([^\s{}]+)[^{}]*|/\*\s*([^\s{}]+?)\s*\*/)\}\s*$")
+HEADING = re.compile(r"^#{1,6}[ \t].*(?:\n\{:[^{}\n]*#[^{}\n]*\}[ \t]*$)?", re.MULTILINE)
 
 
 def parse(text: str, mdx: bool) -> Section:
     """A page as a tree. Its title is its front matter's or its one heading of the first level, which is no section of
     its own. Code, comments and markup are left out."""
     front = FRONT_MATTER.match(text)
-    body = _without_code(text[front.end() :] if front else text)
+    body = HIGHLIGHTED.sub("", _without_code(text[front.end() :] if front else text))
     body = SCRIPT_LINES.sub("", body)
     body = _outdented((IMPORTS if mdx else MODULES).sub("", body))
-    body = MARKERS.sub("", re.sub(r"^#{1,6}[ \t].*$", lambda line: _heading(line[0]), body, flags=re.MULTILINE))
-    page = _tree((MDX if mdx else PARSER).parse(INLINE.sub(lambda match: match["code"] or "", body)))
+    body = ALERT.sub(r"\1", MARKERS.sub("", HEADING.sub(lambda line: _heading(line[0]), body)))
+    page = _tree((MDX if mdx else PARSER).parse(INLINE.sub(_inline, body)))
     page.title = _front_title(front[1] if front else "") or page.title
     return page
+
+
+def _inline(match: re.Match[str]) -> str:
+    """What stays of a match of `INLINE`."""
+    if match["tag"]:
+        return " " if BREAKING.fullmatch(match["tag"]) else ""
+    return match["code"] or match["said"] or ""
 
 
 def _outdented(body: str) -> str:
@@ -139,10 +162,10 @@ def _anchor(title: str) -> str:
 
 
 def _plain(node: SyntaxTreeNode) -> str:
-    """A block's text: a line for each paragraph, list item or row."""
+    """A block's text: a paragraph for each paragraph, list item or row."""
     if node.type == "inline":
         return " ".join("".join(_pieces(node)).split())
-    between = " " if node.type == "tr" else "\n"
+    between = " " if node.type == "tr" else "\n\n"
     return between.join(text for child in node.children if (text := _plain(child)))
 
 

@@ -19,6 +19,8 @@ LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 # between words, the ends of a formatted stretch within them.
 PLACEHOLDERS = ("ph", "it", "ut", "x", "cp")
 CODES = ("bpt", "ept", "bx", "ex", "sc", "ec", "sm")
+# Tags that OmegaT writes as text: <g0>, </g0>, <x1/>; the last stands between words.
+TAGS = re.compile(r"</?[a-z]{1,4}\d+(/?)>")
 # Elements of HTML that no memory should have, and many do: what stands before and after them are two words.
 BREAKS = (
     "br",
@@ -113,7 +115,13 @@ def children(element: etree._Element, name: str) -> Iterator[etree._Element]:
 
 
 def text(element: etree._Element, path: Path) -> str:
-    """An element's text without its inline elements; raises `UserError` if it has an entity of the file's own."""
+    """An element's text without its inline elements, nor the tags that OmegaT writes as text; raises `UserError` if it
+    has an entity of the file's own. A placeholder is what it says that it stands for, else the space between two words.
+    """
+    return TAGS.sub(lambda tag: " " if tag[1] else "", _text(element, path))
+
+
+def _text(element: etree._Element, path: Path) -> str:
     parts = [element.text or ""]
     for child in element:
         if child.tag is etree.Entity:
@@ -121,13 +129,19 @@ def text(element: etree._Element, path: Path) -> str:
         elif isinstance(child.tag, str):  # no comment, no processing instruction
             name = etree.QName(child).localname
             if name in PLACEHOLDERS:
-                parts.append(" ")
+                parts.append(_standing(child))
             elif name in BREAKS:
-                parts.append(f" {text(child, path)} ")
+                parts.append(f" {_text(child, path)} ")
             elif name not in CODES:
-                parts.append(text(child, path))
+                parts.append(_text(child, path))
         parts.append(child.tail or "")
     return "".join(parts)
+
+
+def _standing(placeholder: etree._Element) -> str:
+    """What a placeholder stands for (XLIFF 1.2, 2.0), if it is no markup: {name}, %s."""
+    said = next((value for key in ("equiv-text", "disp", "equiv") if (value := placeholder.get(key))), "")
+    return said if "{" in said or "%" in said else " "
 
 
 def _character(entity: etree._Element, element: etree._Element, path: Path) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
+import polars as pl
+
 from stages.corpus.batches import Batch, Notes
-from stages.corpus.readers import beir, localised, markdown, memories, tabular
+from stages.corpus.readers import beir, localised, markdown, memories, resources, squad, tabular
 from stages.settings.corpus import Source
 from stages.shared.codes import Wanted
 
@@ -38,3 +41,13 @@ def batches(source: Source, wanted: Wanted, notes: Notes) -> Iterator[Batch]:
             return markdown.read_markdown(source, wanted, notes)
         case "beir":
             return beir.read_beir(source, wanted)
+        case "resources":
+            return resources.read_resources(source, wanted)
+        case "squad":
+            return squad.read_squad(source, wanted, notes)
+
+
+def judged(source: Source, wanted: Wanted, left_out: Counter[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Queries (QUERIES) and qrels (QRELS) of a source that has some: one of `JUDGED_SOURCES`. Judgements of texts that
+    are not there are counted in `left_out`."""
+    return squad.judged_squad(source, wanted) if source.source == "squad" else beir.judged(source, wanted, left_out)

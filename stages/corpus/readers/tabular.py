@@ -23,7 +23,7 @@ HEAD = 100
 
 
 def read_jsonl(source: Source, wanted: Wanted) -> Iterator[Batch]:
-    for file in paths.find(source, [".jsonl", ".ndjson"]):
+    for file in paths.find(source, [".jsonl", ".ndjson"], [".json"]):
         rows = jsonl.numbered(file.path, source.encoding)
         yield from _dicts(source, wanted, str(file.path), file.name, rows)
 

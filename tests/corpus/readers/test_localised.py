@@ -225,6 +225,12 @@ def test_xliff_1_and_its_states_and_inline_elements(here):
     assert dropped == {"fuzzy or untranslated units": 6}
 
 
+def test_placeholders_that_say_what_they_stand_for(here):
+    said = '<x id="a" equiv-text="{{ name }}"/>: <x id="b" equiv-text="&lt;br/&gt;"/><x id="c" equiv-text="%d"/>.'
+    xliff(here / "a.xlf", trans("1", f"Hi {said}", f"안녕 {said}"))
+    assert read(*TEXTS, source="xliff", path="a.xlf") == [("Hi {{ name }}:  %d.", "안녕 {{ name }}:  %d.")]
+
+
 def xliff2(path, *units, root='srcLang="en" trgLang="ko"', file='id="f"'):
     path.write_text(
         f'<xliff version="2.0" xmlns="urn:oasis:names:tc:xliff:document:2.0" {root}><file {file}>{"".join(units)}'

@@ -30,7 +30,7 @@ def test_sections_and_their_titles(here):
     dropped = Counter()
     assert read("file", "id", "line", *TITLED, **PAGES, dropped=dropped) == [
         ("docs/en/a/b.md", "en/a/b.md#1", 1, "Page", "쪽", "Intro.", "머리."),
-        ("docs/en/a/b.md", "en/a/b.md#2", 2, "Page: One", "쪽: 하나", "P.\nl", "문.\n목"),
+        ("docs/en/a/b.md", "en/a/b.md#2", 2, "Page: One", "쪽: 하나", "P.\n\nl", "문.\n\n목"),
         ("docs/en/a/b.md", "en/a/b.md#3", 3, "Page: Sub", "쪽: 아래", "S.", "글."),
     ]
     assert not +dropped
@@ -85,10 +85,78 @@ def test_pages_of_some_languages_are_counted_and_named(here, caplog):
     dropped = Counter()
     found = read("text_en", "text_ko", "text_de", languages=["en", "ko", "de"], **PAGES, dropped=dropped)
     assert found == [("A.", "가.", "A.")]
-    assert dropped == {"pages that not every language has": 11}
-    assert "{lang}/ko.md, {lang}/n0.md" in caplog.text
+    assert dropped == {"pages that en lacks": 1, "pages that de lacks": 11}
+    assert "pages that de lacks: {lang}/ko.md, {lang}/n0.md" in caplog.text
     assert "{lang}/n7.md" not in caplog.text
     assert "and 3 more" in caplog.text
+
+
+def tree(here, *names):
+    """Pages whose text is their path."""
+    for name in names:
+        path = here / "site" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{name}\n")
+
+
+DOCUSAURUS = "i18n/ko/docusaurus-plugin-content-docs/current"
+
+
+@pytest.mark.parametrize(
+    ("files", "pairs", "others"),
+    [
+        (  # Docusaurus
+            {"en": ["docs/**/*.md", "docs/**/*.mdx"], "ko": [f"{DOCUSAURUS}/**/*.md", f"{DOCUSAURUS}/**/*.mdx"]},
+            {"docs/a/b.md": f"{DOCUSAURUS}/a/b.md", "docs/c.mdx": f"{DOCUSAURUS}/c.mdx"},
+            [],
+        ),
+        (  # the original at the root, others beneath it, of which some are no languages of the study
+            {"en": ["**/*.md", "!ja/**"], "ko": "ko/**/*.md"},
+            {"index.md": "ko/index.md", "a/b/c.md": "ko/a/b/c.md"},
+            ["ja/index.md", "ja/a/b/c.md"],
+        ),
+        (  # the language in the name
+            {"en": "content/**/*.md", "ko": "content/**/*.ko.md"},
+            {"content/a.md": "content/a.ko.md", "content/b/c.md": "content/b/c.ko.md"},
+            [],
+        ),
+    ],
+)
+def test_a_pattern_of_each_language(here, files, pairs, others):
+    tree(here, *pairs, *pairs.values(), *others)
+    dropped = Counter()
+    found = read("text_en", "text_ko", source="markdown", path="site", files=files, dropped=dropped)
+    assert dict(found) == pairs
+    assert not dropped
+
+
+def test_a_page_of_a_pattern_is_named_by_what_varies(here):
+    tree(here, "docs/a/b.md", "ko/docs/a/b.md", "docs/c.md")
+    dropped = Counter()
+    files = {"en": "docs/**/*.md", "ko": "ko/docs/**/*.md", "de": "docs/**/*.md"}
+    with pytest.raises(UserError, match=r"site/docs/a/b\.md is of several languages by corpus\.files"):
+        read("id", source="markdown", path="site", files=files)
+    del files["de"]
+    read_pages = {"source": "markdown", "path": "site", "files": files, "codes": {"ko": "ko_KR"}}
+    assert read("id", **read_pages, dropped=dropped) == [("a/b#1",)]
+    assert dropped == {"pages that ko lacks": 1}
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (
+            {"en": "docs/**/*.md", "ko": "none/*.md"},
+            r"site has no file none/\*\.md: check corpus.path and corpus.files.ko",
+        ),
+        ({"en": ["docs/**/*.md", "docs/**/*.mdx"], "ko": "ko/*.md"}, "docs/a.md and site/docs/a.mdx are one file"),
+        ({"en": "docs/**/*.md"}, "corpus.files names no files in ko: add a pattern"),
+    ],
+)
+def test_patterns_that_do_not_fit_are_told(here, files, message):
+    tree(here, "docs/a.md", "docs/a.mdx", "ko/a.md")
+    with pytest.raises(UserError, match=message):
+        read("id", source="markdown", path="site", files=files)
 
 
 def test_long_sections_are_cut_between_blocks_that_agree(here):
@@ -98,7 +166,7 @@ def test_long_sections_are_cut_between_blocks_that_agree(here):
     page(here, "a.md", en=f"# T\n\n{en}\n", ko=f"# 제목\n\n{ko}\n")
     page(here, "b.md", en=f"# T\n\n{en}\n", ko=f"# 제목\n\n{ko}\n\n- 더\n")
     found = read("title_en", "text_en", "text_ko", **PAGES)
-    assert [ko for _, _, ko in found] == ["글0\n글1", "글2", "글3", "글4", "글0\n글1\n글2\n글3\n글4\n더"]
+    assert [ko for _, _, ko in found] == ["글0\n\n글1", "글2", "글3", "글4", "글0\n\n글1\n\n글2\n\n글3\n\n글4\n\n더"]
     assert [len(en.split()) for _, en, _ in found] == [160, 30, 500, 10, 700]
     assert {title for title, *_ in found} == {"T"}
 
@@ -106,7 +174,7 @@ def test_long_sections_are_cut_between_blocks_that_agree(here):
 def test_words_of_a_language_without_spaces_are_characters(here):
     page(here, "a.md", zh="很好" * 50 + "\n\n" + "很好" * 50, en="One.\n\nTwo.")
     assert read("text_en", languages=["zh", "en"], **PAGES) == [("One.",), ("Two.",)]
-    assert read("text_en", languages=["en", "zh"], **PAGES) == [("One.\nTwo.",)]
+    assert read("text_en", languages=["en", "zh"], **PAGES) == [("One.\n\nTwo.",)]
 
 
 def test_a_language_without_a_folder_is_told(here):

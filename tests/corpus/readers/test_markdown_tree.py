@@ -21,10 +21,18 @@ def outline(section):
         ("![alt](x.png) *em* **strong** ~~gone~~ `co*de*` &amp; \\*", "em strong gone co*de* & *"),
         ("one\ntwo  \nthree", "one two three"),
         ("a <!-- no\n\nno --> b", "a b"),
-        ("x <Chart data={[{a: 1}]} on={() => { f(1 > 2) }}>y</Chart> z<br/>w", "x y zw"),
+        ("x <Chart data={[{a: 1}]} on={() => { f(1 > 2) }}>y</Chart> z<br/>w", "x y z w"),
+        ("one<br>two<wbr>three and <b>four</b>s <IMG src='a'>five", "one twothree and fours five"),
         ("`<b>` and ``a ` <!-- b -->`` `{{ c }}`", "<b> and a ` <!-- b --> {{ c }}"),
         ("a {/* no */}{{ site.x }}{% raw %}{{< no >}} b[^1]", "a b"),
         ("text\n{: .class #id}", "text"),
+        ('[a](b){: .button } [c](d){ .md-button target="_blank" } *e*{.red} f {g}', "a c e f {g}"),
+        ('A {{< glossary_tooltip text="node" term_id="node" >}} is `{{< ref >}}`.', "A node is {{< ref >}}."),
+        ("a\n\n{% highlight ruby %}\nputs 1\n\nputs 2\n{% endhighlight %}", "a"),
+        ("a\n\n{{< highlight go >}}\nfmt.Print()\n{{< /highlight >}}", "a"),
+        ("* TOC\n{:toc}\n\na", "a"),
+        ("> [!WARNING] Take care\n> of it.", "Take care of it."),
+        ("> [!NOTE]\n> Alert.", "Alert."),
         ("[ref][1] done\n\n[1]: http://x.y", "ref done"),
         (":::tip Title\nInside.\n:::", "Inside."),
         ("1 < 2 and 3 > 2", "1 < 2 and 3 > 2"),
@@ -84,14 +92,32 @@ End.
         ("paragraph", "Before."),
         [
             "Two",
-            ("bullet_list", "first and on\nsecond\ninner"),
+            ("bullet_list", "first and on\n\nsecond\n\ninner"),
             ("paragraph", "After the code."),
-            ("table", "a b\nc d"),
+            ("table", "a b\n\nc d"),
         ],
-        ["Setext", ("blockquote", "Not a heading\nquoted"), ["Three", ("paragraph", "End.")]],
+        ["Setext", ("blockquote", "Not a heading\n\nquoted"), ["Three", ("paragraph", "End.")]],
     ]
     assert [section.anchor for section in page.children] == ["two", "setext"]
     assert page.children[1].children[0].anchor == "three"
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        "## T {#x}",
+        "## T {#x .y}",
+        "## T {: #x }",
+        "## T {: .y #x}",
+        "## T { .y #x }",
+        "## T\n{: #x .y}",
+        "## T {/*x*/}",
+    ],
+)
+def test_an_anchor_in_any_way_it_is_written(heading):
+    section = markdown_tree.parse(f"# P\n\n{heading}\n\nText.", mdx=False).children[0]
+    assert (section.title, section.anchor) == ("T", "x")
+    assert [block.text for block in section.blocks] == ["Text."]
 
 
 def test_admonitions_and_tabs_leave_their_text():

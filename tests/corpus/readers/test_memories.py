@@ -83,6 +83,7 @@ def test_codes_say_which_of_several_chineses_is_meant(here):
         ),
         ("a <hi>b <hi>c</hi></hi> d<!-- no --><?no no?>e", "a b c de"),
         ("&lt;i&gt; &amp; &#44032;<![CDATA[<b>]]>", "<i> & 가<b>"),
+        ("&lt;g0&gt;Open&lt;/g0&gt; it&lt;x1/&gt;now, 1 &lt; 2", "Open it now, 1 < 2"),
         ("line<br/>second<br></br>third", "line  second  third"),
         ("<p>one</p><p>two <b>w</b>ord</p>", " one  two word "),
         ("10&nbsp;km &eacute;&hellip;", "10\u00a0km é…"),
