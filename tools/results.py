@@ -27,7 +27,7 @@ def main() -> None:
     if not SUMMARY_FILE.is_file():
         raise UserError("there are no results yet: run `make repro`")
     summary = json.loads(SUMMARY_FILE.read_text(encoding="utf-8"))
-    names = models.rows(study.recipes, study.merges, study.references, study.fusions)
+    names = models.rows(study.recipes, study.merges, study.references, study.fusions, study.rerank)
     scores = {}
     for name in names:
         file = MODEL_METRICS / f"{name}.json"
