@@ -70,7 +70,7 @@ class KeptPairs:
         """How well each passage answers its query, float32, shape [pairs]; `pairs` (query, passage) must differ."""
         scores = np.empty((len(pairs), 1), np.float32)
         keys = [digest(json.dumps(pair)) for pair in pairs]
-        with VectorStore(self.file) as store:
+        with VectorStore(self.file, "pairs are scored again") as store:
             missing = store.read(keys, scores) if pairs else []
             fresh: list[int] = []
             committed = time.monotonic()

@@ -40,6 +40,8 @@ def load(folder: str | Path, batch_size: int, trust_remote_code: bool = False, f
         return StaticEncoder(folder, batch_size)
     from sentence_transformers import SentenceTransformer
 
+    if models.is_cross_encoder(folder):
+        raise UserError(f"{folder} is a re-ranker, which has no vectors: name it under rerank, and an encoder here")
     record = models.record(folder)
     attention = record.get("attention")
     try:

@@ -69,6 +69,12 @@ def record(folder: Path) -> dict[str, Any]:
     return found | {"trust_remote_code": ours and bool(found.get("trust_remote_code"))}
 
 
+def is_cross_encoder(folder: Path) -> bool:
+    """Whether sentence-transformers saved a cross-encoder in `folder`, which it would load as an encoder of no use."""
+    config = folder / "config_sentence_transformers.json"
+    return config.is_file() and json.loads(config.read_text(encoding="utf-8")).get("model_type") == "CrossEncoder"
+
+
 def base_record() -> dict[str, Any]:
     """How the base is run, and so what is made of it; raises `UserError` if there is no base."""
     found = record(BASE)

@@ -168,6 +168,8 @@ def _permit_code(settings: PretrainedEncoder, key: str, preset: Preset) -> None:
 
 def _refuse(name: str, key: str, files: _Files, config: dict[str, Any], modules: list[Any]) -> None:
     """Raise `UserError` for what would be loaded as something else than a plain model."""
+    if files.json("config_sentence_transformers.json").get("model_type") == "CrossEncoder":
+        raise UserError(f"{key}.name {name!r} is a re-ranker, which has no vectors: name an encoder")
     if files.path("adapter_config.json"):
         raise UserError(
             f"{key}.name {name!r} is an adapter (LoRA), not a model: fold it into its model with peft's "

@@ -313,9 +313,7 @@ def message(workspace, **changes):
         ),
         (
             {**RERANKED, "rerank": {"r": {**ROW, "reranker": "corss"}}},
-            [
-                "rerank.r.reranker is 'corss', which there is not (did you mean cross?): add rerankers.corss or name one of"
-            ],
+            ["rerank.r.reranker is 'corss', which there is not (did you mean cross?): add rerankers.corss"],
         ),
         (
             {**RERANKED, "rerank": {"r": {**ROW, "first_stage": "bm25"}}},
@@ -323,9 +321,7 @@ def message(workspace, **changes):
         ),
         (
             {**RERANKED, "rerank": {"r": {**ROW, "depth": 101}}},
-            [
-                "rerank.r.depth is 101, but its first stage keeps only retrieve.depth 100 ranks: raise that or lower depth"
-            ],
+            ["rerank.r.depth is 101, but its first stage keeps only retrieve.depth 100 ranks"],
         ),
         ({**RERANKED, "rerank": {"bm25": ROW}}, ["rerank.bm25 has the name of a reference: rename it"]),
         ({**RERANKED, "rerank": {"joint": ROW}}, ["rerank.joint has the name of a model: rename it"]),

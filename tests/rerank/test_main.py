@@ -226,6 +226,15 @@ def test_queries_are_read_as_the_re_ranker_s_normalizer_makes_them(study, judge)
     }
 
 
+def test_what_is_damaged_is_scored_again(study, judge, caplog):
+    study.run("rerank", "better")
+    (file,) = Path(".state").rglob("*.sqlite")
+    file.write_bytes(b"no database" * 500)
+    judge.read.clear()
+    study.run("rerank", "better")
+    assert len(judge.read) == 20 and "its pairs are scored again" in caplog.text
+
+
 def test_language_bias_is_of_the_new_ranks(study, judge):
     row(study, 8).run("rerank", "better")
     found = result("relevant").filter(query="q").sort("rank")

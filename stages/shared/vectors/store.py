@@ -21,10 +21,14 @@ DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class VectorStore:
-    """A file of vectors; while it cannot be used, `db` is None and nothing is found or kept."""
+    """A file of vectors; while it cannot be used, `db` is None and nothing is found or kept.
 
-    def __init__(self, file: Path) -> None:
+    `lost`: what messages say of what is not there any more.
+    """
+
+    def __init__(self, file: Path, lost: str = "texts are encoded again") -> None:
         self.file = file
+        self.lost = lost
         self.db: sqlite3.Connection | None = None
 
     def __enter__(self) -> VectorStore:
@@ -51,7 +55,7 @@ class VectorStore:
             except sqlite3.Error as error:
                 self._fail(error)
         if bad:
-            log.warning(f"{self.file} is damaged: {bad:,} texts are encoded again")
+            log.warning(f"{self.file} is damaged: {bad:,} {self.lost}")
         return sorted(missing)
 
     def write(self, keys: list[bytes], vectors: np.ndarray, rows: list[int]) -> None:
@@ -87,9 +91,9 @@ class VectorStore:
     def _fail(self, error: sqlite3.Error | OSError) -> None:
         self._close()
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGE:
-            log.warning(f"{self.file} is damaged ({error}): its texts are encoded again")
+            log.warning(f"{self.file} is damaged ({error}): its {self.lost}")
             for file in (self.file, self.file.with_name(self.file.name + "-journal")):
                 file.unlink(missing_ok=True)
             self._open()
         else:
-            log.warning(f"{self.file} cannot be used ({error}): vectors are not kept")
+            log.warning(f"{self.file} cannot be used ({error}): nothing is kept in it")
