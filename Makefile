@@ -12,7 +12,7 @@ export TOKENIZERS_PARALLELISM := true
 repro: $(VENV)/installed
 	python -m tools.tidy
 	@python -m tools.disk
-	dvc repro
+	@python -m tools.repro
 	@python -m tools.results
 
 # make exports what is set on its command line, so that a sweep arrives with its quotes.

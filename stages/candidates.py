@@ -18,9 +18,10 @@ from stages.settings.encoders import PretrainedEncoder
 from stages.settings.freeze import read_freeze
 from stages.settings.languages import read_languages
 from stages.settings.teacher import read_teacher
-from stages.shared import collection, encoder, errors, files, models, search, tables
-from stages.shared.passages import passage_text
+from stages.shared import collection, encoder, errors, files, models, pieces, search, tables
+from stages.shared.passages import by_language, passage_text
 from stages.shared.vectors import published
+from stages.shared.vectors.blocks import KeptBlocks
 
 log = logging.getLogger("candidates")
 
@@ -32,7 +33,11 @@ def main() -> None:
     queries = stored.queries.filter(split="train")
     if queries.is_empty():
         raise errors.UserError("there is no training query: check corpus.queries, synthesize and corpus.split.train")
-    teacher, record = load_teacher(read_teacher(), settings.batch_size)
+    named = read_teacher()
+    teacher, record = load_teacher(named, settings.batch_size)
+    if isinstance(teacher, KeptBlocks) and named.name != models.BASE_NAME:
+        read = pl.concat([passages.select("lang", passage_text()), queries.select("lang", "text")])
+        record["unknown"] = pieces.known(teacher.tokenizer, by_language(read), f"teacher.name {named.name!r}")
     pool = stored.groups()
     numbered = pool.select("passage").with_row_index("number")
     passages = passages.join(numbered, on="passage").sort("number").with_columns(text=passage_text())

@@ -8,7 +8,6 @@ import hashlib
 import logging
 import os
 import shutil
-import sys
 from pathlib import Path
 
 import httpx2
@@ -17,7 +16,7 @@ from huggingface_hub import errors as hub
 from huggingface_hub.utils import filter_repo_objects
 
 from stages.settings.fetch import Fetch, read_fetch
-from stages.shared import errors, tables
+from stages.shared import errors, member, tables
 from stages.shared.errors import UserError
 from stages.shared.state import STATE
 
@@ -27,7 +26,7 @@ PARTIAL = STATE / "fetch"
 
 
 def main() -> None:
-    name = sys.argv[1]
+    name = member.name("fetch")
     wanted = read_fetch(name)
     # Other settings begin anew: files of an earlier revision, or that no pattern names any longer, are no part of this.
     digest = hashlib.blake2b(wanted.model_dump_json().encode(), digest_size=8).hexdigest()
@@ -56,6 +55,8 @@ def download(name: str, wanted: Fetch, folder: Path) -> list[str]:
         info = api.dataset_info(wanted.repo, revision=wanted.revision)
         names = sorted(file.rfilename for file in info.siblings or ())
         files = list(filter_repo_objects(names, allow_patterns=wanted.files))
+        if outside := [file for file in files if Path(file).is_absolute() or ".." in Path(file).parts]:
+            raise UserError(f"{where}.repo: {wanted.repo} has files outside of its folder ({_shown(outside)})")
         if not files:
             raise UserError(
                 f"{where}.files: {wanted.repo} has no file {' or '.join(wanted.files)} (it has {_shown(names)}): "

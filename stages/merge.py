@@ -1,37 +1,41 @@
 """merge: one model computed from the weights of others (SentenceTransformer.merge, over mergekit).
 
+Methods of task vectors (task arithmetic, TIES, DARE, DELLA, breadcrumbs, SCE, model stock) take the parts as
+differences from the study's base; a path between two models (SLERP) begins at the first. Those that draw at random are
+seeded by the study's seed and the merge's name.
+
 Pooling, normalisation, prompts, maximal length, padding side and the normaliser of queries are those of the parts,
 which must agree on them.
 """
 
 import copy
 import logging
-import sys
 from pathlib import Path
 from typing import Any
 
 from stages.settings.freeze import Freeze
-from stages.settings.merges import read_merge
-from stages.shared import errors, files, models, saving, tables
+from stages.settings.merges import Merge, read_merge
+from stages.settings.seed import read_seed
+from stages.shared import encoder, errors, files, member, models, saving, seeds, tables
 from stages.shared.errors import UserError
 
 log = logging.getLogger("merge")
 
 
 def main() -> None:
-    name = sys.argv[1]
+    name = member.name("merge")
     merge, record = read_merge(name), models.base_record()
     trusted = record["trust_remote_code"]
-    parts = {part: models.source(part) for part in merge.weights}
+    parts = {part: models.source(part) for part in merge.parts}
+    if merge.on_base:
+        parts[models.BASE_NAME] = models.BASE
     for part, folder in parts.items():
         if not (folder / "modules.json").is_file():
             raise UserError(f"merges.{name} needs the model {part!r}, but {folder} is missing: run `dvc repro`")
+    import torch
     from sentence_transformers import SentenceTransformer
 
-    loaded = [
-        SentenceTransformer(str(folder), device="cpu", local_files_only=True, trust_remote_code=trusted)
-        for folder in parts.values()
-    ]
+    loaded = [encoder.opened(folder, "cpu", trust_remote_code=trusted) for folder in parts.values()]
     agree(name, {part: traits(model, parts[part]) for part, model in zip(parts, loaded, strict=True)})
     if trusted:
         loaded = [loaded[0], *(as_same_class(loaded[0], other) for other in loaded[1:])]
@@ -39,10 +43,16 @@ def main() -> None:
     same = equal_weights(loaded)
     if frozen:
         refuse_parted(name, list(parts), loaded, Freeze.model_validate(frozen))
+    base = loaded[len(merge.parts)] if merge.on_base else loaded[0] if merge.takes.base == "first" else None
+    torch.manual_seed(seeds.number(read_seed(), "merges", name))
     try:
-        # Weights are scaled to add up to 1; sums are taken in float32.
+        # Sums are taken in float32.
         merged = SentenceTransformer.merge(
-            loaded, merge.method, parameters={"weight": list(merge.weights.values())}, out_dtype=record["dtype"]
+            loaded[: len(merge.parts)],
+            merge.method,
+            base_model=base,
+            parameters=parameters(merge),
+            out_dtype=record["dtype"],
         )
     except ValueError as error:
         raise UserError(f"merges.{name}: {', '.join(parts)} cannot be merged: {error}") from None
@@ -51,7 +61,14 @@ def main() -> None:
         saving.save(merged, draft)
         models.copy_record(models.BASE, draft, frozen)
         models.copy_normalizer(next(iter(parts.values())), draft)
-    log.info(f"{name}: " + " + ".join(f"{weight:g} {part}" for part, weight in merge.weights.items()))
+    log.info(f"{name}: {merge.method} of {', '.join(merge.parts)}")
+
+
+def parameters(merge: Merge) -> dict[str, Any]:
+    """What mergekit is told, in its words. A linear merge's weights are scaled to add up to 1 unless `normalize` is
+    false; a weight or a density is each part's."""
+    weights = {"weight": list(merge.weights.values())} if merge.weights else {}
+    return {**weights, **merge.parameters}
 
 
 def agree(name: str, found: dict[str, dict[str, Any]]) -> None:

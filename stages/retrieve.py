@@ -21,7 +21,7 @@ import polars as pl
 from stages.schemas.runs import RUN, RUNS_FOLDER
 from stages.settings.freeze import read_freeze
 from stages.settings.retrieve import read_retrieve
-from stages.shared import encoder, errors, files, models, query_normalizer, ranking, tables
+from stages.shared import encoder, errors, files, member, models, query_normalizer, ranking, tables
 from stages.shared.errors import UserError
 from stages.shared.ranking import Tables
 from stages.shared.roles import PROMPT_NAMES, Role
@@ -38,9 +38,10 @@ MODEL_FOLDERS = {
 
 
 def main() -> None:
-    kind, name = sys.argv[1:]
+    kind = "".join(sys.argv[1:2])
     if kind not in MODEL_FOLDERS:
         raise UserError(f"{kind!r} is no kind of model: write {', '.join(MODEL_FOLDERS)}")
+    name = member.name("retrieve", kind)
     settings = read_retrieve()
     folder = MODEL_FOLDERS[kind](name)
     static = encoder.is_static(folder)
@@ -71,8 +72,11 @@ def cut_tokens(benchmarks: dict[str, Tables]) -> dict[str, dict[str, dict[str, f
 
     from stages.shared import pieces
 
-    whole = Tokenizer.from_file(str(models.BASE / models.WHOLE_TOKENIZER))
-    cut = Tokenizer.from_file(str(next(models.BASE.rglob("tokenizer.json"))))
+    try:
+        whole = Tokenizer.from_file(str(models.BASE / models.WHOLE_TOKENIZER))
+        cut = Tokenizer.from_file(str(next(models.BASE.rglob("tokenizer.json"))))
+    except Exception as error:  # tokenizers raises no other
+        raise models.unloadable(models.BASE, error) from None
     normal = query_normalizer.read(models.BASE) or list
     prompts = models.base_record()["prompts"]
     found: dict[str, dict[str, dict[str, float]]] = {}

@@ -120,6 +120,7 @@ def test_another_teacher_ranks_with_its_own_prompts(workspace, encoded):
     assert record["preset"] == "intfloat/multilingual-e5-base"
     assert record["prompts"] == {"query": "query: ", "passage": "passage: "}
     assert record["pooling"] == "mean"
+    assert record["unknown"].keys() == {"en", "ko"} and max(record["unknown"].values()) < 0.9
     plain = SentenceTransformer(str(folder), device="cpu")
     for query, query_lang, corpus_lang, _, candidates, scores in ranked().iter_rows():
         documents = ["passage: " + " ".join(filter(None, p[2][corpus_lang])) for p in passages]

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
 
 from stages.check import params
-from stages.schemas.benchmarks import BENCHMARK_PASSAGES, BENCHMARK_QRELS, RERANK
+from stages.schemas.benchmarks import BENCHMARK_PASSAGES, BENCHMARK_QRELS, IDENTICAL, RERANK
 from stages.schemas.runs import RUN
 from stages.schemas.texts import QUERIES
 from stages.schemas.triples import TRIPLES
@@ -62,6 +62,7 @@ def capacity(overlaid, training, tmp_path):
             ("queries", asked, QUERIES),
             ("qrels", judged, BENCHMARK_QRELS),
             ("rerank", [], RERANK),
+            ("identical", [], IDENTICAL),
         ):
             table = pl.DataFrame(held, schema=schema, orient="row")
             tables.write(table, f"data/benchmarks/{benchmark}/{kind}.parquet", schema)

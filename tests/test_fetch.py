@@ -97,6 +97,13 @@ def test_what_the_hub_does_not_have_is_told(hub, study, changes, refuses, messag
     assert not (study.path / "data/fetch").exists()
 
 
+def test_files_that_would_leave_the_folder_are_refused(hub, study):
+    hub.files = FILES | {"data/../../../x": b""}
+    with pytest.raises(UserError, match=r"some/set has files outside of its folder \(data/\.\./\.\./\.\./x\)"):
+        study.edit(fetch=wanted()).run("fetch", "x")
+    assert not (study.path / "x").exists()
+
+
 def test_without_a_network(hub, study, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(UserError, match=r"fetch\.x needs the network: unset HF_HUB_OFFLINE"):

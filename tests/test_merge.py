@@ -1,16 +1,19 @@
 """merge: weights computed by hand, and everything else taken over."""
 
 import json
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
 
+from stages.settings.merges import METHODS, Merge, MergingMethod
 from stages.settings.train import Lora
-from stages.shared import models, query_normalizer, tables
+from stages.shared import models, query_normalizer, seeds, tables
 from stages.shared.encoder import load
 from stages.shared.errors import UserError
 from stages.train import lora
@@ -265,3 +268,99 @@ def test_a_merge_has_the_record_of_the_base(workspace):
 def test_a_missing_part_is_named(workspace):
     with pytest.raises(UserError, match=r"merges\.m needs the model 'b', but models/trained/b is missing"):
         merged(workspace, {"a": 1, "b": 1}, {"a": static_model(1)})
+
+
+# ── Methods beside the average ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def by_method(workspace, method, base, models, weights=None, **settings):
+    """Merge with `method` and return the table."""
+    base.save_pretrained(str(workspace.path / "models/base"), create_model_card=False)
+    for name, model in models.items():
+        model.save_pretrained(str(workspace.path / "models/trained" / name), create_model_card=False)
+    save_record("models/base")
+    named = {"weights": weights} if weights else {"models": list(models)}
+    workspace.edit(merges={"m": {"method": method, **named, **settings}}).run("merge", "m")
+    return table(workspace.path / "models/merged/m")
+
+
+def test_every_method_and_parameter_is_one_that_mergekit_has():
+    from mergekit.merge_methods import BasePolicy, get
+
+    for name, method in METHODS.items():
+        spec = get(name).spec
+        known = {parameter.name for parameter in spec.parameters}
+        assert set(method.parameters) <= known
+        assert method.weighted == ("weight" in known)
+        needed = {BasePolicy.REQUIRED: ("study", "first"), BasePolicy.OPTIONAL: ("optional",)}
+        assert method.base in needed.get(spec.contract.base, ("none",))
+    assert set(METHODS) == set(get_args(MergingMethod))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_gives_what_mergekit_gives(workspace, method):
+    from mergekit.merge_methods import get, merge_state_dicts
+
+    base, models = static_model(3), {"a": static_model(1), "b": static_model(2)}
+    takes = METHODS[method]
+    weights = {"a": 0.3, "b": 0.7} if takes.weighted else None
+    parameters = {"t": 0.4} if method == "slerp" else {"density": 0.6} if "density" in takes.parameters else {}
+    found = by_method(workspace, method, base, models, weights, parameters=parameters)
+    states = {n: {"embedding.weight": rows(m)} for n, m in enumerate([*models.values(), base])}
+    if takes.base != "study":
+        del states[2]
+    # The default study's seed.
+    torch.manual_seed(seeds.number(1, "merges", "m"))
+    wanted = merge_state_dicts(
+        states,
+        get(method),
+        base={"study": 2, "first": 0}.get(takes.base),
+        parameters={**({"weight": [0.3, 0.7]} if weights else {}), **parameters},
+    )["embedding.weight"]
+    torch.testing.assert_close(found, wanted, atol=0, rtol=0)
+    assert not torch.equal(found, rows(models["a"]))
+
+
+def test_a_random_method_repeats_and_heeds_the_seed(workspace):
+    base, models = static_model(3), pair()
+    drawn = [
+        by_method(workspace, "dare_linear", base, models, {"a": 0.5, "b": 0.5}, parameters={"density": 0.5})
+        for _ in range(2)
+    ]
+    assert torch.equal(*drawn)
+    workspace.edit(seed=77).run("merge", "m")
+    assert not torch.equal(table(workspace.path / "models/merged/m"), drawn[0])
+
+
+def test_task_arithmetic_adds_differences_from_the_base(workspace):
+    base, models = static_model(3), pair()
+    found = by_method(workspace, "task_arithmetic", base, models, {"a": 0.5, "b": 1.0}, parameters={"lambda": 2.0})
+    wanted = rows(base) + 2 * (0.5 * (rows(models["a"]) - rows(base)) + (rows(models["b"]) - rows(base)))
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("t", "whole"), [(0.0, "a"), (1.0, "b")])
+def test_a_path_ends_at_its_models(workspace, t, whole):
+    models = pair()
+    found = by_method(workspace, "slerp", static_model(3), models, parameters={"t": t})
+    torch.testing.assert_close(found, rows(models[whole]), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"method": "slerp", "weights": {"a": 1.0, "b": 1.0}}, r"slerp takes its models as models: \[a, b\]"),
+        ({"method": "ties", "models": ["a", "b"]}, "ties takes its models as weights"),
+        ({"method": "slerp", "models": ["a", "b", "c"]}, "slerp merges 2 models, not 3"),
+        ({"method": "karcher", "models": ["a", "a"]}, "a model is named twice"),
+        ({"method": "ties", "weights": {"a": 1.0, "b": 1.0}, "parameters": {"densty": 0.5}}, "no parameter 'densty'"),
+        ({"method": "ties", "weights": {"a": 1.0, "b": 1.0}, "parameters": {"density": 1.5}}, "lies between 0 and 1"),
+        ({"method": "ties", "weights": {"a": 1.0, "b": 1.0}, "parameters": {"rescale": 1}}, "true or false, not 1"),
+        ({"method": "karcher", "models": ["a", "b"], "parameters": {"max_iter": 1.5}}, "a whole number"),
+        ({"method": "linear", "weights": {"a": 1.0, "b": -1.0}}, "add up to 0"),
+        ({"method": "ties", "weights": {"a": 1.0, "b": 1.0}, "task_vectors": True}, "nuslerp and multislerp"),
+    ],
+)
+def test_what_a_method_cannot_take_is_one_sentence(settings, sentence):
+    with pytest.raises(ValidationError, match=sentence):
+        Merge.model_validate(settings)

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from stages import retrieve
-from stages.schemas.benchmarks import BENCHMARK_PASSAGES, BENCHMARK_QRELS, BENCHMARK_QUERIES, RERANK
+from stages.schemas.benchmarks import BENCHMARK_PASSAGES, BENCHMARK_QRELS, BENCHMARK_QUERIES, IDENTICAL, RERANK
 from stages.schemas.runs import RUN, RUNS_FOLDER
 from stages.shared import encoder, tables
 from stages.shared.errors import UserError
@@ -27,12 +27,13 @@ def frame(rows, schema):
     return pl.DataFrame(list(rows), schema=schema, orient="row").sort(list(schema)[:2])
 
 
-def benchmark(name, passages, queries, qrels, rerank=(), by_label=False):
+def benchmark(name, passages, queries, qrels, rerank=(), by_label=False, identical=()):
     for kind, rows, schema in (
         ("passages", passages, BENCHMARK_PASSAGES),
         ("queries", queries, BENCHMARK_QUERIES),
         ("qrels", qrels, BENCHMARK_QRELS),
         ("rerank", rerank, RERANK),
+        ("identical", identical, IDENTICAL),
     ):
         tables.write(frame(rows, schema), f"data/benchmarks/{name}/{kind}.parquet", schema)
     tables.write_json({"by_label": by_label}, f"data/benchmarks/{name}/about.json")

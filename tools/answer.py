@@ -1,9 +1,9 @@
 """python -m tools.answer --model FOLDER TEXT ...: what a knowledge base answers, the label of the nearest entry.
 
 The index of the model's entries is made by the stage `index`. With --jsonl, rows {"text": ...} or plain lines are read
-from a file or standard input, and for each a JSON line is written, in order: {"id" (if the row has one), "label",
-"score", "entries": [{"entry", "label", "text", "score"}, ...]}. What has arrived is answered at once, so that the tool
-can stand in a pipe between two programs that talk.
+from a file or standard input (a line that begins with {" is a row), and for each a JSON line is written, in order:
+{"id" (if the row has one), "label", "score", "entries": [{"entry", "label", "text", "score"}, ...]}. What has arrived
+is answered at once, so that the tool can stand in a pipe between two programs that talk.
 
 No entry fits, and the label is null, if the best score is below --threshold or the model knows nothing of the text.
 """
@@ -17,6 +17,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import argparse
 import json
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -27,7 +28,7 @@ import faiss
 import numpy as np
 
 from stages.index import store
-from stages.shared import encoder, errors, files, models, search
+from stages.shared import encoder, errors, files, models, search, terminal
 from stages.shared.errors import UserError
 from tools import indexes
 
@@ -168,7 +169,8 @@ def _row(line: bytes, place: str) -> AskedRow:
         text = line.decode("utf-8-sig").strip()
     except UnicodeDecodeError as error:
         raise UserError(f"{place} is not UTF-8 ({error.reason}): save the file as UTF-8") from None
-    if not text.startswith("{"):
+    # A question may begin with a placeholder, such as {name}.
+    if not re.match(r"\{\s*([\"'}]|$)", text):
         return AskedRow(text, {})
     try:
         row = json.loads(text)
@@ -179,7 +181,11 @@ def _row(line: bytes, place: str) -> AskedRow:
     if not isinstance(row.get("text"), str):
         raise UserError(f'{place} has no text: write a row as {{"text": "..."}}')
     given = {"id": row["id"]} if "id" in row else {}
-    check(row["text"] + _json(given), place)
+    try:
+        written = json.dumps(given, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        raise UserError(f"{place} has an id that is not JSON (NaN or Infinity): mend it") from None
+    check(row["text"] + written, place)
     return AskedRow(row["text"], given)
 
 
@@ -204,12 +210,13 @@ def show(texts: list[str], found: Nearest, index: indexes.LoadedIndex) -> None:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    """JSON of one line; raises `ValueError` for numbers that it does not know."""
+    return terminal.printable(json.dumps(value, ensure_ascii=False, allow_nan=False))
 
 
 if __name__ == "__main__":
     # As filters do, it ends quietly when nobody reads further or on Ctrl-C, also while it waits for input.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     errors.run(main)

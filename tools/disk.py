@@ -30,8 +30,8 @@ from stages.shared.state import STATE
 WIDTHS = {"float32": 4, "bfloat16": 2, "float16": 2}
 # Parameters and dimension of what packages carry, for before it is there.
 CARRIED_SIZES = {"package:multilingual-e5-small": (117_653_760, 384)}
-# AdamW keeps two numbers beside each weight, all of them in float32.
-TRAINED_COPIES = 3
+# AdamW keeps two numbers beside each weight, all of them in float32; and two checkpoints stay while a third is written.
+TRAINED_COPIES = 3 * 3
 # What a rate is told of.
 TEN_THOUSAND, TOKENS_OF_A_TEXT = 10_000, 128
 
@@ -102,7 +102,7 @@ def needs(study: Params, experiments: int = 1) -> list[DiskNeed]:
     found = [DiskNeed(what, each and each * stored * copies)]
     if not base.static:
         trained = base.parameters and base.parameters * WIDTHS["float32"] * TRAINED_COPIES
-        found.append(DiskNeed("a checkpoint of the model in training, at most", trained))
+        found.append(DiskNeed("checkpoints of the model in training, at most", trained))
         found += _kept(study, base, count * experiments)
     for package, encoder in packages(study).items():
         if not converted(encoder):
@@ -234,13 +234,13 @@ def _reflinks(folder: Path) -> bool:
     """Whether the file system of `folder` can share the blocks of a copy."""
     from dvc_objects.fs.system import reflink
 
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".reflink-") as draft:
-        file = Path(draft) / "a"
-        file.write_bytes(b"a")
-        try:
+    try:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".reflink-") as draft:
+            file = Path(draft) / "a"
+            file.write_bytes(b"a")
             reflink(str(file), str(file.with_name("b")))
-        except (OSError, NotImplementedError):
-            return False
+    except (OSError, NotImplementedError):
+        return False
     return True
 
 

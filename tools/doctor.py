@@ -24,9 +24,10 @@ from stages.check import params
 from stages.check.groups import Params
 from stages.settings.connection import Connection
 from stages.shared import carried, errors, models
-from stages.shared.endpoint import client
+from stages.shared.endpoint import client, faults
 from stages.shared.errors import UserError
 from tools import disk
+from tools.git import TELL_GIT, identity
 
 PYTHON = (3, 11)
 LOCKED = Path("requirements.lock")
@@ -54,7 +55,7 @@ def main() -> None:
         found += [Finding("params", "fail", line) for line in str(error).splitlines()]
     else:
         asked = [Probe(check, study) for check in (remote, hub, language_model, embeddings, carried_encoders)]
-        for check in (threads, data, space, cache):
+        for check in (threads, data, space, history, cache):
             found += check(study)
         until = time.monotonic() + ALL_ANSWERS
         found += [finding for one in asked for finding in one.answer(until)]
@@ -206,15 +207,31 @@ def space(study: Params) -> Iterator[Finding]:
         yield Finding("disk", "ok", said)
 
 
+def history(study: Params) -> Iterator[Finding]:
+    """Git, from which studies return and in which DVC keeps experiments: a build does without."""
+    if shutil.which("git") is None:
+        yield Finding("git", "warn", "is not on PATH", "install it, for studies and experiments")
+    elif not identity():
+        yield Finding("git", "warn", "does not know who you are, which experiments need", TELL_GIT)
+    else:
+        yield Finding("git", "ok", "has an identity for experiments")
+
+
 def cache(study: Params) -> Iterator[Finding]:
     """DVC's cache: where it is, whether it can be written, and how files come from it."""
     from dvc.config import NotDvcRepoError
     from dvc.repo import Repo
+    from dvc.scm import SCMError
 
     try:
         place = Path(Repo().cache.local.path).parents[1]
     except NotDvcRepoError:
         yield Finding("dvc cache", "fail", "this is no DVC repository", "run in a clone of the repository")
+        return
+    except SCMError:
+        yield Finding(
+            "dvc cache", "fail", "this is no Git repository", "run in a clone of the repository, or `git init`"
+        )
         return
     existing = next(folder for folder in (place, *place.parents) if folder.is_dir())
     if not os.access(existing, os.W_OK):
@@ -321,9 +338,9 @@ def answering(title: str, settings: Connection, group: str) -> Finding:
     quick = settings.model_copy(update={"timeout": ANSWER, "concurrency": 1})
     try:
         known = asyncio.run(_listed(client.Client(quick, group)))
-    except client.Unknown:
+    except faults.Unknown:
         known = None
-    except (client.Stop, client.Again, client.Refused) as error:
+    except (faults.Stop, faults.Again, faults.Refused) as error:
         return Finding(title, "fail", f"{where}, {key}: {error}", f"start it, or correct {group}.base_url and its key")
     if known is not None and settings.model not in known:
         mend = f"correct {group}.model" + (f": it has {', '.join(sorted(known)[:3])}" if known else "")
@@ -335,7 +352,7 @@ async def _listed(asked: client.Client) -> set[str]:
     """The models that an endpoint says it has; to ask costs nothing."""
     try:
         page = await asked.call(asked.client.models.list())
-        return {model.id for model in page.data or []}
+        return {asked.redact(str(model.id)) for model in page.data or []}
     finally:
         await asked.close()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -19,7 +20,7 @@ from stages.check.groups import Params
 from stages.references import opening
 from stages.references.opening import Opened
 from stages.settings.references import Reference
-from stages.shared import encoder, errors, files, models, ranking, tables
+from stages.shared import encoder, errors, files, models, pieces, ranking, tables
 from stages.shared.errors import UserError
 from stages.shared.ranking import Tables
 from stages.shared.tasks import GROUPS, measured, task_groups, tasks
@@ -40,7 +41,10 @@ def main() -> None:
     report: dict[str, dict[str, dict]] = {}
     by_label: dict[str, dict[str, dict]] = {}
     for name in dict.fromkeys(arguments.models):
-        report[name], by_label[name] = _measured(study, _opened(name, study.retrieve.batch_size), found)
+        opened = _opened(name, study.retrieve.batch_size)
+        if opened.tokenizer:
+            pieces.known(opened.tokenizer, ranking.texts_by_language(found.values()), name)
+        report[name], by_label[name] = _measured(study, opened, found)
     for benchmark in found:
         print("\n".join(_shown(study, benchmark, report, by_label)))
     if arguments.json:
@@ -57,8 +61,8 @@ def _opened(name: str, batch_size: int) -> Opened:
     if folder.is_dir() and (models.record(folder) or _is_static(folder)):
         load = partial(encoder.load, folder, batch_size)
         static = encoder.is_static(folder)
-        loaded = load() if static else KeptBlocks(load, [files.content(folder), batch_size])
-        return Opened(partial(opening.by_encoder, loaded), lambda: models.record(folder))
+        loaded: Any = load() if static else KeptBlocks(load, [files.content(folder), batch_size])
+        return Opened(partial(opening.by_encoder, loaded), lambda: models.record(folder), loaded.tokenizer)
     try:
         return opening.opened(Reference.model_validate({"encoder": name}), "MODEL", batch_size)
     except UserError as error:

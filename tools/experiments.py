@@ -32,7 +32,7 @@ from stages.settings.compare import Compare
 from stages.shared import errors, tables
 from stages.shared.errors import UserError
 from stages.shared.tasks import BIAS, GROUPS
-from tools import paired, revisions
+from tools import lock, paired, revisions
 from tools.padded import padded
 from tools.revisions import ABSENT, Result, at
 
@@ -77,6 +77,7 @@ def main() -> None:
     parser.add_argument("--csv", type=Path, metavar="FILE", help="also write a row for each value to FILE")
     arguments = parser.parse_args()
     metrics = list(dict.fromkeys(arguments.metrics or ()))
+    lock.mend()
     head = revisions.head()
     if not head:
         raise UserError("there is no commit here, and so no experiment: run in a clone of the repository")

@@ -47,14 +47,14 @@ OverlayLoader.add_constructor("!only", _only)
 
 def read(name: str | None) -> tuple[Path, dict]:
     """The overlay `name` and its file; raises `UserError`."""
-    known = ", ".join(sorted(f.stem for f in STUDIES.glob("*.yaml")))
+    known = {found.stem: found for found in sorted(STUDIES.glob("*.yaml"))}
     if name is None:
-        raise UserError(f"name one study: {known}")
-    file = STUDIES / f"{name}.yaml"
-    if not file.is_file():
-        raise UserError(f"there is no {file}: the studies are {known}")
+        raise UserError(f"name one study: {', '.join(known)}")
+    if name not in known:  # nor may it lead out of the folder
+        raise UserError(f"there is no {STUDIES / name}.yaml: the studies are {', '.join(known)}")
+    file = known[name]
     try:
-        overlay = yaml.load(file.read_text(encoding="utf-8"), OverlayLoader)
+        overlay = yaml12.parse(file.read_text(encoding="utf-8"), OverlayLoader)
     except yaml.YAMLError as error:
         raise UserError(f"{file} is not YAML: {getattr(error, 'problem', error)}") from None
     except UnicodeDecodeError:

@@ -5,13 +5,12 @@ Of a benchmark by label it is the table of arXiv 2506.02527 (Recall@1, @3 and @5
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from stages.check import params
 from stages.schemas.scores import BIAS_MEDIAN, MODEL_METRICS
 from stages.schemas.summary import SUMMARY_FILE, ahead
-from stages.shared import errors, models
+from stages.shared import errors, models, tables
 from stages.shared.errors import UserError
 from stages.shared.tasks import BIAS, GROUPS, measured, tasks
 from tools.padded import padded
@@ -26,12 +25,12 @@ def main() -> None:
     languages, benchmarks, compare = study.languages, study.benchmarks, study.compare
     if not SUMMARY_FILE.is_file():
         raise UserError("there are no results yet: run `make repro`")
-    summary = json.loads(SUMMARY_FILE.read_text(encoding="utf-8"))
+    summary = tables.read_json(SUMMARY_FILE)
     names = models.rows(study.recipes, study.merges, study.references, study.fusions, study.rerank)
     scores = {}
     for name in names:
         file = MODEL_METRICS / f"{name}.json"
-        scores[name] = json.loads(file.read_text()) if file.is_file() else {}
+        scores[name] = tables.read_json(file) if file.is_file() else {}
         if missing := benchmarks.keys() - scores[name].keys():
             raise UserError(f"{file} has no results on {', '.join(sorted(missing))} yet: run `make repro`")
     every = measured(languages, benchmarks)
@@ -59,7 +58,7 @@ def _by_label(names: list[str]) -> dict[str, dict[str, dict[str, dict]]]:
     """{benchmark by label: {task: {model: its numbers}}}."""
     if not LABELS_FILE.is_file():
         raise UserError(f"{LABELS_FILE} is missing: run `make repro`")
-    report = json.loads(LABELS_FILE.read_text(encoding="utf-8"))
+    report = tables.read_json(LABELS_FILE)
     for benchmark, told in report.items():
         if missing := [name for name in names if name not in told["models"]]:
             raise UserError(f"{LABELS_FILE} has no results of {missing[0]} on {benchmark} yet: run `make repro`")

@@ -31,7 +31,7 @@ from stages.shared import errors, tables
 from stages.shared.errors import UserError
 from stages.shared.rounding import rounded
 from stages.shared.tasks import BIAS, GROUPS
-from tools import experiments, paired, revisions
+from tools import experiments, lock, paired, revisions
 from tools.graph import LOCK
 from tools.padded import padded
 from tools.revisions import Result
@@ -81,6 +81,7 @@ def main() -> None:
 
 def experiments_of(every: bool) -> list[Result]:
     """The experiments' results and what adds a seed to them; without any, the workspace's."""
+    lock.mend()
     head = revisions.head()
     if not head:
         raise UserError("there is no commit here, and so no experiment: run in a clone, or name folders with --from")

@@ -18,7 +18,7 @@ from stages.settings import yaml12
 from stages.settings.reading import PARAMS
 from stages.shared import errors, tables
 from stages.shared.errors import UserError
-from tools import disk, overlay, sweep
+from tools import disk, lock, overlay, sweep
 from tools.git import git
 
 
@@ -42,6 +42,9 @@ def main() -> None:
             "params.yaml has edits that are not committed: commit them, or drop them with `git checkout params.yaml`"
         )
     runs = sweep.combinations(text, settings) if settings else []
+    if runs:
+        sweep.check_identity()
+    lock.mend()
     tables.write_text(text, PARAMS)
     for key, (old, new) in changes.items():
         print(f"{key}: {old} -> {new}")

@@ -19,7 +19,7 @@ from stages.settings.reading import PARAMS
 from stages.shared import tables
 from stages.shared.errors import UserError
 from tools import tidy
-from tools.git import git
+from tools.git import TELL_GIT, git, identity
 from tools.graph import GRAPH, LOCK, stages
 
 
@@ -51,6 +51,12 @@ def combinations(text: str, settings: list[str]) -> list[list[str]]:
                 "commas, blanks or colons"
             ) from None
     return runs
+
+
+def check_identity() -> None:
+    """Raise `UserError` if Git does not know whose commits DVC is to make, of each experiment."""
+    if not identity():
+        raise UserError(f"DVC keeps each experiment as a commit, and Git does not know who you are: {TELL_GIT}")
 
 
 def queue(settings: list[str]) -> None:

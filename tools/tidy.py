@@ -13,16 +13,21 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from stages.check import params
-from stages.schemas.benchmarks import BENCHMARKS_FOLDER
+from stages.schemas.benchmarks import BENCHMARK_METRICS, BENCHMARKS_FOLDER
 from stages.schemas.curves import TRAINING_CURVES
 from stages.schemas.runs import RERANKED_FOLDER, RUNS_FOLDER
 from stages.settings import yaml12
-from stages.shared import errors, models, tables
+from stages.shared import drafts, errors, models, tables
+from tools import lock
 from tools.graph import GRAPH, LOCK, group
 
 
 def main() -> None:
     study = params.load()
+    lock.mend()
+    drafts.clear_all()
+    for stale in Path().glob("*/.*.draft"):  # where drafts of killed stages were before they had a place of their own
+        remove(stale, "which a stage that was killed has left")
     fetch, recipes, merges = study.fetch, study.recipes, study.merges
     benchmarks, references, indexes = study.benchmarks, study.references, study.indexes
     expected = {
@@ -34,14 +39,13 @@ def main() -> None:
         RUNS_FOLDER: {*models.names(recipes, merges), *references},
         RERANKED_FOLDER: set(study.rerank),
         BENCHMARKS_FOLDER: set(benchmarks),
+        BENCHMARK_METRICS: {f"{name}.json" for name in benchmarks},
         TRAINING_CURVES: {f"{name}.csv" for name in (*recipes, *study.rerankers)},
     }
     for folder, names in expected.items():
         for stale in sorted(folder.iterdir()) if folder.is_dir() else []:
-            # Drafts of stages that were killed go too.
             if stale.name not in names and stale.name != ".gitignore":
-                print(f"removing {stale}, which params.yaml does not name")
-                shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
+                remove(stale, "which params.yaml does not name")
     prune_lock(
         {
             "fetch": fetch,
@@ -54,6 +58,11 @@ def main() -> None:
             "indexes": indexes,
         }
     )
+
+
+def remove(stale: Path, why: str) -> None:
+    print(f"removing {stale}, {why}")
+    shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
 
 
 def prune_lock(members: Mapping[str, Iterable[str]]) -> None:
@@ -75,11 +84,11 @@ def drop(stages: list[str]) -> None:
     """Remove these stages from dvc.lock."""
     yaml = YAML()
     yaml.default_flow_style = False
-    lock = yaml.load(LOCK.read_text(encoding="utf-8"))
+    tree = yaml.load(LOCK.read_text(encoding="utf-8"))
     for stage in stages:
-        del lock["stages"][stage]
+        del tree["stages"][stage]
     with tables.replacing(LOCK) as draft, draft.open("w", encoding="utf-8") as opened:
-        yaml.dump(lock, opened)
+        yaml.dump(tree, opened)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from stages.schemas.collected import COLLECTED_FOLDER, COLLECTED_PASSAGES, KNOWL
 from stages.settings.base import Base, QueryNormalizer, Static, read_base
 from stages.settings.languages import read_languages
 from stages.settings.seed import read_seed
-from stages.shared import errors, models, query_normalizer, tables
+from stages.shared import errors, models, pieces, query_normalizer, tables
 from stages.shared.passages import passage_text
 
 if TYPE_CHECKING:
@@ -50,6 +50,11 @@ def main() -> None:
             whole, changes = trimmed.trim(model, base.vocabulary, languages, normalizer)
             report |= changes
             record["vocabulary"] = f"{size(model)['pieces']:,} of {whole.get_vocab_size():,} pieces"
+    if COLLECTED_FOLDER.is_dir():  # a pretrained encoder is made without a collection as well
+        from stages.base import trimmed
+
+        read = trimmed.texts(languages, None, {"query": "", "passage": ""})
+        record["unknown"] = pieces.known(model.tokenizer, read, f"base.name {base.name!r}")
     with tables.replacing(models.BASE) as draft:
         saving.save(model, draft)
         tables.write_json(record, draft / models.RECORD)

@@ -14,7 +14,7 @@ from stages.base import vocabulary
 from stages.schemas.collected import COLLECTED_FOLDER, COLLECTED_PASSAGES, COLLECTED_QUERIES, GROUP_LABELS
 from stages.settings.base import Kept
 from stages.shared import query_normalizer, tables
-from stages.shared.passages import passage_text
+from stages.shared.passages import by_language, passage_text
 from stages.shared.pieces import shares
 from stages.shared.roles import PROMPT_NAMES, Role
 
@@ -56,5 +56,4 @@ def texts(languages: list[str], normalizer: dict[str, Any] | None, prompts: dict
         *(table.with_columns(text=prompts["passage"] + pl.col("text")) for table in (passages, described, queries)),
         queries.with_columns(text=prompts["query"] + pl.col("text")),
     ]
-    by_lang = pl.concat(read).sort("lang", maintain_order=True).group_by("lang", maintain_order=True)
-    return {str(lang): own["text"].to_list() for (lang,), own in by_lang}
+    return by_language(pl.concat(read).sort("lang", maintain_order=True))

@@ -15,14 +15,15 @@ from stages.benchmarks.parts import Parts, by_language
 from stages.schemas.benchmarks import BENCHMARK_PASSAGES, BENCHMARK_QUERIES
 from stages.schemas.texts import QRELS
 from stages.shared import jsonl, records
+from stages.shared.codes import Wanted
 
 FILES = r"(?P<lang>[a-z]{3}_[A-Z][a-z]{3})(?:/[^/]+)?\.(?:jsonl(?:\.gz)?|parquet)"
 
 
-def read(folder: Path, languages: list[str]) -> Parts:
+def read(folder: Path, wanted: Wanted) -> Parts:
     passages: dict[tuple[str, str], tuple[str, ...]] = {}
     queries, judged = [], {}
-    for lang, paths in by_language(folder, FILES, languages, "data/<FLORES code>.jsonl").items():
+    for lang, paths in by_language(folder, FILES, wanted, "data/<FLORES code>.jsonl").items():
         for path in paths:
             for place, row in records.rows(path):
                 link = jsonl.text(row, "link", place)

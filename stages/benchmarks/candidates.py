@@ -11,16 +11,17 @@ import polars as pl
 from stages.benchmarks.parts import by_language, of_language, one
 from stages.schemas.benchmarks import RERANK
 from stages.shared import files, jsonl, records
+from stages.shared.codes import Wanted
 from stages.shared.errors import UserError
 
 
-def read(folder: Path, name: str, languages: list[str], queries: pl.DataFrame) -> pl.DataFrame:
+def read(folder: Path, name: str, wanted: Wanted, queries: pl.DataFrame) -> pl.DataFrame:
     """The table RERANK of the file `name` beneath `folder`: a run of TREC (`query Q0 passage rank score tag`), a list
     of MS MARCO's (query and passage, then anything, tab-separated), or rows with `query-id` and `corpus-ids`, as MTEB
     has them. `{lang}` in the name stands for a language: a query's candidates are those of all of them."""
     if "{lang}" in name:
         before, after = (re.escape(part) for part in name.split("{lang}", 1))
-        paths = by_language(folder, rf"{before}(?P<lang>[^/]+?){after}", languages, name)
+        paths = by_language(folder, rf"{before}(?P<lang>[^/]+?){after}", wanted, name)
     else:
         paths = {"": [one(folder, re.escape(name), name)]}
     tables = []

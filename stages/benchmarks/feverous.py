@@ -24,6 +24,7 @@ from stages.benchmarks.parts import Parts, one
 from stages.schemas.benchmarks import BENCHMARK_PASSAGES, BENCHMARK_QUERIES
 from stages.schemas.texts import QRELS
 from stages.shared import jsonl, records
+from stages.shared.codes import Wanted
 from stages.shared.errors import UserError
 
 log = logging.getLogger("benchmarks")
@@ -31,8 +32,9 @@ log = logging.getLogger("benchmarks")
 ELEMENT = re.compile(r"(?P<page>.+?)_(?P<kind>sentence|item|cell|header_cell|table_caption)_(?P<number>\d+)(?:_\d+)*")
 
 
-def read(folder: Path, languages: list[str], split: str | None) -> Parts:
-    if "en" not in languages:
+def read(folder: Path, wanted: Wanted, split: str | None) -> Parts:
+    english = next(iter(wanted.each(["en"], str(folder))), None)
+    if english is None:
         raise UserError("FEVEROUS is in English: name en in the benchmark's languages")
     split = split or "dev"
     claims = one(folder, rf"(?:feverous_)?{split}(?:_challenges)?\.jsonl", f"feverous_{split}_challenges.jsonl")
@@ -41,7 +43,7 @@ def read(folder: Path, languages: list[str], split: str | None) -> Parts:
         if not row.get("claim"):
             continue  # the release begins with a line of empty fields
         name = jsonl.text(row, "id", place)
-        queries.append((name, "en", jsonl.text(row, "claim", place)))
+        queries.append((name, english, jsonl.text(row, "claim", place)))
         for element in sorted({element for found in row["evidence"] for element in found["content"]}):
             if match := ELEMENT.fullmatch(element):
                 page, kind, number = match["page"], match["kind"], match["number"]
@@ -50,7 +52,7 @@ def read(folder: Path, languages: list[str], split: str | None) -> Parts:
             else:
                 dropped += 1
     passages = records.frame(
-        (p for page, data in _pages(folder, pages) for p in _elements(page, data)), BENCHMARK_PASSAGES
+        (p for page, data in _pages(folder, pages) for p in _elements(page, data, english)), BENCHMARK_PASSAGES
     )
     log.info(
         f"FEVEROUS: {len(pages):,} pages with evidence are searched, not the whole Wikipedia; "
@@ -60,6 +62,7 @@ def read(folder: Path, languages: list[str], split: str | None) -> Parts:
         passages.lazy(),
         pl.DataFrame(queries, schema=BENCHMARK_QUERIES, orient="row"),
         pl.DataFrame(judged, schema=QRELS, orient="row").unique(maintain_order=True),
+        left_out={"headings and titles that are evidence": dropped},
     )
 
 
@@ -72,7 +75,7 @@ def _pages(folder: Path, wanted: set[str]) -> Iterator[tuple[str, dict[str, Any]
                 except sqlite3.Error as error:
                     raise UserError(f"{databases[0]} is not FEVEROUS's Wikipedia ({error}): check the path") from None
                 if found:
-                    yield page, json.loads(found[0])
+                    yield page, _parsed_page(found[0], page, databases[0])
         return
     shards = sorted(path for path in folder.rglob("wiki_*.jsonl*") if path.is_file())
     if not shards:
@@ -83,10 +86,17 @@ def _pages(folder: Path, wanted: set[str]) -> Iterator[tuple[str, dict[str, Any]
                 yield title, data
 
 
-def _elements(page: str, data: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+def _parsed_page(text: str, page: str, database: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(text))
+    except (ValueError, TypeError, RecursionError):
+        raise UserError(f"{database} is damaged (its page {page!r} is not JSON): take it from the release") from None
+
+
+def _elements(page: str, data: dict[str, Any], english: str) -> Iterator[tuple[str, str, str, str]]:
     for name, text in _texts(page, data):
         if text:
-            yield name, "en", page, text
+            yield name, english, page, text
 
 
 def _texts(page: str, data: dict[str, Any]) -> Iterator[tuple[str, str]]:

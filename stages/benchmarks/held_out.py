@@ -27,4 +27,5 @@ def read(split: str, languages: list[str]) -> Parts:
         queries.select(*BENCHMARK_QUERIES),
         qrels.join(groups, on="group").select("query", "passage", "relevance"),
         labels,
+        ids_shared=not stored.by_label,
     )

@@ -26,7 +26,8 @@ import polars as pl
 from stages.benchmarks.parts import Parts, by_language, one
 from stages.schemas.benchmarks import BENCHMARK_LABELS, BENCHMARK_QRELS
 from stages.settings.benchmarks import IntentColumns
-from stages.shared import codes, jsonl, records
+from stages.shared import jsonl, records, separated
+from stages.shared.codes import Wanted
 from stages.shared.errors import UserError
 
 log = logging.getLogger("benchmarks")
@@ -36,24 +37,26 @@ Utterance = tuple[str, str, str, str, str]
 NAMES = {"train": "train", "dev": "dev|validation|eval", "validation": "dev|validation|eval", "test": "test"}
 
 
-def read(folder: Path, languages: list[str], source: str, split: str | None, columns: IntentColumns | None) -> Parts:
+def read(folder: Path, wanted: Wanted, source: str, split: str | None, columns: IntentColumns | None) -> Parts:
     asked = split or "test"
     if asked == "train":
         raise UserError(f"{folder}: what train has is searched, so another split must ask: set split to test or dev")
     if columns:
-        found = _generic(folder, languages, columns)
+        found = _generic(folder, wanted, columns)
     elif source == "hinglish-top":
-        found = _hinglish(folder, languages, asked)
+        found = _hinglish(folder, wanted, asked)
     elif source == "mtop" and list(folder.rglob("train.txt")):
-        found = _mtop(folder, languages, asked)
-    elif source == "massive" and _massive_files(folder, languages):
-        found = _massive(folder, languages, asked)
+        found = _mtop(folder, wanted, asked)
+    elif source == "massive" and _massive_files(folder):
+        found = _massive(folder, wanted, asked)
     else:
-        found = _mteb(folder, languages, asked)
+        found = _mteb(folder, wanted, asked)
     table = records.frame(found, UTTERANCES).filter((pl.col("text") != "") & (pl.col("label") != ""))
     for part in ("train", asked):
         if table.filter(part=part).is_empty():
-            raise UserError(f"{folder} has no utterance of {part} in {', '.join(languages)}: check split and languages")
+            raise UserError(
+                f"{folder} has no utterance of {part} in {', '.join(wanted.languages)}: check split and languages"
+            )
     if (table.group_by("part", "id").agg(pl.col("label").n_unique())["label"] > 1).any():
         log.info(f"{folder}: ids are not the same utterances in all languages, so they are taken for each one's own")
         table = table.with_columns(id=pl.concat_str("lang", pl.lit(":"), "id"))
@@ -73,16 +76,17 @@ def read(folder: Path, languages: list[str], source: str, split: str | None, col
             part.select("id", "label", kind=pl.lit(kind)).unique().select(*BENCHMARK_LABELS)
             for kind, part in (("passage", index), ("query", queries))
         ),
+        left_out={"queries of a label that training lacks": unseen},
     )
 
 
-def _massive_files(folder: Path, languages: list[str]) -> list[Path]:
+def _massive_files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*.jsonl*") if re.fullmatch(r"[a-z]{2}-[A-Z]{2}\.jsonl(\.gz)?", path.name)]
 
 
-def _massive(folder: Path, languages: list[str], asked: str) -> Iterator[Utterance]:
+def _massive(folder: Path, wanted: Wanted, asked: str) -> Iterator[Utterance]:
     parts = {"train": "train", **dict.fromkeys(NAMES.get(asked, asked).split("|"), asked)}
-    files = by_language(folder, r"(?P<lang>[a-z]{2}-[A-Z]{2})\.jsonl(?:\.gz)?", languages, "1.1/data/<locale>.jsonl")
+    files = by_language(folder, r"(?P<lang>[a-z]{2}-[A-Z]{2})\.jsonl(?:\.gz)?", wanted, "1.1/data/<locale>.jsonl")
     for lang, paths in files.items():
         for path in paths:
             for place, row in jsonl.rows(path):
@@ -90,21 +94,21 @@ def _massive(folder: Path, languages: list[str], asked: str) -> Iterator[Utteran
                     yield _utterance(row, part, lang, place, "id", "utt", "intent")
 
 
-def _mtop(folder: Path, languages: list[str], asked: str) -> Iterator[Utterance]:
+def _mtop(folder: Path, wanted: Wanted, asked: str) -> Iterator[Utterance]:
     for part in ("train", asked):
         pattern = rf"(?P<lang>[a-z]{{2}})/(?:{NAMES.get(part, part)})\.txt"
-        for lang, paths in by_language(folder, pattern, languages, f"<language>/{part}.txt").items():
-            for place, fields in records.separated(paths[0]):
+        for lang, paths in by_language(folder, pattern, wanted, f"<language>/{part}.txt").items():
+            for place, fields in separated.fields(paths[0]):
                 if len(fields) < 4:
                     raise UserError(f"{place} is no utterance of MTOP: id, intent, slots and utterance are wanted")
                 yield part, fields[0], lang, " ".join(fields[3].split()), fields[1]
 
 
-def _mteb(folder: Path, languages: list[str], asked: str) -> Iterator[Utterance]:
+def _mteb(folder: Path, wanted: Wanted, asked: str) -> Iterator[Utterance]:
     for part in ("train", asked):
         shard = r"(?:-\d{5}-of-\d{5})?\.(?:jsonl(?:\.gz)?|parquet)"
         pattern = rf"(?P<lang>[A-Za-z]{{2,3}}(?:[-_][A-Za-z]+)?)/(?:\w+-)?(?:{NAMES.get(part, part)}){shard}"
-        for lang, paths in by_language(folder, pattern, languages, f"<language>/{part}.jsonl or .parquet").items():
+        for lang, paths in by_language(folder, pattern, wanted, f"<language>/{part}.jsonl or .parquet").items():
             for path in paths:
                 for number, (place, row) in enumerate(records.rows(path)):
                     label = "label_text" if "label_text" in row else "label" if "label" in row else "intent"
@@ -112,12 +116,9 @@ def _mteb(folder: Path, languages: list[str], asked: str) -> Iterator[Utterance]
                     yield _utterance(row, part, lang, place, "id", "text" if "text" in row else "utt", label)
 
 
-def _hinglish(folder: Path, languages: list[str], asked: str) -> Iterator[Utterance]:
-    texts = {
-        lang: key
-        for lang in languages
-        if (key := {"en": "en", "hi-Latn": "cs"}.get(codes.find(lang, ["en", "hi-Latn"]) or ""))
-    }
+def _hinglish(folder: Path, wanted: Wanted, asked: str) -> Iterator[Utterance]:
+    keys = {"en": "en", "hi-Latn": "cs"}
+    texts = {lang: keys[own] for lang, own in wanted.each(keys, str(folder)).items()}
     for part in ("train", asked):
         pattern = rf"(?:{NAMES.get(part, part)})\.(?:tsv|jsonl(?:\.gz)?)"
         for number, (place, row) in enumerate(records.rows(one(folder, pattern, f"{part}.tsv or {part}.jsonl"))):
@@ -126,13 +127,14 @@ def _hinglish(folder: Path, languages: list[str], asked: str) -> Iterator[Uttera
             intent = label[1] if label else "" if tsv else jsonl.text(row, "intent", place)
             for lang, key in texts.items():
                 text = jsonl.text(row, f"{key}_query" if tsv else key, place)
-                yield part, str(row.get("id") or f"{part}-{number}"), lang, text, intent
+                name = f"{part}-{number}" if row.get("id") is None else str(row["id"])
+                yield part, name, lang, text, intent
 
 
-def _generic(folder: Path, languages: list[str], columns: IntentColumns) -> Iterator[Utterance]:
+def _generic(folder: Path, wanted: Wanted, columns: IntentColumns) -> Iterator[Utterance]:
     for part, kind in (("train", "index"), ("test", "queries")):
         pattern = rf"{kind}\.(?P<lang>[^./]+)\.(?:(?:jsonl|csv|tsv)(?:\.gz)?|parquet)"
-        for lang, paths in by_language(folder, pattern, languages, f"{kind}.<language>.jsonl").items():
+        for lang, paths in by_language(folder, pattern, wanted, f"{kind}.<language>.jsonl").items():
             for number, (place, row) in enumerate(records.rows(paths[0])):
                 if columns.id is None:
                     row["#"] = str(number)

@@ -19,13 +19,15 @@ import polars as pl
 
 from stages.benchmarks.parts import Parts, by_language
 from stages.schemas.benchmarks import BENCHMARK_PASSAGES, BENCHMARK_QRELS, BENCHMARK_QUERIES
+from stages.shared import files
+from stages.shared.codes import Wanted
 from stages.shared.errors import UserError
 
 # In the repository's root, in the folder of one of the sets, or in a copy of it.
 LAREQA_FOLDERS = {"xquad-r": "xquad-r", "mlqa-r": "mlqa(?:-dev)?-r"}
 
 
-def read(folder: Path, languages: list[str], source: str) -> Parts:
+def read(folder: Path, wanted: Wanted, source: str) -> Parts:
     if list(folder.rglob("*.parquet")) and not list(folder.rglob("*.json")):
         raise UserError(
             f"{folder} has questions without sentences, as the hub's xquad_r: take the folder {source} of the "
@@ -36,7 +38,7 @@ def read(folder: Path, languages: list[str], source: str) -> Parts:
     if inner:
         pattern = f"{LAREQA_FOLDERS[source]}/{pattern}"
     passages, queries, judged = [], [], []
-    for lang, paths in by_language(folder, pattern, languages, f"{source}/<language>.json").items():
+    for lang, paths in by_language(folder, pattern, wanted, f"{source}/<language>.json").items():
         for path in paths:
             for paragraph in _paragraphs(path):
                 questions = paragraph["qas"]
@@ -59,12 +61,12 @@ def read(folder: Path, languages: list[str], source: str) -> Parts:
 def _paragraphs(path: Path) -> Iterator[dict[str, Any]]:
     """Paragraphs with their place in the file, `article-paragraph`."""
     try:
-        articles = json.loads(path.read_text(encoding="utf-8-sig"))["data"]
+        articles = json.loads(files.text(path))["data"]
         for i, article in enumerate(articles):
             for j, paragraph in enumerate(article["paragraphs"]):
                 if len(paragraph["sentences"]) != len(paragraph["sentence_breaks"]) or not paragraph["sentences"]:
                     raise ValueError(f"paragraph {j} of article {i} has not as many sentences as breaks")
                 yield {**paragraph, "place": f"{i}-{j}"}
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         what = f"the field {error} is missing" if isinstance(error, KeyError) else error
         raise UserError(f"{path} is not in the layout of LAReQA ({what}): take it from the repository lareqa") from None

@@ -15,31 +15,36 @@ import polars as pl
 
 from stages.benchmarks.parts import Parts, by_language, of_language
 from stages.schemas.benchmarks import BENCHMARK_PASSAGES, BENCHMARK_QRELS, BENCHMARK_QUERIES
-from stages.shared import jsonl, records
+from stages.shared import jsonl, judgements, records, separated
+from stages.shared.codes import Wanted
 from stages.shared.errors import UserError
 
 
-def read(folder: Path, languages: list[str], split: str | None) -> Parts:
+def read(folder: Path, wanted: Wanted, split: str | None) -> Parts:
     """Split dev, unless another is asked for."""
     split = split or "dev"
-    languages = [*by_language(folder, _file("topics", split), languages, f"topics.miracl-v1.0-<language>-{split}.tsv")]
-    passages, queries, judged = [], [], []
-    for lang in languages:
-        topics, qrels, docs = (
-            by_language(folder, pattern, [lang], layout)[lang]
-            for pattern, layout in (
-                (_file("topics", split), "topics"),
-                (_file("qrels", split), f"qrels.miracl-v1.0-<language>-{split}.tsv"),
-                (
-                    r"miracl-corpus-v1\.0-(?P<lang>[^/]+)/docs-\d+\.jsonl(?:\.gz)?",
-                    "miracl-corpus-v1.0-<language>/docs-0.jsonl.gz",
-                ),
-            )
+    topics, qrels, docs = (
+        by_language(folder, pattern, wanted, layout)
+        for pattern, layout in (
+            (_file("topics", split), f"topics.miracl-v1.0-<language>-{split}.tsv"),
+            (_file("qrels", split), f"qrels.miracl-v1.0-<language>-{split}.tsv"),
+            (
+                r"miracl-corpus-v1\.0-(?P<lang>[^/]+)/docs-\d+\.jsonl(?:\.gz)?",
+                "miracl-corpus-v1.0-<language>/docs-0.jsonl.gz",
+            ),
         )
-        for path in topics:
-            for _, (query, *text) in records.separated(path):
+    )
+    passages, queries, judged = [], [], []
+    for lang in topics:
+        for what, found in (("qrels", qrels), ("passages", docs)):
+            if lang not in found:
+                raise UserError(
+                    f"{folder} has topics in {lang}, but no {what}: add them, or remove {lang} from languages"
+                )
+        for path in topics[lang]:
+            for _, (query, *text) in separated.fields(path):
                 queries.append((of_language(query, lang), lang, " ".join(" ".join(text).split())))
-        for path in qrels:
+        for path in qrels[lang]:
             judged += _judged(path, lang)
         passages.append(
             records.frame(
@@ -50,7 +55,7 @@ def read(folder: Path, languages: list[str], split: str | None) -> Parts:
                         _title(row),
                         jsonl.text(row, "text", place),
                     )
-                    for path in docs
+                    for path in docs[lang]
                     for place, row in records.rows(path)
                 ),
                 BENCHMARK_PASSAGES,
@@ -73,9 +78,9 @@ def _title(row: dict) -> str:
 
 def _judged(path: Path, lang: str) -> list[tuple[str, str, str, int]]:
     found = []
-    for place, fields in records.separated(path):
-        if len(fields) != 4 or not fields[3].strip().isdigit():
+    for place, fields in separated.fields(path):
+        if len(fields) != 4:
             raise UserError(f"{place} is no judgement: write query, Q0, passage and relevance, tab-separated")
-        query, _, passage, relevance = fields
-        found.append((of_language(query, lang), of_language(passage, lang), lang, int(relevance)))
+        relevance = judgements.relevance(fields[3], place)
+        found.append((of_language(fields[0], lang), of_language(fields[2], lang), lang, relevance))
     return found

@@ -18,7 +18,8 @@ import polars as pl
 
 from stages.benchmarks.parts import Parts, one
 from stages.schemas.benchmarks import BENCHMARK_QRELS, BENCHMARK_QUERIES
-from stages.shared import beir, codes, jsonl
+from stages.shared import beir, jsonl
+from stages.shared.codes import Wanted
 
 log = logging.getLogger("benchmarks")
 SHORT = ("entity", "date", "number", "number_with_unit", "short_phrase")
@@ -26,25 +27,24 @@ SHORT = ("entity", "date", "number", "number_with_unit", "short_phrase")
 SLICE = 100_000
 
 
-def read(folder: Path, languages: list[str]) -> Parts:
+def read(folder: Path, wanted: Wanted) -> Parts:
     file = one(folder, r"mkqa\.jsonl(?:\.gz)?", "mkqa.jsonl.gz")
-    corpus = beir.corpus(folder, languages, "en")
+    corpus = beir.corpus(folder, wanted, next(iter(wanted.each(["en"], str(folder))), "en"))
     queries: list[tuple[str, str, str]] = []
     answers: list[tuple[str, str, str]] = []
     for place, row in jsonl.rows(file):
         if not any(answer["type"] in SHORT for answer in row["answers"]["en"]):
             continue
         name = jsonl.text(row, "example_id", place)
-        for lang in languages:
-            if spelling := codes.find(lang, row["queries"]):
-                queries.append((name, lang, jsonl.text(row["queries"], spelling, place)))
-                answers += [(name, lang, text) for text in _texts(row["answers"].get(spelling) or [])]
+        for lang, spelling in wanted.each(row["queries"], str(file)).items():
+            queries.append((name, lang, jsonl.text(row["queries"], spelling, place)))
+            answers += [(name, lang, text) for text in _texts(row["answers"].get(spelling) or [])]
     asked = pl.DataFrame(queries, schema=BENCHMARK_QUERIES, orient="row")
     told = pl.DataFrame(answers, schema=BENCHMARK_QUERIES, orient="row")
     qrels = pl.concat([_judged(own, told.filter(lang=lang)) for (lang,), own in corpus.group_by("lang")])
     unanswered = asked["query"].n_unique() - qrels["query"].n_unique()
     log.info(f"MKQA: {unanswered:,} of {asked['query'].n_unique():,} questions are answered in no passage and left out")
-    return Parts(corpus.lazy(), asked, qrels)
+    return Parts(corpus.lazy(), asked, qrels, left_out={"questions that no passage answers": unanswered})
 
 
 def _texts(answers: list[dict[str, Any]]) -> list[str]:

@@ -15,19 +15,20 @@ import polars as pl
 from stages.benchmarks.parts import Parts, by_language, one
 from stages.schemas.benchmarks import BENCHMARK_PASSAGES, BENCHMARK_QUERIES
 from stages.schemas.texts import QRELS
-from stages.shared import records
+from stages.shared import files, judgements, separated
+from stages.shared.codes import Wanted
 from stages.shared.errors import UserError
 
 ENDS = r"(?:\.gz)?"
 
 
-def read(folder: Path, languages: list[str], split: str | None) -> Parts:
+def read(folder: Path, wanted: Wanted, split: str | None) -> Parts:
     """Split dev.small, the 6,980 queries that published figures are of, unless another is asked for."""
     split = split or "dev.small"
     asked = by_language(
-        folder, rf"(?P<lang>[^/_]+)_queries\.{split}\.tsv{ENDS}", languages, f"<language>_queries.{split}.tsv"
+        folder, rf"(?P<lang>[^/_]+)_queries\.{split}\.tsv{ENDS}", wanted, f"<language>_queries.{split}.tsv"
     )
-    searched = by_language(folder, rf"(?P<lang>[^/_]+)_collection\.tsv{ENDS}", languages, "<language>_collection.tsv")
+    searched = by_language(folder, rf"(?P<lang>[^/_]+)_collection\.tsv{ENDS}", wanted, "<language>_collection.tsv")
     return Parts(
         pl.concat([_texts(paths, lang, "passage") for lang, paths in searched.items()]).select(*BENCHMARK_PASSAGES),
         pl.concat([_texts(paths, lang, "query") for lang, paths in asked.items()]).select(*BENCHMARK_QUERIES).collect(),
@@ -39,26 +40,30 @@ def _texts(paths: list[Path], lang: str, name: str) -> pl.LazyFrame:
     if len(paths) > 1:
         names = ", ".join(map(str, paths))
         raise UserError(f"mMARCO has two translations of {lang} here ({names}): set the path to the folder of one")
+    files.check_lines(paths[0])
     try:
+        # A line as a whole: a tab within a text ends no text.
         scan = pl.scan_csv(
             paths[0],
-            separator="\t",
+            separator="\x1f",
             quote_char=None,
             has_header=False,
-            schema={name: pl.String, "text": pl.String},
+            schema={"line": pl.String},
             truncate_ragged_lines=True,
         )
         scan.head(1).collect()
     except (pl.exceptions.PolarsError, OSError) as error:
         raise UserError(f"{paths[0]} cannot be read ({str(error).splitlines()[0]}): is it whole?") from None
+    fields = pl.col("line").str.splitn("\t", 2).struct.rename_fields([name, "text"])
+    scan = scan.select(fields.alias("fields")).unnest("fields")
     text = pl.col("text").str.replace_all(r"\s+", " ").str.strip_chars()
     return scan.with_columns(text, lang=pl.lit(lang), title=pl.lit(""))
 
 
 def _judged(path: Path) -> pl.DataFrame:
     found = []
-    for place, fields in records.separated(path):
-        if len(fields) != 4 or not fields[3].strip().isdigit():
+    for place, fields in separated.fields(path):
+        if len(fields) != 4:
             raise UserError(f"{place} is no judgement: write query, 0, passage and relevance, tab-separated")
-        found.append((fields[0], fields[2], int(fields[3])))
+        found.append((fields[0], fields[2], judgements.relevance(fields[3], place)))
     return pl.DataFrame(found, schema=QRELS, orient="row")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import polars as pl
 
 from stages.schemas.benchmarks import BENCHMARK_LABELS
-from stages.shared import codes
+from stages.shared.codes import Wanted
 from stages.shared.errors import UserError
 
 
@@ -24,6 +26,10 @@ class Parts(NamedTuple):
     qrels: pl.DataFrame  # BENCHMARK_QRELS or QRELS
     # Of a benchmark by label (BENCHMARK_LABELS): all passages of a query's label answer it.
     labels: pl.DataFrame = pl.DataFrame(schema=BENCHMARK_LABELS)
+    # Whether a query and a passage of one id are the same text, as BEIR's evaluation takes them.
+    ids_shared: bool = False
+    # What the reader has left out already, by reason.
+    left_out: Mapping[str, int] = MappingProxyType({})
 
 
 def of_language(name: str, lang: str) -> str:
@@ -31,19 +37,19 @@ def of_language(name: str, lang: str) -> str:
     return f"{lang}:{name}"
 
 
-def by_language(folder: Path, pattern: str, languages: list[str], layout: str) -> dict[str, list[Path]]:
-    """The files beneath `folder` of those `languages` that have some: their paths end in `pattern`, a regular
-    expression in whose group `lang` the language is, however spelt. Raises `UserError`, which names the `layout`, if
-    none has."""
+def by_language(folder: Path, pattern: str, wanted: Wanted, layout: str) -> dict[str, list[Path]]:
+    """The files beneath `folder` of those languages that have some: their paths end in `pattern`, a regular expression
+    in whose group `lang` the language is, however spelt. Raises `UserError`, which names the `layout`, if none has."""
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.rglob("*")):
         match = re.search(rf"(?:^|/){pattern}$", path.relative_to(folder).as_posix())
         if match and path.is_file():
             found.setdefault(match["lang"], []).append(path)
-    spelled = {lang: spelling for lang in languages if (spelling := codes.find(lang, found))}
+    spelled = wanted.each(found, str(folder))
     if not spelled:
         has = f"it has {', '.join(sorted(found)[:10])}" if found else "it has no such file"
-        raise UserError(f"{folder} has no {layout} in {', '.join(languages)} ({has}): check the path and the languages")
+        languages = ", ".join(wanted.languages)
+        raise UserError(f"{folder} has no {layout} in {languages} ({has}): check the path and the languages")
     return {lang: found[spelling] for lang, spelling in spelled.items()}
 
 

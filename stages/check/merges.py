@@ -20,12 +20,18 @@ def _merges(params: Params) -> Iterator[str]:
     for name, merge in params.merges.items():
         if name == BASE_NAME:
             yield f"merges.{name} has the name of the base: rename it"
-        for part in merge.weights:
+        key = "weights" if merge.weights else "models"
+        for part in merge.parts:
             if part not in parts:
                 yield (
-                    f"merges.{name}.weights names {part!r}, which no recipe makes{meant(part, sorted(parts))}: "
+                    f"merges.{name}.{key} names {part!r}, which no recipe makes{meant(part, sorted(parts))}: "
                     f"add recipes.{part} or name one of {', '.join(sorted(parts))}"
                 )
+        if merge.on_base and BASE_NAME in merge.parts:
+            yield (
+                f"merges.{name} takes its models as differences from the base, of which the base itself has none: "
+                f"remove it from {key}"
+            )
 
 
 def _indexes(params: Params) -> Iterator[str]:

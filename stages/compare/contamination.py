@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 
 from stages.schemas.contamination import CONTAMINATION_METRICS, ContaminationShares
+from stages.shared import tables
 from stages.shared.errors import UserError
 
 COUNTED = ("queries", "passages")
@@ -13,9 +13,7 @@ COUNTED = ("queries", "passages")
 
 def read(benchmarks: Iterable[str], recipes: list[str]) -> ContaminationShares:
     """The measured shares; raises `UserError` if they are missing or not of this study."""
-    if not CONTAMINATION_METRICS.is_file():
-        raise UserError(f"{CONTAMINATION_METRICS} is missing: run `dvc repro`")
-    shares = json.loads(CONTAMINATION_METRICS.read_text(encoding="utf-8"))
+    shares: ContaminationShares = tables.read_json(CONTAMINATION_METRICS)
     for benchmark in benchmarks:
         for recipe in recipes:
             if recipe not in shares.get(benchmark, {}):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
 
 from stages.schemas.scores import BIAS_MEDIAN, MODEL_METRICS
+from stages.shared import tables
 from stages.shared.errors import UserError
 from stages.shared.tasks import BIAS, GROUPS
 
@@ -21,7 +21,7 @@ def read(names: list[str], benchmarks: list[str]) -> Means:
     found: Means = {}
     for name in names:
         file = MODEL_METRICS / f"{name}.json"
-        found[name] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        found[name] = tables.read_json(file) if file.is_file() else {}
         if missing := [benchmark for benchmark in benchmarks if benchmark not in found[name]]:
             raise UserError(f"{file} says nothing of {missing[0]}: run `dvc repro`")
     return found

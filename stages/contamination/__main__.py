@@ -15,7 +15,6 @@ letter makes another text. What is only a part of a longer text is not found.
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 
@@ -49,7 +48,7 @@ def main() -> None:
     keys |= {name: f"rerankers.{name}" for name in read_names("rerankers")}
     recipes = list(keys)
     ALLOWED.unlink(missing_ok=True)
-    about = {name: json.loads((BENCHMARKS_FOLDER / name / "about.json").read_text()) for name in benchmarks}
+    about = {name: tables.read_json(BENCHMARKS_FOLDER / name / "about.json") for name in benchmarks}
     asked = pl.concat(asked_of(name) for name in benchmarks).with_columns(plain=sketches.plain(pl.col("text")))
     plains = asked["plain"].unique().sort()
     pairs = matches(plains, trained_on(recipes), settings.near)

@@ -7,7 +7,6 @@ repeat an earlier one; what stays is written when it is read a second time. Pass
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,9 @@ from stages.settings.languages import read_languages
 from stages.settings.seed import read_seed
 from stages.settings.split import Split
 from stages.shared import errors, split, tables
+from stages.shared.codes import Wanted
+from stages.shared.errors import UserError
+from stages.shared.judgements import NO_PASSAGE, NO_QUERY
 
 log = logging.getLogger("corpus")
 REPORT = Path("metrics/corpus.json")
@@ -35,7 +37,6 @@ REPORT = Path("metrics/corpus.json")
 def main() -> None:
     settings, seed = read_corpus(), read_seed()
     languages = settings.languages or read_languages()
-    remove_leftovers()
     with tables.replacing(CORPUS_FOLDER) as draft:
         draft.mkdir()
         if settings.labelled:
@@ -46,24 +47,6 @@ def main() -> None:
             shutil.rmtree(draft / "spool")
     tables.write_json(report, REPORT)
     tell(report)
-
-
-def remove_leftovers() -> None:
-    """Remove the drafts of runs that were killed: they may be as large as the corpus."""
-    for draft in CORPUS_FOLDER.parent.glob(f".{CORPUS_FOLDER.name}.*.draft"):
-        owner = int(draft.name.split(".")[-2])
-        if owner == os.getpid() or not _runs(owner):
-            shutil.rmtree(draft)
-
-
-def _runs(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # it is another user's
-    return True
 
 
 def build(settings: Corpus, languages: list[str], seed: int, draft: Path) -> dict[str, Any]:
@@ -93,6 +76,7 @@ def build(settings: Corpus, languages: list[str], seed: int, draft: Path) -> dic
     counts.left_out["beyond the share of their part"] = int(stays.sum()) - len(rows)
     return {
         "read": dict(counts.read),
+        **({"spelt": counts.spelt} if counts.spelt else {}),
         "left_out": {reason: count for reason, count in sorted(counts.left_out.items()) if count},
         "noted": {what: count for what, count in sorted(counts.noted.items()) if count},
         "duplicates": {
@@ -147,14 +131,20 @@ def answer(
     spool: Spool, twins: np.ndarray, settings: Corpus, languages: list[str], output: Output, counts: intake.IntakeCounts
 ) -> None:
     """Write the source's queries and qrels: what is judged of a passage left out holds of the one it repeats."""
-    queries, qrels = judged(settings, languages)
+    queries, qrels = judged(settings, Wanted(languages, settings.codes), counts.noted)
     rows = spool.find(qrels["passage"])
     stands = pl.Series(np.where(twins[rows["row"]] < 0, rows["row"], twins[rows["row"]]), dtype=pl.UInt32)
     names = spool.take(stands.unique().sort().to_numpy(), "id").rename({"id": "stands"})
     rows = rows.with_columns(row=stands).join(names, on="row")
     asked = queries.select("query").unique()
     kept = qrels.join(rows, left_on="passage", right_on="id")
-    counts.noted["qrels of passages that are not there"] += qrels.height - kept.height
+    counts.noted[NO_PASSAGE] += qrels.height - kept.height
+    if kept.is_empty():
+        told = ", ".join(f"{counts.noted[reason]:,} {reason}" for reason in (NO_QUERY, NO_PASSAGE))
+        raise UserError(
+            f"{settings.path} judges no passage that is there for a query that is there ({told}): do qrels and texts "
+            "name them alike, and do corpus.chars and corpus.limit leave the passages?"
+        )
     counts.noted["queries that nothing there answers"] += asked.join(kept, on="query", how="anti").height
     qrels = kept
     counts.noted["whose qrels went to the one they repeat"] += rows.filter(pl.col("id") != pl.col("stands")).height
@@ -166,6 +156,8 @@ def answer(
 def tell(report: dict[str, Any]) -> None:
     read = ", ".join(f"{part} {rows:,}" for part, rows in report["read"].items())
     log.info(f"rows read: {read or 'none'}")
+    for part, spelt in report.get("spelt", {}).items():
+        log.info(f"languages as {part} spells them: {', '.join(f'{lang} is {s}' for lang, s in spelt.items())}")
     for kind in ("left_out", "noted"):
         for reason, count in report[kind].items():
             log.info(f"{kind.replace('_', ' ')}: {count:,} {reason}")

@@ -10,19 +10,23 @@ import numpy as np
 import polars as pl
 from tqdm import tqdm
 
+from stages.corpus.batches import Notes
 from stages.corpus.clean import clean
 from stages.corpus.readers.sources import batches
 from stages.corpus.spool import Spool
 from stages.settings.corpus import Corpus, Source
+from stages.shared.codes import Wanted
 from stages.shared.errors import UserError
 
 
 class IntakeCounts(NamedTuple):
-    """Rows read of each part, left out for each reason, and changed or doubtful."""
+    """Rows read of each part, left out for each reason, and changed or doubtful; and what each part calls languages
+    whose tags it does not write."""
 
     read: Counter[str]
     left_out: Counter[str]
     noted: Counter[str]
+    spelt: dict[str, dict[str, str]]
 
 
 def parts(settings: Corpus) -> dict[str, Source]:
@@ -39,7 +43,7 @@ def parts(settings: Corpus) -> dict[str, Source]:
 def fill(spool: Spool, settings: Corpus, languages: list[str]) -> IntakeCounts:
     """Spool the rows that are of use, but no more than `corpus.limit` if none are weighed out later; raises `UserError`
     if a part has none."""
-    counts = IntakeCounts(Counter(), Counter(), Counter())
+    counts = IntakeCounts(Counter(), Counter(), Counter(), {})
     limit = None if any(part.weight for part in settings.parts.values()) else settings.limit
     with tqdm(desc="reading", unit=" rows") as bar:
         for name, source in parts(settings).items():
@@ -47,7 +51,8 @@ def fill(spool: Spool, settings: Corpus, languages: list[str]) -> IntakeCounts:
                 break
             begun = spool.rows
             silent = list(languages)
-            for batch in batches(source, languages, counts.left_out):
+            wanted = Wanted(languages, source.codes)
+            for batch in batches(source, wanted, Notes(counts.left_out, counts.noted)):
                 rows = clean(batch.rows, languages, settings)
                 if limit is not None:
                     rows = _first(rows, limit - spool.rows)
@@ -58,6 +63,8 @@ def fill(spool: Spool, settings: Corpus, languages: list[str]) -> IntakeCounts:
                 spool.add(_named(rows, batch.file, name, bool(settings.parts), languages))
                 if spool.rows == limit:
                     break
+            if told := wanted.told():
+                counts.spelt[name] = told
             if spool.rows == begun:
                 raise UserError(_nothing(source, languages, silent, counts))
     return counts

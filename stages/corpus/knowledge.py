@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from stages.corpus.readers import tabular
 from stages.schemas.similarity import SIMILARITY
 from stages.schemas.texts import LABELLED, LABELS, SPLITS
 from stages.settings.corpus import Corpus, Labelled, LabelledTable
-from stages.shared import labelled_rows, records, seeds, sketches, split, tables
+from stages.shared import codes, labelled_rows, records, seeds, separated, sketches, split, tables
+from stages.shared.codes import Wanted
 from stages.shared.errors import UserError
 
 log = logging.getLogger("corpus")
@@ -44,7 +46,8 @@ def build(settings: Corpus, languages: list[str], seed: int, draft: Path) -> dic
     base = settings.labelled
     assert base is not None  # Corpus has checked it
     left_out: Counter[str] = Counter()
-    descriptions, found = read(settings, base, languages)
+    wanted = Wanted(languages, settings.codes)
+    descriptions, found = read(settings, base, wanted, left_out)
     counted = Counter(found.unique(["table", "id"])["table"].to_list())
     texts = distinct(cleaned(found, settings, left_out), settings.duplicates.exact, left_out)
     if settings.limit:
@@ -90,6 +93,7 @@ def build(settings: Corpus, languages: list[str], seed: int, draft: Path) -> dic
     sizes = dict(rows.group_by("split").len().iter_rows())
     return {
         "read": dict(sorted(counted.items())),
+        **({"spelt": {"labelled": told}} if (told := wanted.told()) else {}),
         "left_out": {reason: count for reason, count in sorted(left_out.items()) if count},
         "noted": {},
         "duplicates": {},
@@ -120,18 +124,20 @@ def write(draft: Path, members: pl.DataFrame, labels: pl.DataFrame, similarity: 
     tables.write(similarity, draft / "similarity.parquet", SIMILARITY)
 
 
-def read(settings: Corpus, base: Labelled, languages: list[str]) -> tuple[dict[str, str], pl.DataFrame]:
+def read(
+    settings: Corpus, base: Labelled, wanted: Wanted, left_out: Counter[str]
+) -> tuple[dict[str, str], pl.DataFrame]:
     """The labels' descriptions, and all texts (LABELLED_TEXTS), a row for each language of a row of the source."""
     descriptions: dict[str, str] = {}
     found: list[tuple[str, ...]] = []
     places: dict[str, str] = {}
-    wanted: set[str] = set()
+    named: set[str] = set()
     for name, table in sorted(base.tables.items(), key=lambda item: (*ORDER, "labels").index(item[1].role)):
-        columns = _columns(table, base, settings, languages)
+        columns, rows = _rows(settings, base, table, wanted)
         if table.role != "labels" and "{lang}" in (table.columns.text or ""):
-            wanted |= columns.keys()
+            named |= columns.keys()
         begun = len(found)
-        for row in _rows(settings, table, columns):
+        for row in rows:
             if table.role == "labels":
                 if descriptions.setdefault(row.label, row.description) != row.description:
                     raise UserError(f"{row.place} describes the label {row.label!r} anew: leave one description")
@@ -139,18 +145,19 @@ def read(settings: Corpus, base: Labelled, languages: list[str]) -> tuple[dict[s
             if row.id in places:
                 raise UserError(f"{row.place} repeats the id {row.id!r} of {places[row.id]}: ids must differ")
             places[row.id] = row.place
+            left_out["without text in any language"] += not row.texts
             found += [(row.place, name, table.role, row.id, row.label, lang, text) for lang, text in row.texts.items()]
         if table.role != "labels" and len(found) == begun:
-            named = ", ".join(map(repr, columns.values()))
+            names = ", ".join(map(repr, columns.values()))
             raise UserError(
-                f"corpus.labelled.tables.{name} has no row with a text in {named}: check its file, rows and columns"
+                f"corpus.labelled.tables.{name} has no row with a text in {names}: check its file, rows and columns"
             )
         if table.role == "labels" and not any(descriptions.values()):
             raise UserError(
                 f"corpus.labelled.tables.{name} has no row with a description: check its file, rows and columns"
             )
     texts = pl.DataFrame(found, LABELLED_TEXTS, orient="row")
-    if missing := sorted(wanted - {*texts["lang"]}):
+    if missing := sorted(named - {*texts["lang"]}):
         raise UserError(
             f"corpus.labelled.tables: none has a text in {missing[0]}: set corpus.codes to what their columns call it, "
             "or corpus.languages to the languages that are there"
@@ -158,24 +165,34 @@ def read(settings: Corpus, base: Labelled, languages: list[str]) -> tuple[dict[s
     return descriptions, texts
 
 
-def _columns(table: LabelledTable, base: Labelled, settings: Corpus, languages: list[str]) -> dict[str, str]:
-    """The column of the text in each language."""
+def _rows(
+    settings: Corpus, base: Labelled, table: LabelledTable, wanted: Wanted
+) -> tuple[dict[str, str], Iterator[labelled_rows.LabelledRow]]:
+    """The column of the text in each language, and the rows."""
+    if table.dataset:
+        name = f"{tabular.set_name(table.dataset, settings.path)}/{table.dataset.split}"
+        found: Iterator[tuple[str, dict[str, Any]]] = tabular.hub_rows(table.dataset, settings.path)
+    else:
+        path = Path(settings.path) / (table.file or "")
+        if not path.is_file():
+            raise UserError(f"{path} is no file: check corpus.path, and the file of each of corpus.labelled.tables")
+        name, found = table.file or path.name, records.rows(path)
+    head = list(islice(found, tabular.HEAD))
+    columns = _columns(table, base, wanted, head)
+    return columns, labelled_rows.parse(chain(head, found), name, table.rows, table.columns, columns)
+
+
+def _columns(
+    table: LabelledTable, base: Labelled, wanted: Wanted, head: list[tuple[str, dict[str, Any]]]
+) -> dict[str, str]:
+    """The column of the text in each language: of those that the first rows have, however spelt."""
     template = table.columns.text or ""
     if "{lang}" not in template:
         return {table.language or base.language: template} if template else {}
-    return {lang: template.replace("{lang}", settings.codes.get(lang, lang)) for lang in languages}
-
-
-def _rows(settings: Corpus, table: LabelledTable, columns: dict[str, str]) -> Iterator[labelled_rows.LabelledRow]:
-    if table.dataset:
-        name = tabular.set_name(table.dataset, settings.path)
-        found: Iterable[tuple[str, dict[str, Any]]] = tabular.hub_rows(table.dataset, settings.path)
-        yield from labelled_rows.parse(found, f"{name}/{table.dataset.split}", table.rows, table.columns, columns)
-        return
-    path = Path(settings.path) / (table.file or "")
-    if not path.is_file():
-        raise UserError(f"{path} is no file: check corpus.path, and the file of each of corpus.labelled.tables")
-    yield from labelled_rows.parse(records.rows(path), table.file or path.name, table.rows, table.columns, columns)
+    names = list(dict.fromkeys(name for _, row in head for name in row))
+    spelled = codes.columns(template, names, wanted, head[0][0] if head else "")
+    # A row that comes later may have what the first ones lack.
+    return {lang: template.replace("{lang}", wanted.given.get(lang, lang)) for lang in wanted.languages} | spelled
 
 
 def cleaned(texts: pl.DataFrame, settings: Corpus, left_out: Counter[str]) -> pl.DataFrame:
@@ -240,8 +257,10 @@ def given(path: Path, labels: list[str]) -> pl.DataFrame:
     and each other line a label and its similarity to them."""
     if not path.is_file():
         raise UserError(f"{path} is no file: corpus.labelled.similarity names a file beneath corpus.path")
-    lines = records.separated(path, "\t" if path.suffix == ".tsv" else ",")
+    lines = separated.fields(path, tabs=path.suffix == ".tsv")
     _, header = next(lines, ("", []))
+    while header and not header[-1]:
+        header.pop()  # a spreadsheet's empty columns
     columns: dict[str, int] = {}
     for at, name in enumerate(header):
         if at and name.strip() and columns.setdefault(name.strip(), at) != at:
@@ -251,8 +270,10 @@ def given(path: Path, labels: list[str]) -> pl.DataFrame:
     values: dict[str, list[float]] = {}
     for place, fields in lines:
         try:
+            if len(fields) < len(header) or any(fields[len(header) :]):
+                raise ValueError(f"{len(fields)} fields")
             numbers = [float(fields[columns[name]]) for name in labels]
-        except (ValueError, IndexError):
+        except ValueError:
             raise UserError(f"{place} is no row of similarities: write a label and {len(header) - 1} numbers") from None
         if not np.isfinite(numbers).all() or min(numbers) < 0:
             raise UserError(f"{place} has a similarity below 0, or none: write numbers of 0 and more")

@@ -5,14 +5,13 @@ When entries are added, changed or removed, only texts that this model has not e
 """
 
 import logging
-import sys
 from pathlib import Path
 
 import polars as pl
 
 from stages.index import store
 from stages.settings.indexes import Index, read_index
-from stages.shared import encoder, errors, files, labelled_rows, models
+from stages.shared import encoder, errors, files, labelled_rows, member, models
 from stages.shared.errors import UserError
 from stages.shared.vectors.texts import TOKENS, KeptTexts
 
@@ -20,7 +19,7 @@ log = logging.getLogger("index")
 
 
 def main() -> None:
-    name = sys.argv[1]
+    name = member.name("index")
     settings = read_index(name)
     model = Path(settings.model)
     if not (model / "modules.json").is_file():

@@ -3,7 +3,8 @@
 By the teacher's ranks (ranks.py): filters look at raw ranks and at scores beside the positive's (NV-Retriever, arXiv
 2407.15831: `relative_margin` 0.05 is its TopK-PercPos at 95 %), in all languages if asked to (margins.py). By how
 similar the labels of query and passage are (labels.py; arXiv 2506.02527). Beside them or alone, some drawn from all
-passages. A passage that answers the query, in any language, is never kept. What each filter dropped is reported.
+passages. A passage that answers the query, in any language, or is its own text is never kept. What each filter dropped
+is reported.
 """
 
 import logging

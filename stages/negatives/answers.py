@@ -1,10 +1,11 @@
-"""Which passages of the candidate pool answer which queries: all of a query's groups."""
+"""Which passages of the candidate pool answer which queries: all of a query's groups; and which a query is itself."""
 
 from __future__ import annotations
 
 import numpy as np
 import polars as pl
 
+from stages.shared import identical
 from stages.shared.collection import Collection
 
 
@@ -26,6 +27,9 @@ class Answers:
         self.groups = self._group_numbers(of_pool)
         self.sizes = np.bincount(self.groups, minlength=len(self.names))
         self._passages = of_pool.with_row_index("number")
+        self.itself = _itself(stored)
+        # Passages that one query is itself, at most.
+        self.most_itself = int(self.itself["query"].value_counts()["count"].max() or 0)  # type: ignore[arg-type]
 
     def group_of(self, queries: pl.Series) -> np.ndarray:
         """The number of each query's first group, -1 for none: int64, shape [queries]."""
@@ -53,12 +57,20 @@ class Answers:
             hit[own] |= self.groups[candidates[own]] == numbers[nth == turn][:, None]
         return hit
 
+    def are_itself(self, queries: pl.Series, candidates: np.ndarray) -> np.ndarray:
+        """Where a candidate is the query's own text: bool, the shape of `candidates` [queries, ranks]."""
+        rows, numbers = self._pairs(queries, self.itself)
+        hit = np.zeros(candidates.shape, bool)
+        np.logical_or.at(hit, rows, candidates[rows] == numbers[:, None])
+        return hit
+
     def passages(self, qrels: pl.DataFrame) -> pl.DataFrame:
         """Columns query and passage: the passages of each query's groups in `qrels` (query, group)."""
         return qrels.join(self._passages, on="group").select("query", "passage")
 
     def excluded(self, queries: pl.Series, taken: pl.DataFrame) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
-        """What `sampling.outside` must not draw: what answers a query, and what it has `taken` (query, passage).
+        """What `sampling.outside` must not draw: what answers a query or is its own text, and what it has `taken`
+        (query, passage).
 
         The number of a group that is excluded whole, for queries whose first has several passages (-1: none); and
         pairs, rows of `queries` and numbers of the pool, of all else. That group is never spelled out in pairs, of
@@ -69,13 +81,26 @@ class Answers:
         whole = pl.DataFrame({"query": queries.filter(wide), "group": self._numbers["group"].gather(own[wide])})
         asked = self.qrels.join(queries.to_frame("query"), on="query", how="semi")
         rest = asked.join(whole, on=["query", "group"], how="anti")
-        pairs = pl.concat([self.passages(rest), taken.select("query", "passage")]).unique()
+        pairs = pl.concat([self.passages(rest), self.itself, taken.select("query", "passage")]).unique()
+        return np.where(wide, own, -1), self._pairs(queries, pairs)
+
+    def _pairs(self, queries: pl.Series, pairs: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of `queries` and numbers of the pool, int64, of the `pairs` (query, passage) that are in both."""
         known = pairs.join(self._passages.select("passage", "number"), on="passage")
         found = queries.to_frame("query").with_row_index("row").join(known, on="query")
-        rows, numbers = found["row"].to_numpy().astype(np.int64), found["number"].to_numpy().astype(np.int64)
-        return np.where(wide, own, -1), (rows, numbers)
+        return found["row"].to_numpy().astype(np.int64), found["number"].to_numpy().astype(np.int64)
 
     def _group_numbers(self, table: pl.DataFrame) -> np.ndarray:
         """Numbers of the column `group`, -1 where it is null: int64, shape [rows]."""
         found = table.select("group").join(self._numbers, on="group", how="left", maintain_order="left")["number"]
         return found.cast(pl.Int64).fill_null(-1).to_numpy()
+
+
+def _itself(stored: Collection) -> pl.DataFrame:
+    """Columns query and passage: the passages that are a training query's own text, in any language and under any id;
+    those of its id too, unless queries and passages are labelled, and each have ids of their own."""
+    asked = stored.queries.filter(split="train")
+    found = [identical.by_text(asked, stored.passages)]
+    if not stored.by_label:
+        found.append(identical.by_id(asked, stored.passages))
+    return pl.concat(found).unique().sort(identical.QUERY_PASSAGE)

@@ -10,6 +10,7 @@ from stages.negatives.answers import Answers
 from stages.schemas.negatives import NEGATIVES
 from stages.settings.negatives import Negatives
 from stages.shared import sampling, seeds
+from stages.shared.identical import QUERY_PASSAGE
 
 
 def pick(
@@ -26,9 +27,10 @@ def pick(
 
     The counts: `queries`; `round_trip`, those of them dropped because the teacher ranks no passage that answers them
     high enough (consistency filtering, Promptagator, arXiv 2209.11755, section 3.2); `candidates` in the rank window;
-    what `relevant`, `absolute_margin`, `relative_margin`, `own_positive` (beyond the margin in some composition) with
-    `unlisted` (perhaps so, being below candidates.depth there), `min_score`, `max_score` and, where weighted,
-    `zero_weight` dropped of them, each counted on what the filters before it left; `written` hard negatives taken;
+    what `relevant`, `itself` (the query's own text), `absolute_margin`, `relative_margin`, `own_positive` (beyond the
+    margin in some composition) with `unlisted` (perhaps so, being below candidates.depth there), `min_score`,
+    `max_score` and, where weighted, `zero_weight` dropped of them, each counted on what the filters before it left;
+    `written` hard negatives taken;
     `short` queries with fewer than are wanted, which get no row; the mean score of the positives and of the mined
     negatives kept.
     """
@@ -53,6 +55,7 @@ def pick(
         alive[hit] = False
 
     drop("relevant", answers.among(ranked["query"], candidates))
+    drop("itself", answers.are_itself(ranked["query"], candidates))
     if strategy.absolute_margin is not None:
         drop("absolute_margin", scores > positive - strategy.absolute_margin)
     if strategy.relative_margin is not None:
@@ -71,7 +74,7 @@ def pick(
 
     k = strategy.chosen
     written = (
-        _written(ranked["query"], answers.passages(not_relevant), k)
+        _written(ranked["query"], answers.passages(not_relevant).join(answers.itself, on=QUERY_PASSAGE, how="anti"), k)
         if strategy.written
         else [[] for _ in range(len(ranked))]
     )
@@ -111,9 +114,12 @@ def pick(
 
 def _found(ranked: pl.DataFrame, answers: Answers, depth: int) -> np.ndarray:
     """Whether a passage that answers a query is among the teacher's first `depth`: bool, shape [queries]."""
-    first = ranked["candidates"].list.head(depth)
+    first = ranked["candidates"].list.head(depth + answers.most_itself)
     width = int(first.list.len().max())  # type: ignore[arg-type]
-    hit = answers.among(ranked["query"], first.list.to_array(width).to_numpy())
+    candidates = first.list.to_array(width).to_numpy()
+    # The query's own text, which comes first, takes no rank.
+    ranks = np.cumsum(~answers.are_itself(ranked["query"], candidates), axis=1)
+    hit = answers.among(ranked["query"], candidates) & (ranks <= depth)
     return np.logical_or.reduce(hit, axis=1)
 
 

@@ -5,32 +5,31 @@ it, merges it or chooses it.
 """
 
 import logging
-import sys
 
 from stages.references import opening
 from stages.schemas.runs import RUN, RUN_RECORD, RUNS_FOLDER
 from stages.settings.references import read_reference
 from stages.settings.retrieve import read_retrieve
-from stages.shared import errors, ranking, tables
-from stages.shared.errors import UserError
+from stages.shared import errors, member, pieces, ranking, tables
 
 log = logging.getLogger("references")
 
 
 def main() -> None:
-    if len(sys.argv) != 2:
-        raise UserError("name one of the references of params.yaml")
-    name = sys.argv[1]
+    name = member.name("references")
     reference, settings = read_reference(name), read_retrieve()
     found = ranking.benchmarks()
     opened = opening.opened(reference, f"references.{name}", settings.batch_size)
+    unknown = None
+    if opened.tokenizer:
+        unknown = pieces.known(opened.tokenizer, ranking.texts_by_language(found.values()), f"references.{name}")
     with tables.replacing(RUNS_FOLDER / name) as draft:
         for benchmark, t in found.items():
             run, relevant = ranking.rank(t, opened.rankers(t), settings.depth)
             tables.write(run, draft / f"{benchmark}.run.parquet", RUN)
             tables.write(relevant, draft / f"{benchmark}.relevant.parquet", RUN)
             log.info(f"{name} on {benchmark}: {run['task'].n_unique()} tasks, {run.height:,} ranks")
-        tables.write_json(opened.record(), draft / RUN_RECORD)
+        tables.write_json(opened.record() | ({"unknown": unknown} if unknown else {}), draft / RUN_RECORD)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 from functools import partial
 from typing import Any
@@ -21,8 +20,10 @@ from stages.references.paid import Paid, PaidVector
 from stages.settings.references import EmbeddingEndpoint
 from stages.shared.encoder import normalized
 from stages.shared.endpoint.budget import Budget
-from stages.shared.endpoint.client import Again, Client, Refused, Stop
+from stages.shared.endpoint.client import LARGEST, Client
+from stages.shared.endpoint.faults import Again, Refused, Stop
 from stages.shared.endpoint.sending import Sender
+from stages.shared.endpoint.usage import counted
 from stages.shared.errors import UserError
 from stages.shared.roles import Role
 from stages.shared.state import STATE
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 TOKEN_BYTES = 3.5
 # Tokens that a model may set around a text.
 AROUND = 16
+# Bytes of a vector in an answer, at most: 16,384 numbers of 32 characters.
+VECTOR_BYTES = 1 << 19
 # Characters of a text that a message shows.
 SHOWN = 40
 # Texts by the keys of their vectors.
@@ -97,7 +100,8 @@ class Embeddings:
 
     async def _ask(self, paid: Paid, missing: Keyed, beside: dict[str, Any]) -> None:
         """Have `paid` filled with the vectors of `missing`."""
-        client, sender = Client(self.settings, self.group), Sender(self.settings, self.group)
+        largest = LARGEST + self.settings.batch_size * VECTOR_BYTES
+        client, sender = Client(self.settings, self.group, largest), Sender(self.settings, self.group)
         keys, size = list(missing), self.settings.batch_size
         chunks = iter([{key: missing[key] for key in keys[at : at + size]} for at in range(0, len(keys), size)])
 
@@ -106,7 +110,7 @@ class Embeddings:
                 attempt = partial(self._attempt, client, sender, paid, chunk, beside)
                 tokens = sum(len(text.encode()) for text in chunk.values()) / TOKEN_BYTES
                 try:
-                    paid.put(await sender.send(next(iter(chunk)).hex(), attempt, tokens))
+                    await sender.send(next(iter(chunk)).hex(), attempt, tokens)
                 except Stop as error:
                     sender.stop(str(error))
                     return
@@ -133,10 +137,8 @@ class Embeddings:
             "set max_chars if texts are too long for the model"
         )
 
-    async def _attempt(
-        self, client: Client, sender: Sender, paid: Paid, chunk: Keyed, beside: dict[str, Any]
-    ) -> dict[bytes, PaidVector]:
-        """Send once, within the budget."""
+    async def _attempt(self, client: Client, sender: Sender, paid: Paid, chunk: Keyed, beside: dict[str, Any]) -> None:
+        """Send once, within the budget, and keep what comes."""
         bound, lost = self._price(sum(map(_most_tokens, chunk.values()))), 0.0
         if not await self.budget.reserve(bound):
             raise Stop(self.budget.exhausted())
@@ -146,38 +148,44 @@ class Embeddings:
         try:
             await sender.sleep(0)  # everything may have stopped meanwhile
             answer = await client.call(client.client.post("/embeddings", body=body, cast_to=client.response))
-            found = self._read(answer.content, chunk, client.url)
-            counted = [_most_tokens(chunk[key]) if held.tokens is None else held.tokens for key, held in found.items()]
-            self.budget.cost += self._price(sum(counted))
-            return found
-        except Again as error:
-            if error.lost:
+            found = self._read(client, answer.content, chunk)
+        except (Again, asyncio.CancelledError) as error:
+            if not isinstance(error, Again) or error.lost:
                 lost = bound
                 paid.lose(list(chunk))
             raise
         finally:
             self.budget.settle(bound, lost)
+        paid.put(found)  # first of all: it is paid for
+        tokens = [_most_tokens(chunk[key]) if held.tokens is None else held.tokens for key, held in found.items()]
+        self.budget.cost += self._price(sum(tokens))
 
-    def _read(self, content: bytes, chunk: Keyed, url: str) -> dict[bytes, PaidVector]:
-        """The vectors in an answer; raises `Again` if it has none, and `Stop` if they cannot be used."""
+    def _read(self, client: Client, content: bytes, chunk: Keyed) -> dict[bytes, PaidVector]:
+        """The vectors in an answer; raises `Again` if it has none, `Refused` or `Stop` if it has an error in their
+        place, and `Stop` if they cannot be used."""
+        body = client.parsed(content)
+        if (error := client.error(body, holds="data")) is not None:
+            raise error
         try:
-            body = json.loads(content)
-            rows = sorted(body["data"], key=lambda row: row["index"])
+            rows = sorted(body["data"], key=lambda row: row.get("index", -1))
+            if (error := next(filter(None, map(client.error, rows)), None)) is not None:
+                raise error
             vectors = [np.array(row["embedding"], np.float32) for row in rows]
-            counted = (body.get("usage") or {}).get("prompt_tokens")
-        except (ValueError, LookupError, TypeError, AttributeError):
+            found = [row["index"] for row in rows]
+        except (ValueError, LookupError, TypeError, AttributeError, OverflowError):
             raise Again("the endpoint's answer holds no vectors", lost=True) from None
-        if [row["index"] for row in rows] != list(range(len(chunk))):
+        if found != list(range(len(chunk))):
             raise Again(f"the endpoint's answer holds {len(rows)} vectors for {len(chunk)} texts", lost=True)
         for vector in vectors:
-            self._check(vector, url)
+            self._check(vector, client.url)
+        tokens = counted(body, "prompt_tokens")
         sizes = [len(text.encode()) for text in chunk.values()]
-        shares = [None if counted is None else counted * size / max(1, sum(sizes)) for size in sizes]
+        shares = [None if tokens is None else tokens * size / max(1, sum(sizes)) for size in sizes]
         return {key: PaidVector(*held) for key, held in zip(chunk, zip(vectors, shares, strict=True), strict=True)}
 
     def _check(self, vector: np.ndarray, url: str) -> None:
         """Raise `Stop` if `vector` is not of the dimension that all are to have, or no vector of numbers."""
-        if vector.ndim != 1 or not np.isfinite(vector).all():
+        if vector.ndim != 1 or not vector.size or not np.isfinite(vector).all():
             raise Stop(f"{url} gives vectors that are no numbers: check the model {self.settings.model!r}")
         wanted, found = self.dimension or len(vector), len(vector)
         if found != wanted:

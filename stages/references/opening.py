@@ -14,10 +14,12 @@ from stages.shared.ranking import Rankers, Tables
 
 
 class Opened(NamedTuple):
-    """`rankers` ranks a benchmark; `record`, asked for after that, says what was run, and how."""
+    """`rankers` ranks a benchmark; `record`, asked for after that, says what was run, and how. `tokenizer` is
+    that of an encoder that runs here."""
 
     rankers: Callable[[Tables], Rankers]
     record: Callable[[], dict[str, Any]]
+    tokenizer: Any = None
 
 
 def opened(reference: Reference, key: str, batch_size: int) -> Opened:
@@ -32,7 +34,7 @@ def opened(reference: Reference, key: str, batch_size: int) -> Opened:
     from stages.references import encoder
 
     loaded, record = encoder.load(reference, key, batch_size)
-    return Opened(partial(by_encoder, loaded), lambda: record)
+    return Opened(partial(by_encoder, loaded), lambda: record, loaded.tokenizer)
 
 
 def by_encoder(encoder: Encoder, benchmark: Tables) -> Rankers:

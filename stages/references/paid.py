@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from filelock import FileLock, Timeout
 
+from stages.shared.endpoint import kept
 from stages.shared.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -41,13 +42,14 @@ class PaidVector(NamedTuple):
 class Paid:
     """The vectors of one source: a model, and how it is asked. A context manager that closes the file."""
 
+    setting = ""
+
     def __init__(self, path: Path, source: list[Any]) -> None:
         """Open the file, or make it; raises `UserError` if it cannot be used."""
         self.path = path
         self.source = _digest(source)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=60, isolation_level=None)
+            self._db = kept.connected(path, PAID_TABLES)
             for statement in PAID_TABLES.split(";"):
                 self._db.execute(statement)
         except (sqlite3.Error, OSError) as error:
@@ -63,35 +65,36 @@ class Paid:
         """The key of a vector of this source that `shaping` (JSON) tells from its others."""
         return hashlib.sha256(self.source + _digest(shaping)).digest()
 
+    @kept.told
     def get(self, key: bytes) -> PaidVector | None:
         found = self._db.execute("SELECT vector, tokens, checksum FROM vectors WHERE key = ?", (key,)).fetchone()
         if found is None:
             return None
         vector, tokens, checksum = found
-        if zlib.crc32(key + vector) != checksum:
+        if not isinstance(vector, bytes) or zlib.crc32(key + vector) != checksum:
             log.warning(f"{self.path} is damaged: a text is asked for again")
             return None
         return PaidVector(np.frombuffer(vector, np.float32), tokens)
 
+    @kept.told
     def put(self, vectors: dict[bytes, PaidVector]) -> None:
         """Keep the vectors, all or none."""
         rows = [
             (key, self.source, held := paid.vector.tobytes(), paid.tokens, zlib.crc32(key + held))
             for key, paid in vectors.items()
         ]
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?, ?)", rows)
-            self._db.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise UserError(f"{self.path} cannot be written ({error}): make room and run again") from None
+        self._db.execute("BEGIN IMMEDIATE")
+        self._db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?, ?)", rows)
+        self._db.execute("COMMIT")
 
+    @kept.told
     def dimension(self) -> int | None:
         """That of the vectors that are kept, if any are."""
         found = self._db.execute("SELECT length(vector) FROM vectors WHERE source = ? LIMIT 1", (self.source,))
         row = found.fetchone()
         return row[0] // 4 if row else None
 
+    @kept.told
     def lose(self, keys: list[bytes]) -> None:
         """Remember an attempt whose reply was lost, and which may have been billed."""
         self._db.executemany(
@@ -99,6 +102,7 @@ class Paid:
             [(key,) for key in keys],
         )
 
+    @kept.told
     def lost(self, key: bytes) -> int:
         row = self._db.execute("SELECT attempts FROM lost WHERE key = ?", (key,)).fetchone()
         return row[0] if row else 0

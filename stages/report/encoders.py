@@ -29,6 +29,7 @@ class ShownEncoder(NamedTuple):
     prompts: list[tuple[str, str]]  # those that are not empty
     note: str  # why there are no prompts
     doubtful: bool  # that none are used may be a mistake
+    pooling_note: str = ""  # why its pooling may be a mistake
 
 
 def encoder(role: str, settings: PretrainedEncoder, record: dict[str, Any]) -> ShownEncoder:
@@ -37,7 +38,10 @@ def encoder(role: str, settings: PretrainedEncoder, record: dict[str, Any]) -> S
         return ShownEncoder(role, "the base", [], [], "", False)
     prompts, traits = _as_run(record)
     note, doubtful = ("", False) if prompts else _silence(role, settings, record)
-    return ShownEncoder(role, str(record.get("name", settings.name)), traits, prompts, note, doubtful)
+    pooling_note = ""
+    if record.get("pooling_assumed"):
+        pooling_note = f"the model states none; if it was trained with another, set {role}.pooling"
+    return ShownEncoder(role, str(record.get("name", settings.name)), traits, prompts, note, doubtful, pooling_note)
 
 
 def reference(name: str, record: dict[str, Any]) -> ShownEncoder:
@@ -57,6 +61,8 @@ def _as_run(record: dict[str, Any]) -> tuple[list[tuple[str, str]], list[tuple[s
     """Prompts and traits."""
     prompts = [(name, text) for name, text in (record.get("prompts") or {}).items() if text]
     traits = [(trait.replace("_", " "), str(record[trait])) for trait in TRAITS if record.get(trait) is not None]
+    if unknown := record.get("unknown"):
+        traits.append(("unknown tokens", ", ".join(f"{lang} {share:.0%}" for lang, share in unknown.items())))
     if record.get("trust_remote_code"):
         traits.append(("code", "of the model's authors"))
     return prompts, traits

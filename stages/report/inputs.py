@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +13,7 @@ from stages.schemas.curves import CURVE, TRAINING_CURVES
 from stages.schemas.scores import MODEL_METRICS, REFERENCE_RECORDS
 from stages.schemas.summary import SUMMARY_FILE, Lead
 from stages.schemas.types import Schema
-from stages.shared import models
+from stages.shared import models, tables
 from stages.shared.errors import UserError
 
 METRICS_FOLDER = Path("metrics")
@@ -50,13 +49,13 @@ class Results(NamedTuple):
 def read(names: list[str], references: list[str], recipes: list[str], benchmarks: list[str]) -> Results:
     """Everything the report shows of these models, of what is measured beside them (`references`), of what was trained
     (`recipes`, re-rankers among them) and of these benchmarks; raises `UserError` for what is missing or stale."""
-    summary = _json(SUMMARY_FILE)
+    summary = tables.read_json(SUMMARY_FILE)
     best, chosen = summary["best_recipe"], summary["chosen_model"]
     for name in (best, chosen):
         if name not in names:
             raise UserError(f"{SUMMARY_FILE} names the model {name!r}, which params.yaml does not: run `dvc repro`")
     rows = [*names, *references]
-    contamination = _json(CONTAMINATION_METRICS)
+    contamination = tables.read_json(CONTAMINATION_METRICS)
     for name in benchmarks:
         if missing := [recipe for recipe in recipes if recipe not in contamination.get(name, {})]:
             raise UserError(f"{CONTAMINATION_METRICS} says nothing of {missing[0]} on {name}: run `dvc repro`")
@@ -64,15 +63,15 @@ def read(names: list[str], references: list[str], recipes: list[str], benchmarks
         best_recipe=best,
         chosen=chosen,
         leads=summary["leads"],
-        scores={name: _json(MODEL_METRICS / f"{name}.json") for name in rows},
+        scores={name: tables.read_json(MODEL_METRICS / f"{name}.json") for name in rows},
         benchmarks={name: _measured(name) for name in benchmarks},
-        synthesis=_json(METRICS_FOLDER / "synthesis.json"),
-        negatives=_json(METRICS_FOLDER / "negatives.json"),
+        synthesis=tables.read_json(METRICS_FOLDER / "synthesis.json"),
+        negatives=tables.read_json(METRICS_FOLDER / "negatives.json"),
         trainsets=_trainsets(recipes),
         losses={name: _csv(TRAINING_CURVES / f"{name}.csv", CURVE).rows() for name in recipes},
         corpus=_corpus(),
         contamination={name: contamination[name] for name in benchmarks},
-        encoders={role: _json(path) for role, path in ENCODERS.items()},
+        encoders={role: tables.read_json(path) for role, path in ENCODERS.items()},
         references=_references(references),
         labels=_labels(rows, benchmarks),
     )
@@ -80,27 +79,27 @@ def read(names: list[str], references: list[str], recipes: list[str], benchmarks
 
 def _corpus() -> dict[str, Any]:
     """What `corpus` counted, and what `collect` left out of it and of what was written."""
-    corpus, collected = (_json(METRICS_FOLDER / f"{name}.json") for name in ("corpus", "collected"))
+    corpus, collected = (tables.read_json(METRICS_FOLDER / f"{name}.json") for name in ("corpus", "collected"))
     return corpus | {"left_out": corpus.get("left_out", {}) | collected["left_out"]}
 
 
 def _trainsets(recipes: list[str]) -> dict[str, Any]:
     file = METRICS_FOLDER / "trainsets.json"
-    report = _json(file)
+    report = tables.read_json(file)
     if missing := [recipe for recipe in recipes if recipe not in report["recipes"]]:
         raise UserError(f"{file} says nothing of {missing[0]}: run `dvc repro`")
     return {"recipes": {name: report["recipes"][name] for name in recipes}, "queries": report["queries"]}
 
 
 def _references(names: list[str]) -> dict[str, dict[str, Any]]:
-    found = _json(REFERENCE_RECORDS)
+    found = tables.read_json(REFERENCE_RECORDS)
     if missing := [name for name in names if name not in found]:
         raise UserError(f"{REFERENCE_RECORDS} says nothing of {missing[0]}: run `dvc repro`")
     return {name: found[name] for name in names}
 
 
 def _labels(names: list[str], benchmarks: list[str]) -> dict[str, dict[str, Any]]:
-    report = _json(METRICS_FOLDER / "labels.json")
+    report = tables.read_json(METRICS_FOLDER / "labels.json")
     found = {name: report[name] for name in benchmarks if name in report}
     for name, told in found.items():
         if missing := [model for model in names if model not in told["models"]]:
@@ -116,15 +115,6 @@ def _measured(benchmark: str) -> Measured:
         bias=_csv(folder / "bias" / file, BIAS_TABLE),
         significance=_csv(folder / "significance" / file, SIGNIFICANCE_TABLE),
     )
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing: run `dvc repro`") from None
-    except ValueError:
-        raise UserError(f"{path} is not JSON: rebuild it with `dvc repro -f`") from None
 
 
 def _csv(path: Path, schema: Schema) -> pl.DataFrame:

@@ -33,8 +33,7 @@ def chosen(study: Study, name: str) -> Chosen:
     """What the chosen model is made of, and where it lies."""
     if name in study.merges:
         merge = study.merges[name]
-        total = sum(merge.weights.values())
-        parts = [ingredient(study, source, f"{100 * weight / total:.3g} %") for source, weight in merge.weights.items()]
+        parts = [ingredient(study, source, share) for source, share in shares(merge).items()]
         return Chosen(name, "merge", str(models.MERGED / name), merge.method, parts)
     parts = [ingredient(study, name)] if name in study.recipes else []
     return Chosen(name, study.kind(name), str(models.source(name)), None, parts)
@@ -55,6 +54,22 @@ def _in_words(slots: Composition) -> str:
     return f"{query} queries, {positive} positives, {negative} negatives"
 
 
-def weights(merge: Merge) -> str:
-    """`1 koenen + 3 enkoko`."""
-    return " + ".join(f"{weight:g} {name}" for name, weight in merge.weights.items())
+def shares(merge: Merge) -> dict[str, str | None]:
+    """Each part's share of an average, or its weight where a method does not scale weights to 1; None without any."""
+    if merge.weights is None:
+        return dict.fromkeys(merge.parts)
+    if merge.method != "linear":
+        return {name: f"{weight:g} x" for name, weight in merge.weights.items()}
+    total = sum(merge.weights.values())
+    return {name: f"{100 * weight / total:.3g} %" for name, weight in merge.weights.items()}
+
+
+def formula(merge: Merge) -> str:
+    """`1 koenen + 3 enkoko`, or the parts alone of a method without weights; then what its parameters are."""
+    parts = " + ".join(f"{weight:g} {name}" for name, weight in (merge.weights or {}).items())
+    said = {**merge.parameters, **({"task_vectors": True} if merge.task_vectors else {})}
+    settings = ", ".join(
+        f"{name} {str(given).lower() if isinstance(given, bool) else format(given, 'g')}"
+        for name, given in said.items()
+    )
+    return (parts or ", ".join(merge.parts)) + (f"; {settings}" if settings else "")

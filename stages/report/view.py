@@ -57,7 +57,7 @@ def page(study: Study, results: Results) -> Page:
         base_hub_id=None if static or Path(study.base.name).exists() or "/" not in study.base.name else shown_base,
         settings=settings(study, results.encoders["base"]),
         recipes=[recipes.ingredient(study, name) for name in study.recipes],
-        merges=[(name, merge.method, recipes.weights(merge)) for name, merge in study.merges.items()],
+        merges=[(name, merge.method, recipes.formula(merge)) for name, merge in study.merges.items()],
         seed=study.seed,
         reranked=bool(study.rerank),
     )

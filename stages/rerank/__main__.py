@@ -13,7 +13,6 @@ known here either.
 from __future__ import annotations
 
 import logging
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ import polars as pl
 from stages.rerank.pairs import KeptPairs
 from stages.schemas.runs import RERANKED_FOLDER, RUN, RUN_RECORD
 from stages.settings.rerank import read_reranked
-from stages.shared import errors, models, query_normalizer, ranking, tables
+from stages.shared import errors, member, models, query_normalizer, ranking, tables
 from stages.shared.errors import UserError
 from stages.shared.passages import passage_text
 from stages.shared.ranking import Tables
@@ -35,7 +34,7 @@ FOUND = [*LISTED, "passage", "lang"]
 
 
 def main() -> None:
-    name = sys.argv[1]
+    name = member.name("rerank")
     settings = read_reranked(name)
     folder, first_stage = models.RERANKERS / settings.reranker, Path(settings.first_stage)
     if not (record := models.record(folder)):

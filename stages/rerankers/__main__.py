@@ -10,7 +10,6 @@ begins at random, drawn by seed.
 from __future__ import annotations
 
 import logging
-import sys
 from typing import TYPE_CHECKING, Any
 
 from stages.schemas.curves import TRAINING_CURVES
@@ -18,7 +17,7 @@ from stages.schemas.trainsets import TRAINSETS_FOLDER
 from stages.settings.rerankers import read_reranker
 from stages.settings.seed import read_seed
 from stages.settings.train import Train, read_train
-from stages.shared import encoder, errors, lengths, models, query_normalizer, seeds, tables, training_rows
+from stages.shared import encoder, errors, lengths, member, models, query_normalizer, seeds, tables, training_rows
 from stages.shared.errors import UserError
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ ROWS_READ = 100
 
 
 def main() -> None:
-    name = sys.argv[1]
+    name = member.name("rerankers")
     differing, seed, record = read_reranker(name).train.written, read_seed(), models.base_record()
     settings = read_train().changed(differing, f"rerankers.{name}.train")
     if encoder.is_static(models.BASE):
@@ -96,7 +95,8 @@ def main() -> None:
 
 
 def cross_encoder(name: str, record: dict[str, Any], seed: int) -> CrossEncoder:
-    """The base as a cross-encoder, in float32, to be trained; raises `UserError` if its architecture has no such form.
+    """The base as a cross-encoder, in float32, to be trained; raises `UserError` if its architecture has no such form,
+    or it cannot be loaded.
 
     `record`: how the base is run.
     """
@@ -112,8 +112,13 @@ def cross_encoder(name: str, record: dict[str, Any], seed: int) -> CrossEncoder:
             trust_remote_code=record["trust_remote_code"],
             model_kwargs={"dtype": "float32", "attn_implementation": record["attention"]},
         )
-    except ValueError as error:
-        reason, _, _ = str(error).partition("\n")
+    except MemoryError:
+        raise
+    # Code of a model's authors, and a file that is cut off, may raise anything.
+    except Exception as error:
+        if models.damaged(models.BASE):
+            raise models.unloadable(models.BASE, error) from None
+        reason = models.first_line(error)
         raise UserError(f"rerankers.{name}: {record['name']} cannot be made a cross-encoder ({reason})") from None
     inner: Any = model.model
     if inner.config.pad_token_id is None:

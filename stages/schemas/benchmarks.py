@@ -9,6 +9,8 @@ import polars as pl
 from stages.schemas.types import Schema
 
 BENCHMARKS_FOLDER = Path("data/benchmarks")
+# Of each benchmark, how much it has, and what was left out.
+BENCHMARK_METRICS = Path("metrics/benchmarks")
 
 BENCHMARK_PASSAGES: Schema = {"passage": pl.String, "lang": pl.String, "title": pl.String, "text": pl.String}
 BENCHMARK_QUERIES: Schema = {"query": pl.String, "lang": pl.String, "text": pl.String}
@@ -18,3 +20,5 @@ BENCHMARK_QRELS: Schema = {"query": pl.String, "passage": pl.String, "lang": pl.
 BENCHMARK_LABELS: Schema = {"kind": pl.String, "id": pl.String, "label": pl.String}
 # The passages that a query is re-ranked over, where a benchmark gives them; without rows all are searched.
 RERANK: Schema = {"query": pl.String, "passage": pl.String}
+# A query and the passage that it is itself (ArguAna, Quora), which is no result of it; mostly without rows.
+IDENTICAL: Schema = {"query": pl.String, "passage": pl.String}

@@ -36,8 +36,10 @@ class Benchmark(Group):
         "hinglish-top",
     ]
     path: str
-    split: str | None = None
+    # It stands in names of files.
+    split: Annotated[str, Field(pattern=r"^[\w.-]+$")] | None = None
     languages: Annotated[list[Language], Field(min_length=1)] | None = None
+    codes: dict[Language, str] = Field(default_factory=dict)
     columns: IntentColumns | None = None
     rerank: str | None = None
     queries: Count | None = None

@@ -19,6 +19,14 @@ FILED = ("tmx", "po", "xliff", "moses", "markdown")
 TABULAR = ("jsonl", "parquet", "csv", "datasets")
 
 
+def _beneath(path: str) -> str:
+    if Path(path).is_absolute() or ".." in Path(path).parts:
+        raise ValueError(
+            f"{path!r} is not beneath corpus.path, which is all that DVC watches: set corpus.path above it"
+        )
+    return path
+
+
 class Columns(Group):
     id: str | None = None
     text: str
@@ -47,7 +55,7 @@ class Source(Group):
     path: str
     columns: Columns | None = None
     dataset: HubSet | None = None
-    files: str | None = None
+    files: Annotated[str, AfterValidator(_beneath)] | None = None
     codes: dict[Language, str] = Field(default_factory=dict)
     original: Language | None = None
     encoding: str = "utf-8"
@@ -70,8 +78,8 @@ class Source(Group):
             raise ValueError(f"files belong to the sources {', '.join(FILED)}: write null")
         if kind in ("moses", "markdown") and "{lang}" not in (self.files or ""):
             raise ValueError(f"files must say where {kind} has a language, with {{lang}} in its place")
-        if (kind == "po") != (self.original is not None):
-            raise ValueError("original is the language of a po file's msgids: the source po needs it, and only it")
+        if self.original is not None and kind != "po":
+            raise ValueError("original is the language of a po file's msgids: only the source po has it, so write null")
         try:
             codecs.lookup(self.encoding)
         except LookupError:
@@ -79,15 +87,8 @@ class Source(Group):
 
 
 class Part(Source):
+    path: Annotated[str, AfterValidator(_beneath)]
     weight: Positive | None = None
-
-
-def _beneath(path: str) -> str:
-    if Path(path).is_absolute() or ".." in Path(path).parts:
-        raise ValueError(
-            f"{path!r} is not beneath corpus.path, which is all that DVC watches: set corpus.path above it"
-        )
-    return path
 
 
 class LabelledTable(Group):

@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from stages.settings import yaml12
+from stages.settings.types import Name
 from stages.shared.errors import UserError
 
 PARAMS = Path("params.yaml")
@@ -28,6 +29,7 @@ def value(key: str, kind: Any) -> Any:
     """
     found = tree(PARAMS)
     for part in key.split("."):
+        validated(part, Name, PARAMS, [key])  # names become paths
         if not isinstance(found, dict) or part not in found:
             known = list(found) if isinstance(found, dict) else []
             raise UserError(f"{PARAMS} has no {key}{meant(part, known)}")
@@ -37,7 +39,7 @@ def value(key: str, kind: Any) -> Any:
 
 def read_names(group: str) -> list[str]:
     """The names in a group of named members (`recipes`, `merges`), whatever is said of each."""
-    found = value(group, dict[str, Any])
+    found = value(group, dict[Name, Any])
     return list(found)
 
 

@@ -6,11 +6,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from stages.settings.types import Group, Share
+from stages.settings.types import Group, Name, Share
 
 
 class TrainingSet(Group):
     compositions: Annotated[list[str], Field(min_length=1)]
-    negatives: str
+    negatives: Name
     hybrid: Share | None = None
     synthetic: Share | None = None

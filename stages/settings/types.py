@@ -7,15 +7,21 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
 
+# File systems take 255 bytes, of which drafts and suffixes need some.
+LONGEST_NAME = 100
 
-def _model_name(name: str) -> str:
-    # Names become file, stage and override names (DVC's `-S`), so only what all three take.
+
+def checked_name(name: str) -> str:
+    """`name`, which becomes a file's, a stage's and an override's (DVC's `-S`); raises `ValueError` unless it is what
+    all three take."""
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
         raise ValueError(f"{name!r} is no name: use letters, digits, - and _, beginning with a letter")
+    if len(name) > LONGEST_NAME:
+        raise ValueError(f"{name!r} has {len(name)} characters: use {LONGEST_NAME} at most")
     return name
 
 
-Name = Annotated[str, AfterValidator(_model_name)]
+Name = Annotated[str, AfterValidator(checked_name)]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]

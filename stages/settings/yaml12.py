@@ -64,6 +64,11 @@ def load(path: Path) -> Any:
     return parse(path.read_text(encoding="utf-8"))
 
 
-def parse(text: str) -> Any:
+def parse(text: str, loader: type[yaml.SafeLoader] = Loader) -> Any:
     """What YAML `text` says; raises `yaml.YAMLError`."""
-    return yaml.load(text, Loader)
+    try:
+        return yaml.load(text, loader)
+    except RecursionError:
+        raise yaml.YAMLError("it is nested too deeply") from None
+    except ValueError as error:  # a number of thousands of digits
+        raise yaml.YAMLError(str(error)) from None

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stages.shared import models, query_normalizer
+from stages.shared import models, pieces, query_normalizer, tables
 from stages.shared.errors import UserError
-from stages.shared.roles import PROMPT_NAMES, Role
+from stages.shared.roles import PROMPT_NAMES, Role, TokenEncoder
 from stages.shared.roles import Encoder as Encoder  # what it is called by those who load one
 
 if TYPE_CHECKING:
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def load(folder: str | Path, batch_size: int, trust_remote_code: bool = False, freeze: Freeze | None = None) -> Encoder:
+def load(
+    folder: str | Path, batch_size: int, trust_remote_code: bool = False, freeze: Freeze | None = None
+) -> TokenEncoder:
     """The encoder in `folder`, run as its record says; raises `UserError` if there is none or it cannot be loaded.
 
     `trust_remote_code`: run code of the model's authors, also from a folder that no stage made. `freeze`: what all
@@ -38,22 +40,11 @@ def load(folder: str | Path, batch_size: int, trust_remote_code: bool = False, f
     folder = Path(folder)
     if is_static(folder):
         return StaticEncoder(folder, batch_size)
-    from sentence_transformers import SentenceTransformer
-
     if models.is_cross_encoder(folder):
         raise UserError(f"{folder} is a re-ranker, which has no vectors: name it under rerank, and an encoder here")
     record = models.record(folder)
-    attention = record.get("attention")
-    try:
-        model = SentenceTransformer(
-            str(folder),
-            local_files_only=True,
-            trust_remote_code=trust_remote_code or record.get("trust_remote_code", False),
-            model_kwargs={"attn_implementation": attention} if attention else None,
-        )
-    except ValueError as error:  # one that needs its own code, for one
-        reason, _, _ = str(error).partition("\n")
-        raise UserError(f"{folder} cannot be loaded: {reason}") from None
+    trusted = trust_remote_code or record.get("trust_remote_code", False)
+    model = opened(folder, trust_remote_code=trusted, attn_implementation=record.get("attention"))
     trunk = None
     if freeze and freeze.is_trunk:
         from stages.shared.trunk import share
@@ -62,11 +53,37 @@ def load(folder: str | Path, batch_size: int, trust_remote_code: bool = False, f
     return TransformerEncoder(model, batch_size, query_normalizer.read(folder), trunk)
 
 
+def opened(folder: Path, device: str | None = None, *, trust_remote_code: bool, **how: Any) -> SentenceTransformer:
+    """The model in `folder`, run as `how` says (what is None is left to the model); raises `UserError` if it cannot be
+    loaded, or its tokenizer does not suit it."""
+    from sentence_transformers import SentenceTransformer
+
+    given = {name: value for name, value in how.items() if value}
+    try:
+        model = SentenceTransformer(
+            str(folder),
+            device=device,
+            local_files_only=True,
+            trust_remote_code=trust_remote_code,
+            model_kwargs=given or None,
+        )
+    except MemoryError:
+        raise
+    # Code of a model's authors, and a file that is cut off, may raise anything.
+    except Exception as error:
+        raise models.unloadable(folder, error) from None
+    pieces.check(model, str(folder), lambda file: any(folder.rglob(file)))
+    return model
+
+
 def is_static(folder: Path) -> bool:
     """Whether the model in `folder` is one StaticEmbedding; raises `UserError` if there is none."""
     if not (folder / "modules.json").is_file():
         raise UserError(f"{folder} holds no model (modules.json is missing): run `dvc repro`")
-    modules = [m["type"].rsplit(".", 1)[-1] for m in json.loads((folder / "modules.json").read_text())]
+    try:
+        modules = [module["type"].rsplit(".", 1)[-1] for module in tables.read_json(folder / "modules.json")]
+    except (TypeError, KeyError, AttributeError) as error:
+        raise models.unloadable(folder, error) from None
     return modules in (["StaticEmbedding"], ["StaticEmbedding", "Normalize"])
 
 
@@ -84,12 +101,16 @@ class StaticEncoder:
         from safetensors.numpy import load_file
         from tokenizers import Tokenizer
 
-        inner = folder / json.loads((folder / "modules.json").read_text())[0]["path"]
-        self.tokenizer = Tokenizer.from_file(str(inner / "tokenizer.json"))
-        self.tokenizer.no_padding()
-        self.table = load_file(inner / "model.safetensors")["embedding.weight"].astype(np.float32)
         config = folder / "config_sentence_transformers.json"
-        self.prompts = json.loads(config.read_text()).get("prompts", {}) if config.is_file() else {}
+        try:
+            inner = folder / json.loads((folder / "modules.json").read_text())[0]["path"]
+            self.tokenizer = Tokenizer.from_file(str(inner / "tokenizer.json"))
+            self.table = load_file(inner / "model.safetensors")["embedding.weight"].astype(np.float32)
+            self.prompts = json.loads(config.read_text()).get("prompts", {}) if config.is_file() else {}
+        except Exception as error:  # tokenizers raises no other
+            raise models.unloadable(folder, error) from None
+        self.tokenizer.no_padding()
+        pieces.fits(self.tokenizer.get_vocab(), len(self.table), str(folder))
         self.batch_size = batch_size
         self.normalizer = query_normalizer.read(folder)
 
@@ -125,6 +146,7 @@ class TransformerEncoder:
         self.batch_size = batch_size
         self.normalizer = normalizer
         self.trunk = trunk
+        self.tokenizer: Any = model.tokenizer
 
     def encode(self, texts: list[str], role: Role) -> np.ndarray:
         if not texts:
@@ -140,6 +162,11 @@ class TransformerEncoder:
 
 
 def normalized(vectors: np.ndarray) -> np.ndarray:
-    """Rows scaled to length 1 (float32); zero rows stay."""
+    """Rows scaled to length 1 (float32); zero rows stay. Raises `UserError` if one is no vector of numbers."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    if not np.isfinite(lengths).all():
+        raise UserError(
+            "the model gives vectors that are no numbers (NaN or infinite): its weights are damaged, or too large for "
+            "its dtype: build it again, or write dtype float32"
+        )
     return np.ascontiguousarray(vectors / np.where(lengths > 0, lengths, 1), dtype=np.float32)

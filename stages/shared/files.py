@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from stages.shared import errors
 from stages.shared.errors import UserError
 
 # UTF-32's little-endian mark begins with UTF-16's.
@@ -25,6 +26,12 @@ BYTE_ORDER_MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 COMPRESSED = (".gz", ".xz", ".bz2", ".zst")
+# What is read as one may be no longer, so that a small packed file fills no memory: a line, a unit of XML, a row of
+# Parquet, in bytes; a text that is read as a whole, in characters.
+LONGEST_LINE = 64 * 2**20
+LONGEST_TEXT = 256 * 2**20
+CHUNK = 2**18
+SPLIT = "split it, or check that the file is what its name says"
 
 
 def content(path: Path) -> str:
@@ -53,6 +60,8 @@ def opened(path: str | Path) -> Iterator[BinaryIO]:
         with _open(path) as file:
             yield file
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        if errors.fault(error):
+            raise  # be it met in reading, or in what the block writes
         raise UserError(f"{path} cannot be read ({error}): is it whole?") from None
 
 
@@ -73,21 +82,65 @@ def _open(path: Path) -> BinaryIO:
 def lines(path: str | Path, encoding: str = "utf-8") -> Iterator[str]:
     r"""A text's lines with their ends. They end at `\n` alone: a carriage return or U+2028 within one shifts none.
 
-    A byte order mark wins over `encoding`. Raises `UserError` naming file and line if the bytes are of no such text.
+    A byte order mark wins over `encoding`. Raises `UserError` naming file and line if the bytes are of no such text, or
+    a line is longer than LONGEST_LINE.
     """
     with opened(path) as file:
         encoding = _marked(file) or codecs.lookup(encoding).name
+        wide = encoding.startswith(("utf-16", "utf-32"))
         number = 0
         try:
-            for line in _wide(file, encoding) if encoding.startswith(("utf-16", "utf-32")) else _narrow(file, encoding):
+            for line in _wide(file, encoding) if wide else _narrow(file, encoding):
                 number += 1
                 yield line
+        except _TooLongError:
+            raise _too_long(path, number + 1) from None
         except UnicodeError as error:
             reason = getattr(error, "reason", error)
             raise UserError(
                 f"{path}:{number + 1} is not {encoding.removesuffix('-sig')} ({reason}): save the file as UTF-8 or, if "
                 "it is the corpus's, set corpus.encoding to what it is in, e.g. cp949"
             ) from None
+
+
+def check_lines(path: str | Path) -> None:
+    """Raise `UserError` as `lines` does if a line is too long, for readers that split lines themselves."""
+    with opened(path) as file:
+        number, length = 1, 0
+        while chunk := file.read(CHUNK):
+            end = chunk.find(b"\n")
+            length += len(chunk) if end < 0 else end
+            if length > LONGEST_LINE:
+                raise _too_long(path, number)
+            if end >= 0:
+                number += chunk.count(b"\n")
+                length = len(chunk) - chunk.rfind(b"\n") - 1
+
+
+def text(path: str | Path, encoding: str = "utf-8") -> str:
+    """A whole text, as `lines` reads it; raises `UserError` if it is longer than LONGEST_TEXT."""
+    parts, length = [], 0
+    for line in lines(path, encoding):
+        length += len(line)
+        if length > LONGEST_TEXT:
+            raise UserError(
+                f"{path} is longer than {LONGEST_TEXT // 2**20} MiB, the most that is read as one: split it"
+            )
+        parts.append(line)
+    return "".join(parts)
+
+
+def bound() -> str:
+    """LONGEST_LINE for a message."""
+    return f"{LONGEST_LINE // 2**20} MiB"
+
+
+def _too_long(path: str | Path, number: int) -> UserError:
+    return UserError(f"{path}:{number} is longer than {bound()}, the most that a line may be: {SPLIT}")
+
+
+class _TooLongError(Exception):
+    """A line is longer than LONGEST_LINE."""
 
 
 def _marked(file: BinaryIO) -> str | None:
@@ -98,10 +151,21 @@ def _marked(file: BinaryIO) -> str | None:
 def _narrow(file: BinaryIO, encoding: str) -> Iterator[str]:
     """Lines of an encoding in which the byte 10 is a line's end and nothing else, so that a mistake has a line."""
     decoder = codecs.getincrementaldecoder(encoding)()
-    for line in file:
-        yield decoder.decode(line)
+    rest = b""
+    while chunk := file.read(CHUNK):
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            yield decoder.decode(line + b"\n")
+        if len(rest) > LONGEST_LINE:
+            raise _TooLongError
+    if rest:
+        yield decoder.decode(rest)
     decoder.decode(b"", final=True)
 
 
 def _wide(file: BinaryIO, encoding: str) -> Iterator[str]:
-    yield from io.TextIOWrapper(file, encoding=encoding, newline="\n")
+    text = io.TextIOWrapper(file, encoding=encoding, newline="\n")
+    while line := text.readline(LONGEST_LINE + 1):
+        if len(line) > LONGEST_LINE:
+            raise _TooLongError
+        yield line

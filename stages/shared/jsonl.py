@@ -9,13 +9,25 @@ from stages.shared import files
 from stages.shared.errors import UserError
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose keys differ: which of two texts under one key is meant nobody knows."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"it has the key {next(key for key in keys if keys.count(key) > 1)!r} more than once")
+    return found
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=_once)
+
+
 def numbered(path: str | Path, encoding: str = "utf-8") -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield each row with its line's number; raises `UserError` if the file or a row cannot be read."""
     for number, line in enumerate(files.lines(path, encoding), 1):
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = DECODER.decode(line.strip())
         except ValueError as error:
             reason = getattr(error, "msg", error)
             raise UserError(f"{path}:{number} is not JSON ({reason}): mend or remove the line") from None
@@ -32,11 +44,16 @@ def rows(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
         yield f"{path}:{number}", row
 
 
-def text(row: dict[str, Any], key: str, place: str) -> str:
-    """The text under `key`, stripped; '' for null; raises `UserError` if the row has no such key or no text."""
+def field(row: dict[str, Any], key: str, place: str) -> Any:
+    """What the row has under `key`; raises `UserError` if it has no such key."""
     if key not in row:
         raise UserError(f"{place} has no {key!r} (it has {', '.join(map(repr, row))}): name its column in params.yaml")
-    value = row[key]
+    return row[key]
+
+
+def text(row: dict[str, Any], key: str, place: str) -> str:
+    """The text under `key`, stripped; '' for null; raises `UserError` if the row has no such key or no text."""
+    value = field(row, key, place)
     if value is None:
         return ""
     if not isinstance(value, str | int):

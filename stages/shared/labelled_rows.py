@@ -49,7 +49,7 @@ def parse(
         words = [jsonl.text(row, column, place).strip() for column in parts]
         if not all(words):
             raise UserError(f"{place}: the label is empty: name it or remove the row")
-        said = {key: jsonl.text(row, column, place).strip() for key, column in texts.items() if row.get(column)}
+        said = {key: jsonl.text(row, column, place).strip() for key, column in texts.items() if column in row}
         one = LabelledRow(
             place,
             jsonl.text(row, columns.id, place) if columns.id else f"{name}#{number}",

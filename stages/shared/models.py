@@ -27,8 +27,9 @@ RERANKERS = MODELS / "rerankers"
 # What answers questions: a model's vectors of labelled entries.
 INDEXES = MODELS / "indexes"
 # In a model's folder: name, preset, revision, pooling, prompts, max_length, dtype, attention, padding, dimension and
-# trust_remote_code; of one that was trained with train.freeze also what was `frozen`: its layers and embeddings; of a
-# vocabulary that was cut its pieces, and of a static base what it began `from`.
+# trust_remote_code; which share of the study's tokens is `unknown` to its tokenizer, by language; `pooling_assumed`, if
+# no file states the pooling; of one that was trained with train.freeze also what was `frozen`: its layers and
+# embeddings; of a vocabulary that was cut its pieces, and of a static base what it began `from`.
 RECORD = "encoder.json"
 # In the base's folder, if its vocabulary was cut: the tokenizer of all pieces, to tell what the cut does to texts.
 WHOLE_TOKENIZER = "whole-tokenizer.json"
@@ -64,15 +65,21 @@ def record(folder: Path) -> dict[str, Any]:
     """
     if not (folder / RECORD).is_file():
         return {}
-    found: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    found: dict[str, Any] = tables.read_json(folder / RECORD)
     ours = any(folder.resolve().is_relative_to(own.resolve()) for own in (BASE, TRAINED, MERGED, RERANKERS))
     return found | {"trust_remote_code": ours and bool(found.get("trust_remote_code"))}
 
 
 def is_cross_encoder(folder: Path) -> bool:
-    """Whether sentence-transformers saved a cross-encoder in `folder`, which it would load as an encoder of no use."""
+    """Whether sentence-transformers saved a cross-encoder in `folder`, which it would load as an encoder of no use.
+
+    Raises `UserError` if what says so is damaged.
+    """
     config = folder / "config_sentence_transformers.json"
-    return config.is_file() and json.loads(config.read_text(encoding="utf-8")).get("model_type") == "CrossEncoder"
+    try:
+        return config.is_file() and tables.read_json(config).get("model_type") == "CrossEncoder"
+    except AttributeError as error:
+        raise unloadable(folder, error) from None
 
 
 def base_record() -> dict[str, Any]:
@@ -83,12 +90,41 @@ def base_record() -> dict[str, Any]:
     return found
 
 
+def unloadable(folder: Path, error: Exception) -> UserError:
+    """What is wrong with the model in `folder`, of which loading raised `error`: a file of it, if one is not whole."""
+    mend = "run `dvc repro` if a stage made it, else copy the model again"
+    if file := damaged(folder):
+        return UserError(f"{file} is damaged or cut off: {mend}")
+    return UserError(f"{folder} cannot be loaded ({first_line(error)}): {mend}")
+
+
+def damaged(folder: Path) -> Path | None:
+    """The first file of a model that is no whole JSON or safetensors, if any is."""
+    from safetensors import SafetensorError, safe_open
+
+    for file in sorted(folder.rglob("*")):
+        try:
+            if file.suffix == ".json":
+                json.loads(file.read_text(encoding="utf-8"))
+            elif file.suffix == ".safetensors":
+                with safe_open(file, framework="numpy"):
+                    pass
+        except (ValueError, RecursionError, OSError, SafetensorError):
+            return file
+    return None
+
+
+def first_line(error: Exception) -> str:
+    """What an error of others says, as a part of a sentence."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:")
+
+
 def copy_record(folder: Path, target: Path, frozen: dict[str, Any] | None = None) -> None:
     """Give what is made of the model in `folder` its record, and say what was `frozen` in its training."""
     if not frozen:
         shutil.copyfile(folder / RECORD, target / RECORD)
         return
-    found = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    found = tables.read_json(folder / RECORD)
     tables.write_json(found | {"frozen": frozen}, target / RECORD)
 
 

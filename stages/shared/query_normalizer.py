@@ -10,7 +10,6 @@ sentence-transformers, which knows nothing of it, the folder is a model that tak
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from collections import Counter, defaultdict
@@ -19,7 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from stages.shared import models
+from stages.shared import models, tables
 
 # Of how queries are normalised: kept with what is learnt, so that vectors of queries made otherwise are not taken.
 NORMALIZER_VERSION = 1
@@ -79,7 +78,7 @@ def learn(parts: dict[str, bool], queries: Iterable[str], passages: Iterable[str
 def read(folder: Path) -> Normalizer | None:
     """The normaliser of a model's folder, None if it has none."""
     file = folder / models.NORMALIZER
-    return Normalizer(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else None
+    return Normalizer(tables.read_json(file)) if file.is_file() else None
 
 
 class Normalizer:

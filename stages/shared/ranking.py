@@ -3,24 +3,31 @@
 A run keeps the best ranks, as TREC does; beside it stand the exact ranks of the relevant passages in the pooled tasks,
 however deep, since language bias is a difference of ranks. (In benchmarks by label most passages are relevant, and none
 is parallel: they have no such ranks.) Where a benchmark lists candidates, a query is ranked over its own and nothing
-else.
+else. The passage that a query is itself is no result of it, in any language: it leaves before the list is cut at its
+depth, and counts in no rank, as in BEIR's evaluation.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import polars as pl
 
-from stages.schemas.benchmarks import BENCHMARK_PASSAGES, BENCHMARK_QRELS, BENCHMARK_QUERIES, BENCHMARKS_FOLDER, RERANK
+from stages.schemas.benchmarks import (
+    BENCHMARK_PASSAGES,
+    BENCHMARK_QRELS,
+    BENCHMARK_QUERIES,
+    BENCHMARKS_FOLDER,
+    IDENTICAL,
+    RERANK,
+)
 from stages.schemas.runs import RUN
 from stages.shared import search, tables
 from stages.shared.errors import UserError
-from stages.shared.passages import passage_text
+from stages.shared.passages import by_language, passage_text
 from stages.shared.roles import Role
 from stages.shared.tasks import POOL, tasks
 
@@ -33,6 +40,7 @@ class Tables(NamedTuple):
     qrels: pl.DataFrame
     rerank: pl.DataFrame
     by_label: bool
+    identical: pl.DataFrame = pl.DataFrame(schema=IDENTICAL)
 
     def texts(self, role: Role) -> list[str]:
         if role == "passage":
@@ -70,13 +78,23 @@ def benchmarks() -> dict[str, Tables]:
     return {name: _read(BENCHMARKS_FOLDER / name) for name in names}
 
 
+def texts_by_language(benchmarks: Iterable[Tables]) -> dict[str, list[str]]:
+    """All texts of `benchmarks`, passages and queries, by language."""
+    sides = []
+    for benchmark in benchmarks:
+        sides.append(pl.DataFrame({"lang": benchmark.passages["lang"], "text": benchmark.texts("passage")}))
+        sides.append(pl.DataFrame({"lang": benchmark.queries["lang"], "text": benchmark.texts("query")}))
+    return by_language(pl.concat(sides))
+
+
 def _read(folder: Path) -> Tables:
     return Tables(
         tables.read(folder / "passages.parquet", BENCHMARK_PASSAGES).sort(pl.col("passage") + "." + pl.col("lang")),
         tables.read(folder / "queries.parquet", BENCHMARK_QUERIES),
         tables.read(folder / "qrels.parquet", BENCHMARK_QRELS),
         tables.read(folder / "rerank.parquet", RERANK),
-        json.loads((folder / "about.json").read_text())["by_label"],
+        tables.read_json(folder / "about.json")["by_label"],
+        tables.read(folder / "identical.parquet", IDENTICAL),
     )
 
 
@@ -126,19 +144,33 @@ def rank(benchmark: Tables, rankers: Rankers, depth: int) -> tuple[pl.DataFrame,
         if asked.is_empty():
             continue
         ranker = rankers(asked, searched)
-        listed = None if benchmark.rerank.is_empty() else _among(benchmark.rerank, asked, searched, ranker)
-        run = _search(asked, searched, ranker, depth) if listed is None else listed.filter(pl.col("rank") <= depth)
+        itself = _pairs(benchmark.identical, asked, searched, ["passage"])
+        if benchmark.rerank.is_empty():
+            listed = None
+            run = _search(asked, searched, ranker, depth, itself)
+        else:
+            listed = _among(benchmark.rerank.join(itself, on=["query", "passage"], how="anti"), asked, searched, ranker)
+            run = listed.filter(pl.col("rank") <= depth)
         runs.append(run.select(pl.lit(task.name).alias("task"), pl.all()).select(*RUN))
         if task.corpus == POOL and not benchmark.by_label:
-            found = _relevant_ranks(asked, searched, ranker, judged, listed)
+            found = _relevant_ranks(asked, searched, ranker, judged, listed, itself)
             relevant.append(found.select(pl.lit(task.name).alias("task"), pl.all()).select(*RUN))
     return pl.concat(runs), pl.concat(relevant).sort("task", "query", "rank")
 
 
-def _search(asked: pl.DataFrame, searched: pl.DataFrame, ranker: Ranker, depth: int) -> pl.DataFrame:
-    query_rows, passage_rows, scores = ranker.search(depth)
+def _search(
+    asked: pl.DataFrame, searched: pl.DataFrame, ranker: Ranker, depth: int, itself: pl.DataFrame
+) -> pl.DataFrame:
+    # As much deeper as may leave of one query's list.
+    most = int(itself["query_row"].value_counts()["count"].max() or 0)  # type: ignore[arg-type]
+    query_rows, passage_rows, scores = ranker.search(depth + most)
+    if most:
+        pairs = query_rows * searched.height + passage_rows
+        own = itself["query_row"].cast(pl.Int64) * searched.height + itself["passage_row"]
+        stays = ~np.isin(pairs, own.to_numpy())
+        query_rows, passage_rows, scores = query_rows[stays], passage_rows[stays], scores[stays]
     starts = np.searchsorted(query_rows, query_rows)
-    return pl.DataFrame(
+    run = pl.DataFrame(
         {
             "query": asked["query"].gather(query_rows),
             "passage": searched["passage"].gather(passage_rows),
@@ -147,6 +179,7 @@ def _search(asked: pl.DataFrame, searched: pl.DataFrame, ranker: Ranker, depth: 
             "score": scores,
         }
     )
+    return run.filter(pl.col("rank") <= depth) if most else run
 
 
 def _among(rerank: pl.DataFrame, asked: pl.DataFrame, searched: pl.DataFrame, ranker: Ranker) -> pl.DataFrame:
@@ -165,11 +198,26 @@ def _pairs(pairs: pl.DataFrame, asked: pl.DataFrame, searched: pl.DataFrame, on:
 
 
 def _relevant_ranks(
-    asked: pl.DataFrame, searched: pl.DataFrame, ranker: Ranker, qrels: pl.DataFrame, listed: pl.DataFrame | None
+    asked: pl.DataFrame,
+    searched: pl.DataFrame,
+    ranker: Ranker,
+    qrels: pl.DataFrame,
+    listed: pl.DataFrame | None,
+    itself: pl.DataFrame,
 ) -> pl.DataFrame:
     relevant = qrels.filter(pl.col("relevance") > 0)
     if listed is not None:
         return listed.join(relevant, on=["query", "passage", "lang"], how="semi")
     pairs = _pairs(relevant, asked, searched, ["passage", "lang"])
-    found, scored = ranker.ranks(pairs["query_row"].to_numpy(), pairs["passage_row"].to_numpy())
+    found, scored = _ranks(ranker, pairs)
+    if itself.height:
+        # Each copy of the query's own passage that is ahead counts in no rank.
+        ahead = itself.select("query_row", own=_ranks(ranker, itself)[0])
+        ranked = pairs.select("query_row", rank=pl.Series(found)).with_row_index("pair").join(ahead, on="query_row")
+        behind = ranked.filter(pl.col("own") < pl.col("rank"))["pair"].to_numpy()
+        np.subtract.at(found, behind, 1)
     return pairs.select("query", "passage", "lang", rank=pl.Series(found), score=pl.Series(scored))
+
+
+def _ranks(ranker: Ranker, pairs: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    return ranker.ranks(pairs["query_row"].to_numpy(), pairs["passage_row"].to_numpy())

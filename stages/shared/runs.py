@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,7 @@ def _record(folder: Path) -> dict[str, Any]:
     file = folder / RUN_RECORD
     if not file.is_file():
         raise UserError(f"{file} is missing: run `dvc repro`")
-    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    found: dict[str, Any] = tables.read_json(file)
     return found
 
 

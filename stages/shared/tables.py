@@ -6,8 +6,6 @@ Rows are sorted by the writer, or in the order of the source (`corpus`), so that
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,23 +14,46 @@ from typing import Any
 import polars as pl
 
 from stages.schemas.types import Schema
+from stages.shared import drafts, errors
 from stages.shared.errors import UserError
 
 
 def read(path: str | Path, schema: Schema) -> pl.DataFrame:
-    """Read a Parquet table; raises `UserError` if it is missing or its columns are not those of `schema`."""
+    """Read a Parquet table; raises `UserError` if it is missing, damaged, or its columns are not those of `schema`."""
     path = Path(path)
     if not path.exists():
         raise UserError(f"{path} is missing: run `dvc repro`")
-    table = pl.read_parquet(path, glob=False)
+    try:
+        table = pl.read_parquet(path, glob=False)
+    # Of bytes that cannot be, polars panics.
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        if errors.fault(error):
+            raise
+        raise _damaged(path, error) from None
     return _checked(table, schema, path)
+
+
+def read_json(path: str | Path) -> Any:
+    """What a stage has written as JSON; raises `UserError` if it is missing or damaged."""
+    path = Path(path)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: run `dvc repro`") from None
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: BaseException) -> UserError:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return UserError(f"{path} is damaged or cut off ({reason}): run `dvc repro`, which makes it again")
 
 
 def write(table: pl.DataFrame, path: str | Path, schema: Schema) -> None:
     """Write a Parquet table whole or not at all; raises `UserError` if it does not fit `schema`."""
     path = Path(path)
     with replacing(path) as draft:
-        _checked(table, schema, path).write_parquet(draft, compression="zstd", statistics=False)
+        _write_parquet(_checked(table, schema, path), draft, path)
 
 
 def write_json(value: Any, path: str | Path) -> None:
@@ -48,20 +69,26 @@ def write_text(text: str, path: str | Path) -> None:
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Yield a draft path beside `path`; if the block ends well the draft (file or folder) takes its place."""
+    """Yield where a draft of `path`, a file or folder, may be written; if the block ends well it takes its place."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
     try:
-        yield draft
-        if path.is_dir():
-            shutil.rmtree(path)
-        draft.replace(path)
-    finally:
-        if draft.is_dir():
-            shutil.rmtree(draft)
-        else:
-            draft.unlink(missing_ok=True)
+        with drafts.draft(path) as draft:
+            yield draft
+            drafts.put(draft, path)
+    except Exception as error:
+        error.add_note(str(path))  # where the error itself does not say
+        raise
+
+
+def _write_parquet(table: pl.DataFrame, draft: Path, path: Path) -> None:
+    try:
+        table.write_parquet(draft, compression="zstd", statistics=False)
+    except pl.exceptions.PolarsError as error:
+        # Polars does not always pass on what the system says.
+        if errors.fault(error):
+            raise
+        raise UserError(f"{path} cannot be written ({error}): is there room on its disk?") from None
 
 
 def _checked(table: pl.DataFrame, schema: Schema, path: Path) -> pl.DataFrame:

@@ -15,6 +15,7 @@ import shutil
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset
+from filelock import FileLock, Timeout
 from safetensors.torch import load_file, save_file
 from sentence_transformers import (
     CrossEncoder,
@@ -37,9 +39,10 @@ from sentence_transformers.base.sampler import BatchSamplers, DefaultBatchSample
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers.trainer_callback import ProgressCallback
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from stages.schemas.curves import CURVE
-from stages.shared import files, seeds
+from stages.shared import files, seals, seeds
 from stages.shared.durations import duration
 from stages.shared.errors import UserError
 from stages.shared.roles import PROMPT_NAMES
@@ -166,10 +169,16 @@ class _SmallCheckpoints:
     frozen.
 
     The rest of a checkpoint (optimizer, schedule, random state) transformers reads with `weights_only`: nothing is
-    unpickled.
+    unpickled. Each is sealed once it is whole, and the one before it stays beside it.
     """
 
     model: Any
+    args: Any
+    state: Any
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)  # type: ignore[misc]
+        seals.seal(Path(str(self.args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}")
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         assert output_dir is not None
@@ -195,6 +204,8 @@ class RerankerTrainer(_SmallCheckpoints, CrossEncoderTrainer):
 
 
 TRAINED_WEIGHTS = "trained.safetensors"
+# The last, and the one before it to fall back to.
+KEPT_CHECKPOINTS = 2
 STEPS_TIMED = 3
 
 
@@ -244,7 +255,8 @@ def fit(
 
     Batches are of all rows at random, or of `pools`, each of which must have a batch of rows. `fingerprint` must change
     with everything that shapes the training: under it checkpoints are kept, and a run that was killed goes on from the
-    last one to the same weights. Raises `UserError` if the loss is no number, or `precision` needs another machine.
+    last one that is whole to the same weights. Of two processes that train the same at once, one keeps checkpoints.
+    Raises `UserError` if the loss is no number, or `precision` needs another machine.
     """
     if precision == "fp16" and not torch.cuda.is_available():
         raise UserError("train.precision is fp16, which needs a CUDA GPU: write bf16 or fp32")
@@ -253,43 +265,42 @@ def fit(
         torch.set_num_threads(1)
     folder = STATE / "training" / fingerprint
     kind, arguments, prompts = _kind(model, rows.column_names)
-    args = arguments(
-        output_dir=str(folder),
-        max_steps=steps,
-        per_device_train_batch_size=min(batch_size, len(rows)),
-        learning_rate=learning_rate,
-        warmup_steps=warmup if warmup < 1 else steps,
-        lr_scheduler_type="linear",
-        weight_decay=weight_decay,
-        max_grad_norm=max_grad_norm or 0.0,
-        bf16=precision == "bf16",
-        fp16=precision == "fp16",
-        # Unless told so, transformers takes bf16 without a GPU for a mistake.
-        use_cpu=precision == "bf16" and not torch.cuda.is_available(),
-        activation_checkpointing=gradient_checkpointing,
-        prompts=prompts,
-        batch_sampler=partial(PooledBatches, pools=pools, steps=steps) if pools else BatchSamplers.BATCH_SAMPLER,
-        dataloader_drop_last=True,
-        dataloader_pin_memory=torch.cuda.is_available(),
-        # Epoch e is shuffled by this number plus e: of neighbouring seeds, epochs must not be the same.
-        seed=seeds.number(seed, "training") % 2**31,
-        logging_steps=log_every,
-        logging_nan_inf_filter=False,  # or a loss that is no number would be logged as the one before
-        save_strategy="steps",
-        save_steps=checkpoint_every,
-        save_total_limit=1,
-        report_to="none",
-        disable_tqdm=False,
-    )
-    trainer = kind(model=model, args=args, train_dataset=rows, loss=loss)
-    # Or transformers writes the tokenizer's special tokens into the model's config, which then differs from the base's.
-    trainer.processing_class = None
-    trainer.remove_callback(ProgressCallback)
-    trainer.add_callback(Progress)
-    last = _last_checkpoint(folder)
-    if last:
-        log.info(f"going on from {last.name.replace('-', ' at step ')}")
-    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    with _alone(folder) as alone:
+        args = arguments(
+            output_dir=str(folder),
+            max_steps=steps,
+            per_device_train_batch_size=min(batch_size, len(rows)),
+            learning_rate=learning_rate,
+            warmup_steps=warmup if warmup < 1 else steps,
+            lr_scheduler_type="linear",
+            weight_decay=weight_decay,
+            max_grad_norm=max_grad_norm or 0.0,
+            bf16=precision == "bf16",
+            fp16=precision == "fp16",
+            # Unless told so, transformers takes bf16 without a GPU for a mistake.
+            use_cpu=precision == "bf16" and not torch.cuda.is_available(),
+            activation_checkpointing=gradient_checkpointing,
+            prompts=prompts,
+            batch_sampler=partial(PooledBatches, pools=pools, steps=steps) if pools else BatchSamplers.BATCH_SAMPLER,
+            dataloader_drop_last=True,
+            dataloader_pin_memory=torch.cuda.is_available(),
+            # Epoch e is shuffled by this number plus e: of neighbouring seeds, epochs must not be the same.
+            seed=seeds.number(seed, "training") % 2**31,
+            logging_steps=log_every,
+            logging_nan_inf_filter=False,  # or a loss that is no number would be logged as the one before
+            save_strategy="steps" if alone else "no",
+            save_steps=checkpoint_every,
+            save_total_limit=KEPT_CHECKPOINTS,
+            report_to="none",
+            disable_tqdm=False,
+        )
+        trainer = kind(model=model, args=args, train_dataset=rows, loss=loss)
+        # Or transformers writes the tokenizer's special tokens into the model's config, unlike the base's.
+        trainer.processing_class = None
+        trainer.remove_callback(ProgressCallback)
+        trainer.add_callback(Progress)
+        last = _last_checkpoint(folder) if alone else None
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
     logged = [entry for entry in trainer.state.log_history if "loss" in entry]
     # One that was killed after its last step takes another step to no end.
     points = [(int(entry["step"]), float(entry["loss"])) for entry in logged if int(entry["step"]) <= steps]
@@ -315,8 +326,12 @@ def curve(points: list[tuple[int, float]]) -> str:
 
 
 def forget(fingerprint: str) -> None:
-    """Remove a finished training's checkpoints; call it once the model is safe in its place."""
-    shutil.rmtree(STATE / "training" / fingerprint, ignore_errors=True)
+    """Remove a finished training's checkpoints, unless another process keeps them; call it once the model is safe."""
+    folder = STATE / "training" / fingerprint
+    with _alone(folder) as alone:
+        if alone:
+            shutil.rmtree(folder, ignore_errors=True)
+            _lock(folder).unlink(missing_ok=True)
 
 
 def fingerprint(*parts: Any) -> str:
@@ -336,7 +351,37 @@ def _column_prompts(model: SentenceTransformer, columns: list[str]) -> dict[str,
     return {column: prompt for column, prompt in prompts.items() if prompt}
 
 
+def _lock(folder: Path) -> Path:
+    return folder.with_suffix(".lock")
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[bool]:
+    """Whether no other process keeps its checkpoints in `folder`; if so, none does before the block ends."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(_lock(folder))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        log.warning("another process trains the same: its checkpoints are its own, and this one keeps none")
+    try:
+        yield lock.is_locked
+    finally:
+        lock.release()
+
+
 def _last_checkpoint(folder: Path) -> Path | None:
-    # The trainer's state is written last: a checkpoint that lacks it was cut off.
-    whole = [c for c in folder.glob("checkpoint-*") if (c / "trainer_state.json").is_file()]
-    return max(whole, key=lambda c: int(c.name.split("-")[1]), default=None)
+    """The last checkpoint that is whole, and a line that says what is gone on from; the others after it are removed."""
+    found = folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*")
+    bad = False
+    for checkpoint in sorted(found, key=lambda c: int(c.name.split("-")[1]), reverse=True):
+        file = seals.broken(checkpoint)
+        if file is None:
+            log.info(f"going on from {checkpoint.name.replace('-', ' at step ')}")
+            return checkpoint
+        bad = True
+        log.warning(f"{checkpoint} is cut off or damaged ({file}): it is removed")
+        shutil.rmtree(checkpoint)
+    if bad:
+        log.warning("no checkpoint is whole: training begins again")
+    return None

@@ -62,6 +62,13 @@ def main() -> None:
             record(session, arguments.record)
         kept, dropped, filtered = filtering.keep(written, settings, corpus, languages)
         output.save(kept, dropped, pl.DataFrame(session.failures, FAILURES, orient="row"), corpus, shares, seed)
+        # Only where it happens: what it says is that the endpoint cannot be trusted with a key.
+        masked = {"masked": len(session.masked)} if session.masked else {}
+        if masked:
+            log.warning(
+                f"{len(session.masked):,} replies repeat the key that they were asked for with; it is masked in all "
+                "that is kept: take another key, and ask whoever runs the endpoint why"
+            )
         tables.write_json(
             {
                 "requests": {
@@ -70,6 +77,7 @@ def main() -> None:
                 },
                 "filters": filtered,
                 "tokens": {"prompt": session.meter.prompt_tokens, "completion": session.meter.completion_tokens},
+                **masked,
             },
             REPORT,
         )

@@ -42,10 +42,11 @@ class Prompts:
 
     def _template(self, key: str, name: str) -> jinja2.Template:
         if name not in self._templates:
-            file = PROMPTS_FOLDER / f"{name}.md"
-            if not file.is_file():
-                known = ", ".join(sorted(f.stem for f in PROMPTS_FOLDER.glob("*.md")))
-                raise UserError(f"{key} is {name!r}, but {PROMPTS_FOLDER.name}/ has {known}: name one or add the file")
+            known = {found.stem: found for found in sorted(PROMPTS_FOLDER.glob("*.md"))}
+            if name not in known:  # nor may it lead out of the folder
+                has = ", ".join(known)
+                raise UserError(f"{key} is {name!r}, but {PROMPTS_FOLDER.name}/ has {has}: name one or add the file")
+            file = known[name]
             try:
                 self._templates[name] = self._environment.from_string(file.read_text(encoding="utf-8"))
             except jinja2.TemplateSyntaxError as error:

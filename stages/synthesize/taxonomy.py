@@ -25,13 +25,13 @@ class Topic(NamedTuple):
 
 def read(name: str) -> list[Topic]:
     """Raises `UserError` if there is no such taxonomy, or a row is none of its topics."""
-    file = TAXONOMIES_FOLDER / f"{name}.jsonl"
-    if not file.is_file():
-        known = ", ".join(sorted(f.stem for f in TAXONOMIES_FOLDER.glob("*.jsonl")))
+    known = {found.stem: found for found in sorted(TAXONOMIES_FOLDER.glob("*.jsonl"))}
+    if name not in known:  # nor may it lead out of the folder
+        has = ", ".join(known)
         raise UserError(
-            f"synthesize.topics.taxonomy is {name!r}, but {TAXONOMIES_FOLDER.name}/ has {known}: name one or add "
-            "the file"
+            f"synthesize.topics.taxonomy is {name!r}, but {TAXONOMIES_FOLDER.name}/ has {has}: name one or add the file"
         )
+    file = known[name]
     topics: dict[str, Topic] = {}
     for place, row in jsonl.rows(file):
         number = jsonl.text(row, "id", place)

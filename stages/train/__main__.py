@@ -1,7 +1,6 @@
 """train: fine-tune the base on one recipe's training set, with InfoNCE over in-batch and mined negatives."""
 
 import logging
-import sys
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +8,7 @@ from stages.schemas.curves import TRAINING_CURVES
 from stages.schemas.trainsets import TRAINSETS_FOLDER
 from stages.settings.seed import read_seed
 from stages.settings.train import Train, read_train
-from stages.shared import errors, lengths, models, query_normalizer, tables, training_rows
+from stages.shared import encoder, errors, lengths, member, models, query_normalizer, tables, training_rows
 from stages.shared.errors import UserError
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ ROWS_SAMPLED = 100
 
 
 def main() -> None:
-    name = sys.argv[1]
+    name = member.name("train")
     settings, seed, record = read_train(), read_seed(), models.base_record()
     import torch
 
@@ -88,17 +87,13 @@ def base(settings: Train, record: dict[str, Any]) -> "SentenceTransformer":
     Raises `UserError` if it is static and `settings` are a transformer's. It is in float32, whatever it is stored in,
     for small updates would be rounded away. With LoRA its weights stay as they are, and so does their type.
     """
-    from sentence_transformers import SentenceTransformer
     from sentence_transformers.base.losses.gradcache import has_static_embedding_input
 
-    model = SentenceTransformer(
-        str(models.BASE),
-        local_files_only=True,
+    model = encoder.opened(
+        models.BASE,
         trust_remote_code=record["trust_remote_code"],
-        model_kwargs={
-            "dtype": record["dtype"] if settings.lora else "float32",
-            "attn_implementation": record["attention"],
-        },
+        dtype=record["dtype"] if settings.lora else "float32",
+        attn_implementation=record["attention"],
     )
     if has_static_embedding_input(model):
         if settings.mini_batch_size:

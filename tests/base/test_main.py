@@ -172,6 +172,17 @@ def test_the_record_says_how_the_base_is_run(workspace, training, checkpoints):
     }
 
 
+def test_the_record_says_what_the_tokenizer_does_not_know_of_the_collection(workspace, training, checkpoints, caplog):
+    known = {"en": ("", "w1 w2"), "ko": ("", "w3 누가")}
+    workspace.corpus([("p1", "train", known)])
+    based(workspace, checkpoints["bert", "transformers"])
+    assert models.record(models.BASE)["unknown"] == {"en": 0.0, "ko": 0.5}
+    assert "of the tokens 50% in ko are unknown to its tokenizer" in caplog.text
+    workspace.corpus([("p1", "train", {"en": ("", "who"), "ko": ("", "누가")})])
+    with pytest.raises(UserError, match=r"base\.name .* knows nearly nothing of the texts"):
+        based(workspace, checkpoints["bert", "transformers"])
+
+
 def test_a_base_is_the_same_bytes_again(workspace, training, checkpoints):
     written = []
     for _ in range(2):

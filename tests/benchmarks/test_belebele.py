@@ -18,7 +18,7 @@ def rows(lang):
             "flores_passage": f"{lang} {link}",
             "question": f"{lang} {text}",
             "mc_answer1": "no",
-            "dialect": CODES[lang],
+            "dialect": CODES.get(lang, lang),
         }
         for link, number, text in said
     ]
@@ -42,8 +42,24 @@ def test_a_language_that_is_not_there(publish, made):
     publish({"data/eng_Latn.jsonl": rows("en")})
     with pytest.raises(UserError, match=r"published has no data/<FLORES code>\.jsonl in de \(it has eng_Latn\)"):
         made("belebele", ["de"])
-    with pytest.raises(UserError, match=r"names ko, which published lacks"):
+    with pytest.raises(
+        UserError, match=r"benchmarks\.x: published has nothing in ko: it has eng_Latn; name in benchma"
+    ):
         made("belebele")
+
+
+def test_norwegian_is_found_where_it_can_only_be_one(publish, made, caplog):
+    caplog.set_level("INFO")
+    publish({f"data/{code}.jsonl": rows(code) for code in ("eng_Latn", "nob_Latn")})
+    assert {lang for _, lang, *_ in made("belebele", ["en", "no"]).passages} == {"en", "no"}
+    assert "languages as x spells them: en is eng_Latn, no is nob_Latn" in caplog.text
+    publish({"data/nno_Latn.jsonl": rows("nno_Latn")})
+    with pytest.raises(
+        UserError, match=r"published has nob_Latn, nno_Latn, each of which may be no: say in benchmarks\.x"
+    ):
+        made("belebele", ["en", "no"])
+    found = made("belebele", ["en", "no"], codes={"no": "nno_Latn"})
+    assert ("l1", "no", "", "nno_Latn l1") in found.passages
 
 
 def test_a_row_that_lacks_something_is_named(publish, made):

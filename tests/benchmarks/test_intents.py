@@ -137,6 +137,12 @@ def test_ones_own_utterances(publish, made):
         made("intents", columns={"text": "who", "label": "kind"})
 
 
+def test_an_utterance_of_csv_that_is_torn_is_told(publish, made):
+    publish({"index.en.csv": "say,kind\na, b,x\n", "queries.en.csv": "say,kind\na,x\n"})
+    with pytest.raises(UserError, match=r"index\.en\.csv:2 has 3 fields, but the header 2: mend the row's delimiters"):
+        made("intents", ["en"], columns={"text": "say", "label": "kind"})
+
+
 def test_a_sample_keeps_one_of_each_intent(publish, made):
     publish(
         {

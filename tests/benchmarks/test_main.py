@@ -1,8 +1,12 @@
 """benchmarks: held-out queries against everything, BEIR folders, one layout."""
 
+import json
+from pathlib import Path
+
 import polars as pl
 import pytest
 
+from stages.schemas.benchmarks import IDENTICAL
 from stages.schemas.texts import QRELS, QUERIES
 from stages.shared import tables
 from stages.shared.errors import UserError
@@ -98,8 +102,7 @@ def test_a_benchmark_that_measures_nothing_is_told(workspace):
         workspace.run("benchmarks", "dew")
 
 
-def test_what_is_left_out_is_said(workspace, publish, made, caplog):
-    caplog.set_level("INFO")
+def test_what_is_empty_is_left_out(publish, made):
     publish(
         {
             "corpus.en.jsonl": [{"_id": "p", "text": "one"}, {"_id": "e", "text": " "}],
@@ -107,11 +110,90 @@ def test_what_is_left_out_is_said(workspace, publish, made, caplog):
             "qrels.tsv": "7\tp\t1\nmute\tp\t1\n",
         }
     )
-    workspace.edit(benchmarks__x={"source": "beir", "path": "published"}).run("benchmarks", "x")
-    assert "x: published has nothing in ko" in caplog.text
-    assert read("x") == ([("p", "en", "", "one")], [("7", "en", "how many")], [("7", "p", "en", 1)], [])
-    with pytest.raises(UserError, match=r"benchmarks\.x\.languages names ko, which published lacks"):
+    assert made("beir", ["en"]) == ([("p", "en", "", "one")], [("7", "en", "how many")], [("7", "p", "en", 1)], [])
+
+
+@pytest.mark.parametrize("languages", [None, ["en", "ko"]])
+def test_a_language_asked_for_and_absent_is_refused(workspace, publish, languages):
+    row = {"_id": "p", "text": "one"}
+    publish({"corpus.en.jsonl": [row], "queries.en.jsonl": [row], "qrels.tsv": "p\tp\t1\n"})
+    workspace.edit(benchmarks__x={"source": "beir", "path": "published", "languages": languages})
+    with pytest.raises(
+        UserError, match=r"published has no corpus and no queries in ko: it has en; name in benchmarks\.x"
+    ):
+        workspace.run("benchmarks", "x")
+
+
+def metrics(name="x"):
+    return json.loads(Path(f"metrics/benchmarks/{name}.json").read_text())
+
+
+def test_judgements_of_absent_texts_are_counted(publish, made, caplog):
+    publish(
+        {
+            "corpus.en.jsonl": [{"_id": "p", "text": "one"}, {"_id": "r", "text": "two"}],
+            "corpus.ko.jsonl": [{"_id": "p", "text": "하나"}],
+            "queries.en.jsonl": [{"_id": "q", "text": "how many"}],
+            # A passage that one language has is there; what was judged not relevant is missed by nobody.
+            "qrels.tsv": "q\tp\t1\nq\tr\t1\nq\tnone\t1\nq\tgone\t0\nlost\tp\t1\nlost\tnone\t2\nq\tp\t2\n",
+        }
+    )
+    assert made("beir").qrels == [("q", "p", "en", 2), ("q", "p", "ko", 2), ("q", "r", "en", 1)]
+    assert metrics() == {
+        "passages": {"en": 2, "ko": 1},
+        "queries": {"en": 1},
+        "qrels": {"en": 2, "ko": 1},
+        "left_out": {
+            "qrels of passages that are not there": 1,
+            "qrels of queries that are not there": 2,
+            "qrels that a later one contradicts": 1,
+        },
+        "queries_among_passages": {"same_id": 0, "other_text": 0, "same_id_relevant": 0, "same_text": 0},
+    }
+    assert "x: left out: 2 qrels of queries that are not there" in caplog.text
+    publish({"qrels.tsv": "lost\tp\t1\nq\tnone\t1\n"})
+    with pytest.raises(
+        UserError, match=r"no judged query in en, ko \(left out: 1 qrels of queries that are not there, 1"
+    ):
         made("beir")
+
+
+def test_a_query_that_is_a_passage_is_no_result_of_itself(publish, made, caplog):
+    """As in ArguAna: the passage of the query's id in every language, unless it is judged relevant to it."""
+    caplog.set_level("INFO")
+    texts = {"a": "Meat is wrong.", "b": "Meat is right.", "c": "Taxes", "d": "Tea", "e": "coffee"}
+    publish(
+        {
+            "corpus.en.jsonl": [{"_id": name, "text": text} for name, text in texts.items()],
+            "corpus.ko.jsonl": [{"_id": name, "text": name} for name in "abc"],
+            "queries.en.jsonl": [
+                {"_id": "a", "text": "meat is wrong"},
+                {"_id": "c", "text": "What of it?"},
+                {"_id": "d", "text": "Tea"},
+                {"_id": "q", "text": "Coffee?"},
+            ],
+            "qrels.tsv": "a\tb\t1\nc\tb\t1\nd\td\t1\nq\tb\t1\n",
+        }
+    )
+    made("beir")
+    assert tables.read("data/benchmarks/x/identical.parquet", IDENTICAL).rows() == [("a", "a"), ("c", "c")]
+    assert metrics()["queries_among_passages"] == {
+        "same_id": 2,
+        "other_text": 1,
+        "same_id_relevant": 1,
+        "same_text": 1,
+    }
+    assert "2 queries are passages too, by their ids" in caplog.text
+    assert "of 1 queries the passage of the same id has another text" in caplog.text
+    assert "1 queries are the text of a passage of another id" in caplog.text
+
+
+def test_ids_that_a_set_numbers_apart_are_equal_by_accident(publish, made):
+    mmarco(publish)
+    publish({"data/qrels.dev.small.tsv": "0\t0\t5\t1\n1\t0\t5\t1\n"})
+    made("mmarco")
+    assert tables.read("data/benchmarks/x/identical.parquet", IDENTICAL).is_empty()
+    assert metrics()["queries_among_passages"]["same_id"] == 0
 
 
 def mmarco(publish):
@@ -156,7 +238,7 @@ def test_the_bytes_repeat(workspace, publish, made):
         folder = workspace.path / "data/benchmarks/x"
         written.append({file.name: file.read_bytes() for file in folder.iterdir()})
     assert written[0] == written[1]
-    tabular = ("passages", "queries", "qrels", "rerank", "labels")
+    tabular = ("passages", "queries", "qrels", "rerank", "labels", "identical")
     assert set(written[0]) == {"about.json", *(f"{name}.parquet" for name in tabular)}
 
 
@@ -182,8 +264,7 @@ def test_candidates_and_answers_are_all_that_is_kept(publish, made, caplog, name
     assert {passage for passage, *_ in found.passages} == {"0", "1", "2", "4", "5"}
     assert "candidates of 1 queries are missing" in caplog.text
     assert "1 candidates are passages that it lacks" in caplog.text
-    assert "2 of 8 qrels" not in caplog.text
-    assert "1 of 4 qrels are of passages that it lacks" in caplog.text
+    assert "x: left out: 1 qrels of passages that are not there" in caplog.text
 
 
 def test_candidates_of_each_language_are_put_together(publish, made):
@@ -205,6 +286,13 @@ def test_candidates_of_something_else_are_refused(publish, made):
     publish({"run.txt": "0\n"})
     with pytest.raises(UserError, match=r"run\.txt:1 is no candidate"):
         made("mmarco", rerank="run.txt")
+
+
+@pytest.mark.parametrize("name", ["/tmp/x", "../x"])
+def test_a_name_leads_out_of_no_folder(workspace, name):
+    workspace.edit(**{f"benchmarks__{name}": {"source": "beir", "path": "x"}})
+    with pytest.raises(UserError, match=r"^params\.yaml: benchmarks\.\S*/x: '\S*' is no name: use letters"):
+        workspace.run("benchmarks", name)
 
 
 def test_a_folder_that_is_not_there(made):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from stages.shared import files
 from stages.shared.errors import UserError
 
 
@@ -73,7 +74,7 @@ def test_mmarcos_ids_are_parallel(publish, made, caplog):
     assert found.passages == [
         ("0", "en", "", 'The "first'),
         ("0", "es", "", "El primero"),
-        ("1", "en", "", "second"),
+        ("1", "en", "", "second tab"),
         ("1", "es", "", "segundo"),
     ]
     assert found.queries == [
@@ -83,13 +84,31 @@ def test_mmarcos_ids_are_parallel(publish, made, caplog):
         ("11", "es", "¿cuál?"),
     ]
     assert found.qrels == [(q, p, lang, 1) for q, p in (("10", "0"), ("11", "1")) for lang in ("en", "es")]
-    assert "1 of 3 qrels are of passages that it lacks" in caplog.text
+    assert "left out: 1 qrels of passages that are not there" in caplog.text
+
+
+@pytest.mark.parametrize("relevance", ["0.8", "", "²", "NaN"])
+def test_relevance_is_a_whole_number(publish, made, relevance):
+    mmarco(publish, **{"qrels.dev.small.tsv": f"10\t0\t0\t1\n11\t0\t1\t{relevance}\n"})
+    with pytest.raises(UserError, match=r"qrels\.dev\.small\.tsv:2 is no judgement: its relevance is"):
+        made("mmarco", ["en"])
 
 
 def test_a_compressed_collection(publish, made):
     mmarco(publish)
     publish({"x/german_collection.tsv.gz": "0\teins\n", "x/german_queries.dev.small.tsv": "10\twas?\n"})
     assert made("mmarco", ["de"]).passages == [("0", "de", "", "eins")]
+
+
+def test_a_line_that_never_ends_is_refused(publish, made, monkeypatch):
+    monkeypatch.setattr(files, "LONGEST_LINE", 1_000_000)
+    publish(
+        {"x/german_collection.tsv.gz": "0\teins\n1\t" + "\0" * 2_000_000, "x/german_queries.dev.small.tsv": "1\tx\n"}
+    )
+    with pytest.raises(
+        UserError, match=r"german_collection\.tsv\.gz:2 is longer than 0 MiB, the most that a line may be"
+    ):
+        made("mmarco", ["de"])
 
 
 def test_two_translations_or_none(publish, made):

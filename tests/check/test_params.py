@@ -91,6 +91,17 @@ def message(workspace, **changes):
         ({"recipes__joint__compositions": ["enende"]}, ["recipes.joint.compositions", "'enende' is no composition"]),
         ({"recipes__joint__compositions": []}, ["recipes.joint.compositions"]),
         ({"recipes__a+b": {"compositions": ["enenen"], "negatives": "window"}}, ["recipes.a+b", "'a+b' is no name"]),
+        ({"recipes__joint__negatives": "../window"}, ["recipes.joint.negatives: '../window' is no name"]),
+        (
+            {"merges__" + "a" * 101: {"method": "linear", "weights": {"koenen": 0.5, "enkoko": 0.5}}},
+            ["has 101 characters: use 100 at most"],
+        ),
+        ({"benchmarks__dev__split": "../dev"}, ["benchmarks.dev.split is '../dev'"]),
+        ({"corpus__files": "../other/*.md"}, ["corpus.files: '../other/*.md' is not beneath corpus.path"]),
+        (
+            {"corpus__parts": {"a": {"source": "tmx", "path": "/etc"}}},
+            ["corpus.parts.a.path: '/etc' is not beneath corpus.path"],
+        ),
         ({"recipes__1st": {"compositions": ["enenen"], "negatives": "window"}}, ["recipes.1st", "'1st' is no name"]),
         ({"negatives__window__rank_max": 201}, ["negatives.window.rank_max is 201", "candidates.depth"]),
         ({"negatives__window__rank_max": 13}, ["negatives.window", "at least k = 5"]),
@@ -107,7 +118,7 @@ def message(workspace, **changes):
         ({"corpus__source": "beir"}, ["corpus: columns belong to the sources jsonl, parquet, csv, datasets"]),
         ({"corpus__source": "markdown", "corpus__columns": None}, ["corpus: files must say", "{lang}"]),
         ({"corpus__source": "tmx"}, ["corpus: columns belong"]),
-        ({"corpus__source": "po", "corpus__columns": None}, ["corpus: original", "msgids"]),
+        ({"corpus__original": "en"}, ["corpus: original", "msgids", "write null"]),
         ({"corpus__files": "*.tmx"}, ["corpus: files belong to the sources tmx"]),
         ({"corpus__dataset": {"split": "train"}}, ["corpus: dataset belongs to the source datasets"]),
         (

@@ -340,6 +340,28 @@ def test_every_kind_of_file_gives_the_same(workspace, suffix, folder):
         assert getattr(read(), kind).equals(table), kind
 
 
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("2,I want my money back, please hurry,refund", r"^kb\.csv:3 has 4 fields, but the header 3: mend the row's"),
+        ("2,refund", r"^kb\.csv:3 has 2 fields, but the header 3"),
+        ('2,"never closed,refund', r"^kb\.csv:3 is no row of CSV \(unexpected end of data\): mend its quotation marks"),
+    ],
+)
+def test_a_row_of_csv_that_is_torn_makes_no_text_and_no_label(workspace, row, message):
+    Path("kb.csv").write_text(f"id,text_en,label\n1,one,refund\n{row}\n3,three,refund\n")
+    set_up(workspace, {"kb": {**KB, "file": "kb.csv"}}, corpus__languages=["en"])
+    with pytest.raises(UserError, match=message):
+        workspace.run("corpus")
+
+
+def test_the_number_0_is_a_text_and_rows_without_one_are_counted(workspace):
+    rows = [{"id": f"a{i}", "label": "a", "text_en": text} for i, text in enumerate([0, 1, None, "", "x"])]
+    found = run(workspace, rows, corpus__languages=["en"])
+    assert {text for (_, _), text in found.texts().items()} | {*found.passages["text"]} == {"0", "1", "x"}
+    assert report()["left_out"] == {"without text in any language": 2}
+
+
 def test_rows_without_ids_are_named_by_file_and_number(workspace):
     for folder in ("one", "two"):
         workspace.jsonl(f"{folder}/kb.jsonl", [{"text_en": f"{folder} {i}", "label": "a"} for i in range(2)])
@@ -424,6 +446,19 @@ def test_the_languages_of_columns_may_have_other_names(workspace):
     assert {lang: text[:3] for (_, lang), text in found.texts().items()} == {"en": "eng", "ko": "한국어"}
 
 
+def test_the_languages_of_columns_are_found_however_spelt(workspace, caplog):
+    caplog.set_level("INFO")
+    texts = {"text_pt": "europeu", "text_pt_BR": "brasileiro", "text_kor_Hang": "한국어"}
+    rows = [{"id": f"a{i}", "label": "a"} | {key: f"{text} {i}" for key, text in texts.items()} for i in range(4)]
+    base = {"kb": {**KB, "columns": {**COLUMNS, "text": "text_{lang}"}}}
+    asked = {"languages": ["pt-BR", "ko"], "corpus__labelled__language": "pt-BR"}
+    found = run(workspace, rows, base, **asked)
+    assert found.passages["text"].str.starts_with("brasileiro").all()
+    assert {lang: text[:3] for (_, lang), text in found.texts().items()} == {"pt-BR": "bra", "ko": "한국어"}
+    assert report()["spelt"] == {"labelled": {"ko": "kor_Hang", "pt-BR": "pt_BR"}}
+    assert "languages as labelled spells them: ko is kor_Hang, pt-BR is pt_BR" in caplog.text
+
+
 def test_a_column_of_one_language_may_say_which(workspace):
     workspace.jsonl("test.jsonl", [{"id": "t1", "label": "a", "said": "어디에 있나요"}])
     test = {"role": "test", "file": "test.jsonl", "columns": {"id": "id", "text": "said", "label": "label"}}
@@ -465,6 +500,7 @@ def test_similarity_may_be_given(workspace):
         ("label,a,b\na,1,nan\nb,1,1\n", r"^similarity\.csv:2 has a similarity below 0, or none: write numbers"),
         ("label,a,b\na,1,much\n", r"^similarity\.csv:2 is no row of similarities: write a label and 2 numbers$"),
         ("label,a,b\na,1\n", r"^similarity\.csv:2 is no row of similarities"),
+        ("label,a,b\na,1,0,5\n", r"^similarity\.csv:2 is no row of similarities"),
         ("label,a,b,a\na,1,0,1\nb,1,1,1\n", r"^similarity\.csv:1 has the label 'a' twice"),
         ("label,a,b\na,1,0\nb,1,1\na,1,1\n", r"^similarity\.csv:4 has the label 'a' again"),
         (None, r"^similarity\.csv is no file: corpus\.labelled\.similarity names a file beneath corpus\.path$"),

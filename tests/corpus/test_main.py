@@ -197,7 +197,7 @@ def test_a_beir_folder_brings_its_queries(workspace):
     assert found["queries"]["query"].to_list() == ["qa", "qb"]
     assert found["qrels"].rows() == [("qa", "a", 1), ("qb", "b", 2)]
     assert run(workspace, [], **BEIR, corpus__limit=1)["queries"]["query"].to_list() == ["qa"]
-    with pytest.raises(UserError, match=r"has no text in de"):
+    with pytest.raises(UserError, match=r"beir has no corpus and no queries in de: it has en, ko"):
         run(
             workspace,
             [],
@@ -206,6 +206,15 @@ def test_a_beir_folder_brings_its_queries(workspace):
             merges={},
             recipes={"a": {"compositions": ["enenen"], "negatives": "window"}},
         )
+
+
+def test_what_a_source_calls_its_languages_is_said(workspace, caplog):
+    caplog.set_level("INFO")
+    rows = [{"id": n, "en": f"Text {n}.", "kor_Hang": f"글 {n}."} for n in "ab"]
+    columns = {"id": "id", "text": "{lang}"}
+    run(workspace, rows, corpus__columns=columns, corpus__queries="none")
+    assert report()["spelt"] == {"jsonl": {"ko": "kor_Hang"}}
+    assert "languages as jsonl spells them: ko is kor_Hang" in caplog.text
 
 
 def test_a_study_of_what_is_written_alone_has_an_empty_corpus(workspace):
@@ -414,7 +423,6 @@ def test_a_killed_run_leaves_no_corpus_and_is_cleared_by_the_next(workspace):
     killed = subprocess.run([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
     assert killed.returncode == -signal.SIGKILL
     data = workspace.path / "data"
-    assert [folder.name.startswith(".corpus.") for folder in data.iterdir()] == [True]
-    (data / f".corpus.{os.getppid()}.draft").mkdir()  # of a run that goes on
+    assert [folder.name for folder in data.iterdir()] == [".drafts"]
     workspace.run("corpus")
-    assert sorted(folder.name for folder in data.iterdir()) == [f".corpus.{os.getppid()}.draft", "corpus"]
+    assert [folder.name for folder in data.iterdir()] == ["corpus"]

@@ -222,3 +222,14 @@ class TinyConfig(XLMRobertaConfig):
 class TinyModel(XLMRobertaModel):
     config_class = TinyConfig
 """
+
+
+def with_tokens_added(folder):
+    """Add two tokens to the tokenizer of `folder`, and no rows to its table."""
+    from tokenizers import Tokenizer
+
+    file = str(Path(folder) / "tokenizer.json")
+    tokenizer = Tokenizer.from_file(file)
+    tokenizer.add_tokens(["new1", "new2"])
+    tokenizer.save(file)
+    return folder

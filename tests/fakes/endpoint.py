@@ -13,6 +13,8 @@ import argparse
 import asyncio
 import contextlib
 import email.utils
+import functools
+import gzip
 import hashlib
 import json
 import math
@@ -36,7 +38,8 @@ EMBEDDINGS = "/v1/embeddings"
 # Faults that a provider bills: a complete answer of status 200, of whatever use its content is.
 CONTENT_FAULTS = (
     *("length", "truncated", "invalid", "schema", "refusal", "filtered"),
-    *("wrong-language", "no-usage", "fences", "prose", "think"),
+    *("wrong-language", "no-usage", "text-usage", "odd-usage", "fences", "prose", "think", "draft"),
+    *("think-cut", "draft-cut", "misplaced", "thought", "echo", "echo-refusal"),
 )
 # name: status, headers, type, code, message
 ERRORS: dict[str, tuple[int, dict[str, str], str, str | None, str]] = {
@@ -52,13 +55,21 @@ ERRORS: dict[str, tuple[int, dict[str, str], str, str | None, str]] = {
     "400-schema": (400, {}, "invalid_request_error", None, "response_format.type json_schema is not supported"),
     "400-format": (400, {}, "invalid_request_error", None, "response_format is not supported"),
 }
+# The same in an answer of status 200.
+WITHIN = tuple(f"200-{name}" for name in ERRORS)
 # Faults of the connection or of the whole body; in a batch, where there is no connection, they are a 500.
-BROKEN = ("hang", "reset", "cut", "not-json")
-FAULTS = (*ERRORS, *BROKEN, "empty-choices", "expired", *CONTENT_FAULTS)
+BROKEN = ("hang", "reset", "cut", "not-json", "endless", "trickle", "bomb", "deep")
+# Faults of a choice: an error in it, or an end that is none.
+BROKEN_OFF = ("choice-error", "broken-off")
+FAULTS = (*ERRORS, *WITHIN, *BROKEN, *BROKEN_OFF, "empty-choices", "expired", *CONTENT_FAULTS)
 
 ENDS = ("completed", "expired", "failed", "cancelled")
 REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 409: "Conflict"}
 REASONS |= {429: "Too Many Requests", 500: "Internal Server Error", 503: "Service Unavailable"}
+
+
+# What a model thinks of before it answers, in the form of an answer.
+DRAFT = '{"queries": ["draft"]}'
 
 
 def canonical(body: dict) -> str:
@@ -115,8 +126,14 @@ def completion(body: dict, content: str | None, finish: str = "stop", refusal: s
     }
 
 
-def _dressed(body: dict, content: str, fault: str | None) -> dict:
+def _bills(fault: str | None) -> bool:
+    """Whether an answer of status 200 is one that a provider bills."""
+    return fault is None or fault in CONTENT_FAULTS
+
+
+def _dressed(body: dict, content: str, fault: str | None, key: str) -> dict:
     """The completion with a good answer's `content`, or with what a content fault makes of it."""
+    good = content
     match fault:
         case "length":
             return completion(body, content[: len(content) // 2], "length")
@@ -137,12 +154,39 @@ def _dressed(body: dict, content: str, fault: str | None) -> dict:
         case "prose":
             content = f"Here {{as asked}}: {content}"
         case "think":
-            content = f'<think>\nA first try: {{"queries": ["draft"]}}\n</think>\n\n{content}'
+            content = f"<think>\nA first try: {DRAFT}\n</think>\n\n{content}"
+        case "draft":
+            content = f"Draft: {DRAFT}\nFinal answer: {content}"
+        case "think-cut":
+            return completion(body, f"<think>Maybe {DRAFT} but these are bad", "length")
+        case "draft-cut":
+            return completion(body, f"Draft: {DRAFT}\nFinal answer: {content[: len(content) // 2]}", "length")
+        case "misplaced" | "thought":
+            content = None
+        case "echo":
+            texts = {name: [f"{text} {key}" for text in some] for name, some in json.loads(content).items()}
+            content = json.dumps(texts, ensure_ascii=False)
+        case "echo-refusal":
+            return completion(body, None, refusal=f"I will not help {key}.")
     answer = completion(body, content)
     if fault == "no-usage":
         del answer["usage"]
+    if fault == "text-usage":
+        answer["usage"] = {name: str(count) for name, count in answer["usage"].items()}
+    if fault == "odd-usage":
+        answer["usage"] = {"prompt_tokens": -1, "completion_tokens": 10**30, "total_tokens": ["many"]}
     if fault == "empty-choices":
         answer["choices"] = []
+    (choice,) = answer["choices"] or [{}]
+    if fault == "misplaced":
+        choice["message"]["reasoning_content"] = good
+    if fault == "thought":
+        choice["message"]["reasoning_content"], choice["finish_reason"] = f"Maybe {DRAFT} or", "length"
+    if fault in BROKEN_OFF:
+        choice["finish_reason"] = "error"
+        choice["message"]["content"] = good[: len(good) // 2]
+    if fault == "choice-error":
+        choice["error"] = {"code": 502, "message": "Provider returned error", "metadata": {"raw": f"no power, {key}"}}
     return answer
 
 
@@ -258,6 +302,12 @@ def _lines(content: bytes, endpoint: str) -> tuple[list[tuple[str, dict]], list[
     return lines, errors
 
 
+@functools.cache
+def bomb() -> bytes:
+    """32 MiB of blanks, packed."""
+    return gzip.compress(b" " * (32 << 20))
+
+
 # ── The server ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -318,7 +368,7 @@ class Endpoint:
 
     def answers(self) -> Counter[str]:
         """How many complete answers that a provider would bill were sent to each body (canonical JSON)."""
-        chat = [r for r in list(self.requests) if r.answered and (r.fault is None or r.fault in CONTENT_FAULTS)]
+        chat = [r for r in list(self.requests) if r.answered and _bills(r.fault)]
         return Counter([canonical(r.body) for r in chat] + list(self._batched))
 
     def stats(self) -> dict[str, int]:
@@ -436,10 +486,14 @@ class Endpoint:
 
     def _answer(self, body: dict, fault: str | None, key: str) -> tuple[int, dict[str, str], dict]:
         """Status, headers and payload under `fault`."""
+        if fault in WITHIN:
+            status, _, error = self._answer(body, fault.removeprefix("200-"), key)
+            error["error"]["code"] = error["error"]["code"] or status
+            return 200, {}, error
         if fault not in ERRORS:
             if _embeds(body):
                 return 200, {}, embeddings(body, self.embedder(body))
-            return 200, {}, _dressed(body, self.writer(body), fault)
+            return 200, {}, _dressed(body, self.writer(body), fault, key)
         status, headers, kind, code, message = ERRORS[fault]
         if fault == "429-date":
             headers = {"Retry-After": email.utils.formatdate(time.time() + 2, usegmt=True)}
@@ -471,13 +525,32 @@ class Endpoint:
                 writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 writer.transport.abort()
             return False
+        if fault in ("endless", "trickle", "bomb"):
+            return await self._flood(writer, fault)
+        if fault == "deep":
+            data = b'{"choices": ' + b"[" * 100_000
         if fault == "not-json":
             self._send(writer, 200, b"<html><body><h1>Bad gateway</h1></body></html>", "text/html")
             return True
         request.answered = status == 200 and not reader.at_eof() and not writer.is_closing()
-        self._billed += request.answered and fault != "empty-choices"
+        self._billed += request.answered and _bills(fault)
         writer.write(_head(status, len(data), headers=headers) + data)
         return True
+
+    @staticmethod
+    async def _flood(writer: asyncio.StreamWriter, fault: str) -> bool:
+        """An answer that never ends, at once or a byte at a time, or one that is far longer than it looks."""
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+        if fault == "bomb":
+            packed = bomb()
+            writer.write(head + f"Content-Encoding: gzip\r\nContent-Length: {len(packed)}\r\n\r\n".encode() + packed)
+            return True
+        writer.write(head + b"Transfer-Encoding: chunked\r\n\r\n")
+        chunk = b" " * (1 if fault == "trickle" else 1 << 20)
+        while True:
+            writer.write(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")
+            await writer.drain()
+            await asyncio.sleep(0.02 if fault == "trickle" else 0)
 
     # Files and batches.
 
@@ -626,7 +699,7 @@ class Endpoint:
                 row["response"] = {"status_code": status, "request_id": row["id"][10:], "body": payload}
                 if status == 200:
                     output.append(row)
-                    if fault != "empty-choices":
+                    if _bills(fault):
                         self._billed += 1
                         if self.log:
                             self._batched.append(canonical(body))

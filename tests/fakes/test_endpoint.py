@@ -2,6 +2,7 @@
 
 import asyncio
 import email.utils
+import gzip
 import json
 import subprocess
 import sys
@@ -114,6 +115,33 @@ def test_an_unusable_body_is_not_billed():
         assert endpoint.stats()["answered"] == 0
 
 
+@pytest.mark.parametrize(
+    ("fault", "code"), [("200-401", "invalid_api_key"), ("200-400", 400), ("choice-error", 502), ("broken-off", None)]
+)
+def test_an_error_within_an_answer_is_not_billed(fault, code):
+    with always(fault) as endpoint:
+        answer = ask(endpoint)
+        assert not endpoint.answers()
+    if fault.startswith("200"):
+        assert answer.error["code"] == code
+        return
+    (choice,) = answer.choices
+    assert choice.finish_reason == "error"
+    assert (getattr(choice, "error", None) or {}).get("code") == code
+
+
+@pytest.mark.parametrize("fault", ["endless", "trickle", "bomb"])
+def test_an_answer_without_an_end_or_measure(fault):
+    with always(fault) as endpoint:
+        body = json.dumps({"model": "m", "messages": []}).encode()
+        request = urllib.request.Request(f"{endpoint.url}/chat/completions", body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request) as answer:
+            if fault == "bomb":
+                assert len(gzip.decompress(answer.read())) == 32 << 20
+            else:
+                assert len(answer.read(8)) == 8 and answer.length is None
+
+
 def test_the_fault_of_a_format_leaves_other_requests_alone():
     with always("400-schema") as endpoint:
         assert ask(endpoint, response_format={"type": "json_object"}).choices
@@ -137,16 +165,20 @@ def test_every_content_fault_is_billed():
     assert texts["length"] == texts["truncated"] == good[: len(good) // 2]
     finishes = {f: answer.choices[0].finish_reason for f, answer in found.items()}
     assert {f: end for f, end in finishes.items() if end != "stop"} == {
-        "length": "length",
+        **dict.fromkeys(("length", "think-cut", "draft-cut", "thought"), "length"),
         "filtered": "content_filter",
     }
     assert texts["refusal"] is None
     assert found["refusal"].choices[0].message.refusal
     assert texts["filtered"] is None
     assert json.loads(texts["schema"]) == {"wrong": 1}
-    for fault in ("fences", "prose", "think"):
+    for fault in ("fences", "prose", "think", "draft"):
         assert good in texts[fault], fault
-    for fault in ("invalid", "truncated", "fences", "prose", "think"):
+    assert texts["misplaced"] is texts["thought"] is None
+    assert found["misplaced"].choices[0].message.reasoning_content == good
+    assert all("sk-secret" in query for query in json.loads(texts["echo"])["queries"])
+    assert "sk-secret" in found["echo-refusal"].choices[0].message.refusal
+    for fault in ("invalid", "truncated", "fences", "prose", "think", "draft", "think-cut", "draft-cut"):
         with pytest.raises(ValueError):
             json.loads(texts[fault])
     wrong = json.loads(texts["wrong-language"])["queries"]

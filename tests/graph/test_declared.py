@@ -40,6 +40,17 @@ def test_a_stage_runs_the_module_of_its_name(name):
 
 
 @pytest.mark.parametrize("name", STAGES)
+def test_no_command_holds_what_params_say(name):
+    """A shell reads the command: names come to the stages of groups by DVC_STAGE (`shared/member.py`)."""
+    assert re.fullmatch(r"python -m stages\.[\w ]+", STAGES[name]["cmd"])
+    words = STAGES[name]["cmd"].split()[2:]
+    calls = [node for tree in trees(name).values() for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    asked = [call.args[0].value for call in calls if ast.unparse(call.func) == "member.name"]
+    assert not graph.group(GRAPH[name]) or asked == [words[0].removeprefix("stages.")]
+    assert name == "-".join(words[:2]).removeprefix("stages.")
+
+
+@pytest.mark.parametrize("name", STAGES)
 def test_the_code_declared_is_the_code_imported(name):
     """`python -m tools.graph --write` mends it."""
     assert graph.code(STAGES[name]) == graph.dependencies(graph.module(STAGES[name]))
@@ -148,9 +159,17 @@ def test_no_module_is_without_use():
 
 
 def test_packages_hold_no_code():
-    """`tools.graph` leaves packages' own files out, so there must be nothing in them."""
+    """`tools.graph` leaves packages' own files out, so there must be nothing in them, but for what heeds signals from
+    the first moment on: that is in code which every stage depends on."""
     for file in [*(ROOT / "stages").rglob("__init__.py"), *(ROOT / "tools").rglob("__init__.py")]:
-        assert all(isinstance(n, ast.Expr) for n in ast.parse(file.read_text()).body), file
+        tree = ast.parse(file.read_text())
+        if file.parent.parent == ROOT:
+            imported = [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)]
+            files = {f"{n.module.replace('.', '/')}/{alias.name}.py" for n in imported for alias in n.names}
+            assert files == {"stages/shared/errors.py", "stages/shared/signals.py"}
+            assert all(files <= graph.code(stage) for stage in STAGES.values())
+        else:
+            assert all(isinstance(n, ast.Expr) for n in tree.body), file
 
 
 def test_no_two_classes_or_constants_have_one_name():

@@ -86,6 +86,17 @@ def test_other_tables_are_read(study, ending):
     assert written()["label"].to_list() == ["l0", "l1", "l2", "l3"]
 
 
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [("2,a, b,l1", r"kb\.csv:3 has 4 fields, but the header 3"), ('2,"a,l1', r"kb\.csv:3 is no row of CSV \(unexp")],
+)
+def test_a_row_of_csv_that_is_torn_is_told(study, row, words):
+    study.path.joinpath("kb.csv").write_text(f"id,text,label\n1,w1,l0\n{row}\n3,w3,l0\n")
+    set_up(study, path="kb.csv")
+    with pytest.raises(UserError, match=words):
+        study.run("index", "kb")
+
+
 BEFORE = [entry(i) for i in range(60)]
 CHANGES = {
     "added": ([*BEFORE, entry(61, "w1 w2 w3")], 1),

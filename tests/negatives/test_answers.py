@@ -35,6 +35,29 @@ def made(seed):
     return Answers(stored, pl.Series("passage", pool)), pool, own
 
 
+def test_what_is_drawn_at_random_is_not_the_query_itself():
+    passages = [(name, "en", name, "", text, "train") for name, text in (("a", "one"), ("b", "Two"), ("c", "three"))]
+    asked = [
+        ("a", "en", "x", "train", "given"),
+        ("q", "ko", "two.", "train", "given"),
+        ("d", "en", "One", "dev", "given"),
+    ]
+    stored = Collection(
+        pl.DataFrame(passages, COLLECTED_PASSAGES, orient="row"),
+        pl.DataFrame(asked, COLLECTED_QUERIES, orient="row"),
+        pl.DataFrame([("q", "c", 1)], COLLECTED_QRELS, orient="row"),
+        pl.DataFrame(schema=COLLECTED_QRELS),
+        pl.DataFrame(schema=GROUP_LABELS),
+    )
+    answers = Answers(stored, pl.Series("passage", ["c", "b", "a"]))
+    assert answers.itself.rows() == [("a", "a"), ("q", "b")]
+    whole, (rows, numbers) = answers.excluded(
+        pl.Series(["q", "a"]), pl.DataFrame(schema={"query": pl.String, "passage": pl.String})
+    )
+    assert whole.tolist() == [-1, -1]
+    assert sorted(zip(rows.tolist(), numbers.tolist(), strict=True)) == [(0, 0), (0, 1), (1, 2)]
+
+
 def test_labels_are_numbered_before_other_groups():
     answers, pool, _ = made(1)
     assert answers.labels == answers.names[:4] == LABELS

@@ -61,9 +61,9 @@ def drawn(seed):
     )
 
 
-def pick(ranked, pool, relevant, judged, strategy, seed, labels=None):
+def pick(ranked, pool, relevant, judged, strategy, seed, labels=None, queries=()):
     """What is picked where `relevant` answer their queries and `judged` do not (both with query and passage); `labels`:
-    {passage: label}, else each passage is a group of its own."""
+    {passage: label}, else each passage is a group of its own; `queries`: rows (query, lang, text)."""
     groups = {name: (labels or {}).get(name, name) for name in pool}
     rows = [(name, "en", group, "", name, "train") for name, group in groups.items()]
     passages = pl.DataFrame(rows, COLLECTED_PASSAGES, orient="row")
@@ -72,7 +72,8 @@ def pick(ranked, pool, relevant, judged, strategy, seed, labels=None):
         for table in (relevant, judged)
     )
     named = pl.DataFrame([(label, "") for label in {*(labels or {}).values()}], GROUP_LABELS, orient="row")
-    stored = Collection(passages, pl.DataFrame(schema=COLLECTED_QUERIES), qrels, others, named)
+    asked = pl.DataFrame([(*row, "train", "given") for row in queries], COLLECTED_QUERIES, orient="row")
+    stored = Collection(passages, asked, qrels, others, named)
     return ranks.pick(ranked, Answers(stored, pool), others, strategy, seed)
 
 
@@ -128,6 +129,25 @@ def test_what_is_kept_is_what_the_settings_leave(seed):
             assert counts[reason] == count, reason
         else:
             assert count == 0
+
+
+def test_a_querys_own_text_is_no_negative_and_takes_no_rank():
+    """By its id, or by its text under another: p00 is the query p00, p01 has the text of query q."""
+    pool = POOL[:6]
+    rows = [(query, "ko", "en", 0.1, [0, 1, 2, 3, 4, 5], [0.9, 0.8, 0.7, 0.6, 0.5, 0.4]) for query in ("p00", "q")]
+    ranked = pl.DataFrame(rows, schema=CANDIDATES, orient="row")
+    relevant = pl.DataFrame([("p00", "p03"), ("q", "p03")], NOTHING.schema, orient="row")
+    settings = drawn(1).model_copy(
+        update={"k": 2, "rank_min": 1, "rank_max": 6, "pick": "top", "round_trip": 3}
+        | dict.fromkeys(["absolute_margin", "relative_margin", "min_score", "max_score"])
+    )
+    asked = [("p00", "ko", "하나"), ("p00", "en", "one"), ("q", "en", "P01?")]
+    table, counts = pick(ranked, pool, relevant, NOTHING, settings, 1, queries=asked)
+    assert dict(table.select("query", "negatives").iter_rows()) == {"p00": ["p01", "p02"], "q": ["p00", "p02"]}
+    assert (counts["itself"], counts["round_trip"]) == (2, 0)
+    table, counts = pick(ranked, pool, relevant, NOTHING, settings, 1, queries=[])
+    # Known to be nobody's own, they push what answers the query from the third rank.
+    assert table.is_empty() and counts["round_trip"] == 2
 
 
 def test_the_mean_scores_reported_are_those_of_what_is_kept():

@@ -12,7 +12,8 @@ from stages.references.endpoint import AROUND, Embeddings
 from stages.settings.references import EmbeddingEndpoint
 from stages.shared.endpoint import sending
 from stages.shared.errors import UserError
-from tests.fakes.endpoint import Endpoint, embed
+from tests.fakes import endpoint as fake
+from tests.fakes.endpoint import Endpoint, embed, embeddings
 
 KEY = "sk-canary-0123456789abcdef"
 TEXTS = [f"text {i}" for i in range(10)]
@@ -111,7 +112,7 @@ def test_long_texts_are_cut_if_it_is_said_and_counted(caplog):
     assert inputs(endpoint) == {"text 1": 1} and (found[0] == found[1]).all()
 
 
-@pytest.mark.parametrize("fault", ["500", "503-retry-after", "not-json", "cut"])
+@pytest.mark.parametrize("fault", ["500", "503-retry-after", "not-json", "cut", "200-500", "endless"])
 def test_faults_that_pass_are_waited_for(fault):
     with Endpoint(faults=lambda body, nth: fault if nth == 0 else None) as endpoint:
         found = asked(endpoint).encode(TEXTS, "query")
@@ -127,6 +128,13 @@ def test_faults_that_pass_are_waited_for(fault):
         ("429-quota", "says that the account has no credit left"),
         ("400", "4 texts of which the first begins 'text 0': refused by the endpoint (400: Invalid value"),
         ("500", ": no reply in 3 attempts, the last: 500: The server had an error while"),
+        ("200-401", "refuses the key in ISOGLOSS_TEST_KEY (401: Incorrect API key provided: [key].)"),
+        ("200-404", "does not know the model 'm' or the path (404"),
+        ("200-429-quota", "says that the account has no credit left"),
+        ("200-400", "4 texts of which the first begins 'text 0': refused by the endpoint (400: Invalid value"),
+        ("200-500", ": no reply in 3 attempts, the last: 500: The server had an error while"),
+        ("bomb", ": no reply in 3 attempts, the last: the endpoint's answer is longer than 18 MiB"),
+        ("deep", ": no reply in 3 attempts, the last: the endpoint's answer is nested too deeply"),
     ],
 )
 def test_what_asking_again_cannot_mend_is_one_sentence(monkeypatch, fault, words):
@@ -134,6 +142,47 @@ def test_what_asking_again_cannot_mend_is_one_sentence(monkeypatch, fault, words
     with Endpoint(faults=lambda body, nth: fault) as endpoint:
         said = stopped(asked(endpoint, key_env="ISOGLOSS_TEST_KEY", concurrency=1))
     assert said.startswith(endpoint.url) and words in said and KEY not in said
+
+
+def test_what_never_ends_has_an_end():
+    with Endpoint(faults=lambda body, nth: "trickle") as endpoint:
+        said = stopped(asked(endpoint, timeout=0.2, retries=0, concurrency=1))
+    assert said.startswith(f"{endpoint.url}: no reply in 1 attempts, the last: no reply within 0.2 s; vectors so far ")
+
+
+@pytest.mark.parametrize(
+    ("usage", "dollars"),
+    [
+        ({"prompt_tokens": "8", "total_tokens": "8"}, 0.08),
+        ({"prompt_tokens": [8]}, 0.88),
+        ({"prompt_tokens": -8}, 0.88),
+        ("free", 0.88),
+        (None, 0.88),
+    ],
+    ids=str,
+)
+def test_vectors_are_kept_whatever_is_said_of_their_tokens(monkeypatch, usage, dollars):
+    """A text of 6 bytes has at most 22 tokens."""
+    monkeypatch.setattr(fake, "embeddings", lambda body, vectors: embeddings(body, vectors) | {"usage": usage})
+    with Endpoint() as endpoint:
+        first = asked(endpoint, price=1e4)
+        np.testing.assert_allclose(first.encode(TEXTS[:4], "query"), unit(TEXTS[:4]), atol=1e-6)
+        assert first.budget.cost == pytest.approx(dollars)
+        again = asked(endpoint, price=1e4)
+        again.encode(TEXTS[:4], "query")
+        assert again.budget.cost == pytest.approx(dollars)
+        assert len(endpoint.requests) == 1
+
+
+def test_an_error_in_the_place_of_a_vector_is_one(monkeypatch):
+    def failing(body, vectors):
+        answer = embeddings(body, vectors)
+        answer["data"][0] = {"index": 3, "error": {"message": "no room", "code": 503}}
+        return answer
+
+    monkeypatch.setattr(fake, "embeddings", failing)
+    with Endpoint() as endpoint:
+        assert "the last: 503: no room" in stopped(asked(endpoint, concurrency=1))
 
 
 def test_a_key_that_the_environment_lacks_is_named(monkeypatch):
@@ -173,8 +222,9 @@ def test_another_dimension_than_before_or_than_stated():
         (lambda body: embed(body)[:-1], "the last: the endpoint's answer holds 3 vectors for 4 texts"),
         (lambda body: ["AAAA" for _ in body["input"]], "the last: the endpoint's answer holds no vectors"),
         (lambda body: [[float("nan")] * 3 for _ in body["input"]], "gives vectors that are no numbers"),
+        (lambda body: [[] for _ in body["input"]], "gives vectors that are no numbers"),
     ],
-    ids=["few", "no list", "nan"],
+    ids=["few", "no list", "nan", "empty"],
 )
 def test_answers_that_hold_no_such_vectors(embedder, words):
     with Endpoint(embedder=embedder) as endpoint:
@@ -234,6 +284,15 @@ def test_two_that_ask_at_once_pay_once():
             thread.join()
         assert found[0].tobytes() == found[1].tobytes()
         assert set(inputs(endpoint).values()) == {1}
+
+
+def test_an_empty_file_is_no_new_one(tmp_path):
+    with Endpoint() as endpoint:
+        asked(endpoint).encode(TEXTS, "query")
+        (tmp_path / "paid-vectors.sqlite").write_bytes(b"")
+        with pytest.raises(UserError, match=r"paid-vectors\.sqlite cannot be used \(it is empty, and was not"):
+            asked(endpoint).encode(TEXTS, "query")
+        assert len(endpoint.requests) == 3
 
 
 def test_a_file_that_is_none(tmp_path):

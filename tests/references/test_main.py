@@ -4,9 +4,12 @@ import json
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
+from stages import score
 from stages.references import endpoint as module
+from stages.schemas.benchmarks import BENCHMARK_QRELS, BENCHMARK_QUERIES
 from stages.schemas.runs import RUN
 from stages.shared import tables
 from stages.shared.errors import UserError
@@ -50,11 +53,33 @@ def test_bm25(study):
     assert content() == first
 
 
+def test_a_query_that_is_a_passage_finds_what_it_asks_for(study):
+    """As in ArguAna, where BEIR's evaluation gives nDCG 1.0: without its own passage, the relevant one comes first."""
+    judged = [("p1", "p2", lang, 1) for lang in ("en", "ko")]
+    passages = [
+        (name, lang, "", text) for name, text in (("p1", "a b c"), ("p2", "a b"), ("p3", "c")) for lang in ("en", "ko")
+    ]
+    for name, identical in (("own", [("p1", "p1")]), ("kept", [])):
+        benchmark(name, passages, [("p1", "en", "a b c")], judged, identical=identical)
+    study.edit(references={"r": {"bm25": {}}}).run("references", "r")
+    queries = pl.DataFrame([("p1", "en", "a b c")], BENCHMARK_QUERIES, orient="row")
+    qrels = pl.DataFrame(judged, BENCHMARK_QRELS, orient="row")
+
+    def ndcg(name):
+        values = score.per_query(run(name=name), queries, qrels, ["ndcg@10"])
+        return dict(values.select("task", "value").iter_rows())
+
+    assert ndcg("own") == {"en-en": 1.0, "en-ko": 1.0, "en-*": 1.0}
+    assert ndcg("kept")["en-en"] == pytest.approx(0.631, abs=0.001)
+    assert sorted(run("relevant", "own")["rank"]) == [1, 2] and sorted(run("relevant", "kept")["rank"]) == [3, 4]
+
+
 @pytest.mark.slow
 def test_an_encoder_is_run_as_a_base_would_be(study):
     folder = save_sentence_transformer(study.path / "other", prompts={"query": "q: ", "document": "p: "})
     study.edit(references={"r": {"encoder": "./other", "prompts": "none"}}).run("references", "r")
     assert record()["name"] == "other" and record()["prompts"] == {"query": "", "passage": ""}
+    assert record()["unknown"] == {"en": 0.0, "ko": 0.0}
     assert run().filter(task="en-en").height == 6 and run("relevant").height == 4
     first = content()
     assert list((study.path / ".state/vectors/blocks").rglob("*.npz"))
@@ -87,7 +112,9 @@ def test_an_endpoint(study, monkeypatch):
     assert content() == first
 
 
-@pytest.mark.parametrize(("arguments", "message"), [((), "name one of the references"), (("x",), "references.x")])
+@pytest.mark.parametrize(
+    ("arguments", "message"), [((), "which one. Run `dvc repro references`, or name one"), (("x",), "references.x")]
+)
 def test_a_reference_that_is_not_named(study, arguments, message):
     with pytest.raises(UserError, match=message):
         study.run("references", *arguments)

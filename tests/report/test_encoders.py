@@ -54,6 +54,17 @@ def test_weights_that_are_not_the_published_ones_are_said(study):
         assert "weights 4-bit, dequantised" in Path(f"metrics/report/{file}").read_text()
 
 
+def test_what_a_tokenizer_does_not_know_and_a_pooling_that_is_assumed_are_said(study):
+    record = {"name": "m5", "prompts": {"query": "q"}, "unknown": {"en": 0.0, "ko": 0.31}, "pooling_assumed": True}
+    edit(lambda params: params["base"].update(name="acme/m5"))
+    write("models/base/encoder.json", record)
+    text, _ = page()
+    assert '<th scope="row">unknown tokens</th><td>en 0%, ko 31%</td>' in section(text, "encoders")
+    said = "the model states none; if it was trained with another, set base.pooling"
+    assert f"The pooling of the base, <code>m5</code>, is assumed: {said}." in text.split("<main>")[0]
+    assert f"pooling assumed: {said}" in Path("metrics/report/tables.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("role", "prompts", "preset", "note"),
     [

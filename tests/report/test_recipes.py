@@ -14,3 +14,18 @@ def test_the_share_of_synthetic_queries(study):
         "as they come",
         "30 %",
     ]
+
+
+def test_what_a_merge_is_computed_from(study):
+    _, reader = page()
+    assert all(";" not in row[2][0] for row in reader.tables["merges"][1:])
+    weighted = {
+        "method": "ties",
+        "weights": {"both": 1.0, "mono": 0.5},
+        "parameters": {"density": 0.5, "rescale": True},
+    }
+    plain = {"method": "slerp", "models": ["both", "mono"], "parameters": {"t": 0.3}}
+    for merge, told in ((weighted, "1 both + 0.5 mono; density 0.5, rescale true"), (plain, "both, mono; t 0.3")):
+        edit(lambda params, merge=merge: params["merges"].update({next(iter(params["merges"])): merge}))
+        _, reader = page()
+        assert [c[0] for c in reader.tables["merges"][1]][1:] == [merge["method"], told]

@@ -1,12 +1,15 @@
 """Scores of pairs: a real cross-encoder's do not depend on what else is scored, and no more is read than need be."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 
 from stages.rerank.pairs import KeptPairs
+from stages.shared.errors import UserError
 from tests.fakes.checkpoints import save_record, save_transformer
+from tests.fakes.damage import damage
 from tests.shared.fitting import texts
 
 pytestmark = pytest.mark.slow
@@ -63,6 +66,14 @@ def test_what_is_kept_loads_no_model(workspace, folder, monkeypatch):
     monkeypatch.setattr(KeptPairs, "model", property(lambda self: pytest.fail("the model was loaded")))
     assert kept.score(PAIRS[:5]).tobytes() == first.tobytes()
     assert kept.score([]).shape == (0,)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json"])
+def test_a_file_that_is_cut_off_is_named(workspace, folder, tmp_path, name):
+    copied = shutil.copytree(folder, tmp_path / "cut")
+    damage(copied / name, "cut")
+    with pytest.raises(UserError, match=f"{name} is damaged or cut off: run `dvc repro`"):
+        KeptPairs(copied).score(PAIRS[:2])
 
 
 def test_a_pair_is_both_texts_in_their_order(workspace, folder):

@@ -12,6 +12,7 @@ from sentence_transformers import CrossEncoder, SentenceTransformer
 from stages.shared import models, query_normalizer, tables
 from stages.shared.errors import UserError
 from tests.fakes.checkpoints import save_record, save_sentence_transformer, static_model
+from tests.fakes.damage import damage
 from tests.shared.fitting import Killed, kill_at
 from tests.train.preparing import prepared
 
@@ -143,6 +144,13 @@ def test_a_static_base_is_refused(workspace, training):
     prepared(workspace, static_model())
     workspace.edit(rerankers={"r": RERANKER})
     with pytest.raises(UserError, match=r"rerankers\.r reads a query and a passage together, which a static base"):
+        workspace.run("rerankers", "r")
+
+
+def test_a_base_that_is_cut_off_is_named(workspace, training, transformer):
+    asked(workspace, transformer)
+    damage(workspace.path / "models/base/model.safetensors", "cut")
+    with pytest.raises(UserError, match=r"models/base/model\.safetensors is damaged or cut off: run `dvc repro`"):
         workspace.run("rerankers", "r")
 
 

@@ -66,6 +66,14 @@ def test_merge_keys_give_way_to_own_keys(tmp_path):
     assert load(tmp_path, "a: &x {b: 1, c: 2}\nd: {<<: *x, c: 3}")["d"] == {"b": 1, "c": 3}
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"), [("[" * 5_000, "nested too deeply"), ("a: " + "9" * 5_000, "4300 digits")]
+)
+def test_what_python_refuses_is_no_yaml(text, problem):
+    with pytest.raises(yaml.YAMLError, match=problem):
+        yaml12.parse(text)
+
+
 def test_nothing_is_constructed_but_plain_data(tmp_path):
     with pytest.raises(yaml.YAMLError):
         load(tmp_path, "a: !!python/object/apply:os.getcwd []")

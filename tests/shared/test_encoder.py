@@ -8,7 +8,14 @@ import pytest
 
 from stages.shared import encoder, models, query_normalizer
 from stages.shared.errors import UserError
-from tests.fakes.checkpoints import WORDS, save_published, save_record, save_sentence_transformer, static_model
+from tests.fakes.checkpoints import (
+    WORDS,
+    save_published,
+    save_record,
+    save_sentence_transformer,
+    static_model,
+    with_tokens_added,
+)
 
 PROMPTS = {"query": "q: ", "document": "p: "}
 
@@ -109,6 +116,46 @@ def test_equal_texts_are_encoded_once_and_given_back_in_place():
 def test_a_folder_without_a_model(tmp_path):
     with pytest.raises(UserError, match=r"holds no model \(modules\.json is missing\)"):
         encoder.load(tmp_path, 4)
+
+
+@pytest.mark.parametrize("kind", ["static", "transformer"])
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "tokenizer.json", "modules.json", "config_sentence_transformers.json"]
+)
+def test_a_file_that_is_cut_off_is_named(transformer, tmp_path, kind, name):
+    folder = tmp_path / "m"
+    if kind == "static":
+        static_model().save_pretrained(str(folder), create_model_card=False)
+    else:
+        shutil.copytree(transformer, folder)
+    whole = (folder / name).read_bytes()
+    for kept in (0, len(whole) // 2):
+        (folder / name).write_bytes(whole[:kept])
+        with pytest.raises(UserError, match=f"^{folder}/{name} is damaged or cut off.*: run `dvc repro`") as caught:
+            encoder.load(folder, 4)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [models.RECORD, models.NORMALIZER])
+def test_what_stages_add_to_a_model_is_named_when_it_is_cut_off(transformer, tmp_path, name):
+    shutil.copytree(transformer, tmp_path / "m")
+    (tmp_path / "m" / name).write_text('{"na')
+    with pytest.raises(UserError, match=f"{name} is damaged or cut off .*: run `dvc repro`, which makes it again"):
+        encoder.load(tmp_path / "m", 4)
+
+
+@pytest.mark.parametrize("kind", ["static", "transformer"])
+def test_token_ids_beyond_the_table_are_refused(transformer, tmp_path, kind):
+    folder = tmp_path / "m"
+    if kind == "static":
+        static_model().save_pretrained(str(folder), create_model_card=False)
+    else:
+        shutil.copytree(transformer, folder)
+    with_tokens_added(folder)
+    with pytest.raises(
+        UserError, match=r"gives ids up to \d+ \('new2'\), but its table of embeddings has \d+ rows: save"
+    ):
+        encoder.load(folder, 4)
 
 
 def test_a_table_may_be_followed_by_its_normalization(tmp_path):

@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import lzma
+import tracemalloc
 
 import pyarrow as pa
 import pytest
@@ -74,6 +75,42 @@ def test_bytes_of_another_encoding_are_told_with_their_line(tmp_path, body, enco
     path.write_bytes(body)
     with pytest.raises(UserError, match=place + r".*save the file as UTF-8 or.*set corpus\.encoding"):
         list(files.lines(path, encoding))
+
+
+@pytest.mark.parametrize("suffix", PACK)
+def test_a_line_that_never_ends_is_refused_while_it_is_unpacked(tmp_path, monkeypatch, suffix):
+    path = tmp_path / f"x.txt{suffix}"
+    path.write_bytes(PACK[suffix](b"a\n" + b"\0" * 20_000_000))
+    monkeypatch.setattr(files, "LONGEST_LINE", 2**20)
+    tracemalloc.start()
+    try:
+        with pytest.raises(UserError, match=r"x\.txt.*:2 is longer than 1 MiB, the most that a line may be: split it"):
+            list(files.lines(path))
+        # A line some times over and xz's dictionary of 8 MiB, not the 20 MB that the file unpacks to.
+        assert tracemalloc.get_traced_memory()[1] < 14 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_bound_is_on_bytes_and_on_wide_characters(tmp_path, monkeypatch):
+    path = tmp_path / "x.txt"
+    monkeypatch.setattr(files, "LONGEST_LINE", 30_000)
+    monkeypatch.setattr(files, "CHUNK", 10_000)
+    path.write_text("a" * 29_999 + "\n" + "b" * 30_000)
+    assert [len(line) for line in files.lines(path)] == [30_000, 30_000]
+    for text, encoding in (("가" * 20_000, "utf-8"), ("a" * 30_001, "utf-16")):
+        path.write_text(text + "\n", encoding=encoding)
+        with pytest.raises(UserError, match=r"x\.txt:1 is longer than"):
+            list(files.lines(path))
+
+
+def test_a_whole_text_has_a_bound_too(tmp_path, monkeypatch):
+    path = tmp_path / "x.po"
+    path.write_text("a\n" * 50)
+    assert files.text(path) == "a\n" * 50
+    monkeypatch.setattr(files, "LONGEST_TEXT", 99)
+    with pytest.raises(UserError, match=r"x\.po is longer than 0 MiB, the most that is read as one"):
+        files.text(path)
 
 
 def test_a_file_that_is_not_there(tmp_path):

@@ -22,6 +22,10 @@ def test_plain_gzipped_bom_and_crlf_read_the_same(tmp_path):
     ("content", "message"),
     [
         (b'{"a": 1}\n{"a": \n', r"x.jsonl:2 is not JSON"),
+        (
+            b'{"a": 1}\n{"a": {"b": 1, "c": 2, "b": 1}}\n',
+            r"x.jsonl:2 is not JSON \(it has the key 'b' more than once\): mend",
+        ),
         (b'{"a": 1}\n[1]\n', r"x.jsonl:2 is no JSON object"),
         (b'{"a": "b"}\n{"a": "\xff"}\n', r"x.jsonl:2 is not utf-8"),
         (b'{"a": 1}\n{"a": ' + b"[" * 200_000, r"x.jsonl:2 is (nested too deeply|not JSON)"),

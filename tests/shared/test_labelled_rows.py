@@ -27,6 +27,11 @@ def test_texts_that_are_not_there_are_left_out():
     assert [row.texts for row in found] == [{"en": "x"}, {}, {}]
 
 
+def test_the_number_0_is_a_text():
+    [found] = parse([{"label": 0, "text": 0}], {"label": "label"}, {"en": "text"})
+    assert (found.label, found.texts) == ("0", {"en": "0"})
+
+
 def test_rows_are_those_with_the_values_and_numbered_as_they_stand():
     rows = [{"kind": kind, "part": part, "label": kind} for kind in ("a", "b") for part in (1, 2)]
     assert [row.id for row in parse(rows, {"label": "label"}, wanted={"kind": ["b"]})] == ["f.jsonl#3", "f.jsonl#4"]

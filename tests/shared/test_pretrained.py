@@ -16,6 +16,7 @@ from stages.shared.errors import UserError
 from stages.shared.presets import PRESETS
 from tests.fakes.checkpoints import (
     POSITIONS,
+    PROMPT_WORDS,
     PUBLISHED,
     WEB_SEARCH,
     WORDS,
@@ -23,6 +24,7 @@ from tests.fakes.checkpoints import (
     save_sentence_transformer,
     save_transformer,
     static_model,
+    with_tokens_added,
 )
 
 MIXED = ["w1", "w2 w3 w4 w5 w6 w7 w8 w9 w10 w11", "w12 w13", "w14 w15 w16 w17 w18 w19"]
@@ -179,10 +181,40 @@ def test_a_fine_tuned_model_gets_what_it_does_not_say_of_the_one_it_began_as(tmp
     assert load(plain)[1]["pooling"] == "cls"
 
 
-def test_a_plain_checkpoint_is_pooled_by_its_mean(published):
-    model, record = load(published / "xlm-roberta-base")
-    assert record["pooling"] == "mean"
+def test_a_plain_checkpoint_is_pooled_by_its_mean_and_it_is_warned_of(published, tmp_path, caplog):
+    model, record = load(published / "xlm-roberta-base", key="teacher")
+    assert record["pooling"] == "mean" and record["pooling_assumed"]
     assert [type(m).__name__ for m in model] == ["Transformer", "Pooling"]
+    said = "states no pooling, so the mean of its tokens is assumed: set teacher.pooling"
+    assert [said in r.message for r in caplog.records if r.levelno == logging.WARNING].count(True) == 1
+    caplog.clear()
+    for folder, changes in ((published / "xlm-roberta-base", {"pooling": "mean"}), (published / "bge-m3", {})):
+        assert "pooling_assumed" not in load(folder, **changes)[1]
+    assert "states no pooling" not in caplog.text
+
+
+@pytest.mark.parametrize("family", ["bert", "xlm-r", "qwen3"])
+def test_a_tokenizer_that_is_not_there_is_not_made_up(tmp_path, family):
+    folder = save_transformer(tmp_path / "m", family)
+    for file in folder.glob("*token*"):
+        file.unlink()
+    assert len(SentenceTransformer(str(folder), device="cpu").tokenizer) < 6
+    refused(
+        folder, "has no tokenizer .*tokenizer.json.*: copy the tokenizer's files from the model that it was trained"
+    )
+
+
+def test_token_ids_beyond_the_table_are_refused(tmp_path):
+    folder = with_tokens_added(save_transformer(tmp_path / "m", "bert"))
+    rows = len(WORDS) + len(PROMPT_WORDS) + 4
+    refused(folder, rf"base\.name .* gives ids up to {rows + 1} \('new2'\), but its table .* has {rows} rows: save the")
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "modules.json", "1_Pooling/config.json"])
+def test_a_file_that_is_cut_off_is_named(tmp_path, name):
+    folder = save_sentence_transformer(tmp_path / "m", "bert")
+    (folder / name).write_bytes((folder / name).read_bytes()[:-5])
+    refused(folder, rf"base\.name .* cannot be loaded: {name} is damaged or cut off")
 
 
 @pytest.mark.parametrize(("family", "usable"), [("xlm-r", POSITIONS - 3), ("bert", POSITIONS)])

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from stages.schemas.benchmarks import BENCHMARK_PASSAGES, BENCHMARK_QRELS, BENCHMARK_QUERIES, RERANK
+from stages.schemas.benchmarks import BENCHMARK_PASSAGES, BENCHMARK_QRELS, BENCHMARK_QUERIES, IDENTICAL, RERANK
 from stages.schemas.runs import RUN
 from stages.shared import ranking
 
@@ -13,9 +13,10 @@ def frame(rows, schema):
     return pl.DataFrame(list(rows), schema=schema, orient="row").sort(list(schema)[:2])
 
 
-def ranked(passages, passage_vectors, queries, query_vectors, qrels, depth, rerank=None):
+def ranked(passages, passage_vectors, queries, query_vectors, qrels, depth, rerank=None, identical=()):
     listed = pl.DataFrame(schema=RERANK) if rerank is None else rerank
-    made = ranking.Tables(passages, queries, qrels, listed, by_label=False)
+    themselves = frame(identical, IDENTICAL)
+    made = ranking.Tables(passages, queries, qrels, listed, by_label=False, identical=themselves)
     return ranking.rank(made, ranking.by_vectors(passage_vectors, query_vectors), depth)
 
 
@@ -124,6 +125,34 @@ def test_candidates_are_ranked_and_nothing_else(depth):
                 ranks = relevant.filter(task=f"{query_lang}-*", query=query)
                 places = [i for i, row in enumerate(order, 1) if row[0] in judged]
                 assert ranks["rank"].to_list() == places
+
+
+@pytest.mark.parametrize("depth", [4, 100])
+@pytest.mark.parametrize("candidates", [False, True])
+def test_a_query_that_is_a_passage_does_not_find_itself(depth, candidates):
+    made, rerank = case(8), listed(8) if candidates else None
+    judged = dict(made[4].filter(lang="en").select("query", "passage").iter_rows())
+    best = {name: [row for row in order if row[0] != judged[name]] for name, order in by_query(made, "en", "*").items()}
+    # What each finds first, in whatever language, and of one query another passage too.
+    pairs = [(f"q{i}", best[f"q{i}"][0][0]) for i in range(4)] + [("q0", best["q0"][-1][0])]
+    run, relevant = ranked(*made, depth, rerank, set(pairs))
+    allowed = None if rerank is None else set(rerank.iter_rows())
+    for query_lang, corpus_lang in TASKS:
+        for query, order in by_query(made, query_lang, corpus_lang).items():
+            stays = [row for row in order if (query, row[0]) not in pairs]
+            if allowed is not None:
+                stays = [row for row in stays if (query, row[0]) in allowed]
+            rows = run.filter(task=f"{query_lang}-{corpus_lang}", query=query)
+            assert rows.select("passage", "lang", "score").rows() == stays[:depth]
+            assert rows["rank"].to_list() == list(range(1, rows.height + 1))
+            if corpus_lang == "*":
+                own = relevant.filter(task=f"{query_lang}-*", query=query)
+                for passage, lang, place in own.select("passage", "lang", "rank").iter_rows():
+                    assert stays[place - 1][:2] == (passage, lang)
+
+
+def by_query(made, query_lang, corpus_lang):
+    return expected(*made[:4], query_lang, corpus_lang)
 
 
 def test_no_candidates_at_all_search_everything():

@@ -41,7 +41,7 @@ def test_what_cannot_be_read_is_told(tmp_path):
     file.write_bytes(b"a\tb\n" + b"x" * 200_000 + b"\tb\n")
     assert [len(row["a"]) for _, row in records.rows(file)] == [200_000]
     file.write_bytes(b"a\tb\nx\ry\tb\n")
-    with pytest.raises(UserError, match=r"x\.tsv:2 cannot be read \(new-line"):
+    with pytest.raises(UserError, match=r"x\.tsv:2 is no row of CSV \(new-line"):
         list(records.rows(file))
     with pytest.raises(UserError, match=r"y\.parquet cannot be read"):
         list(records.rows(tmp_path / "y.parquet"))

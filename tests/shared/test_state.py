@@ -20,7 +20,7 @@ def checkout(tmp_path):
     folder = tmp_path / "main"
     folder.mkdir()
     git(folder, "init", "-q", "-b", "main")
-    git(folder, "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-q", "--allow-empty", "-m", "begun")
+    git(folder, "commit", "-q", "--allow-empty", "-m", "begun")
     return folder
 
 

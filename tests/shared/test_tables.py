@@ -11,6 +11,7 @@ from stages.schemas.texts import QUERIES
 from stages.shared import tables
 from stages.shared.errors import UserError
 from tests.conftest import ROOT
+from tests.fakes.damage import damage
 
 ROWS = pl.DataFrame([("q1", "en", "who"), ("q1", "ko", "누가")], schema=QUERIES, orient="row")
 
@@ -50,6 +51,23 @@ def test_nulls_are_refused_by_column(tmp_path):
 def test_a_missing_table_says_how_to_make_it(tmp_path):
     with pytest.raises(UserError, match="is missing: run `dvc repro`"):
         tables.read(tmp_path / "q.parquet", QUERIES)
+
+
+@pytest.mark.parametrize("kind", ["cut", "bits", "empty"])
+def test_a_damaged_table_is_told_in_a_sentence(tmp_path, kind):
+    tables.write(ROWS, tmp_path / "q.parquet", QUERIES)
+    damage(tmp_path / "q.parquet", kind)
+    with pytest.raises(UserError, match=r"^\S+q\.parquet is damaged or cut off \(.+\): run `dvc repro`"):
+        tables.read(tmp_path / "q.parquet", QUERIES)
+
+
+@pytest.mark.parametrize("text", ["", '{"a": ', "[" * 100_000, '"\xff"'])
+def test_damaged_json_is_told_in_a_sentence(tmp_path, text):
+    (tmp_path / "x.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(UserError, match=r"^\S+x\.json is damaged or cut off \(.+\): run `dvc repro`"):
+        tables.read_json(tmp_path / "x.json")
+    with pytest.raises(UserError, match=r"y\.json is missing: run `dvc repro`"):
+        tables.read_json(tmp_path / "y.json")
 
 
 def test_a_failed_write_leaves_the_old_file_alone(tmp_path):

@@ -211,11 +211,45 @@ def test_a_checkpoint_cut_off_while_written_is_passed_over(training, monkeypatch
     assert equal(fitted(training, static_model(), "killed", checkpoint_every=4)[1], fitted(training, static_model())[1])
 
 
+@pytest.mark.parametrize(
+    ("damaged", "done", "said"),
+    [
+        (["checkpoint-8"], list(range(5, 13)), "going on from checkpoint at step 4"),
+        (["checkpoint-8", "checkpoint-4"], list(range(1, 13)), "no checkpoint is whole: training begins again"),
+    ],
+)
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(training, monkeypatch, caplog, damaged, done, said):
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_at(training, patch, 10)
+        fitted(training, static_model(), "killed", checkpoint_every=4)
+    for name in damaged:
+        file = training.STATE / "training" / "killed" / name / "optimizer.pt"
+        file.write_bytes(file.read_bytes()[:-1])
+    with monkeypatch.context() as patch, caplog.at_level("INFO"):
+        found = kill_at(training, patch, None)
+        resumed = fitted(training, static_model(), "killed", checkpoint_every=4)
+    assert found == done
+    assert equal(resumed[1], fitted(training, static_model())[1])
+    assert f"{damaged[0]} is cut off or damaged (optimizer.pt): it is removed" in caplog.text and said in caplog.text
+
+
+def test_of_two_processes_that_train_the_same_one_keeps_checkpoints(training, caplog):
+    folder = training.STATE / "training" / "same"
+    with training._alone(folder):
+        other = fitted(training, static_model(), "same", checkpoint_every=4)
+        assert not list(folder.iterdir()) and "this one keeps none" in caplog.text
+        training.forget("same")
+        assert folder.is_dir()
+    alone = fitted(training, static_model(), "same", checkpoint_every=4)
+    assert sorted(file.name for file in folder.iterdir()) == ["checkpoint-12", "checkpoint-8"]
+    assert equal(alone[1], other[1]) and alone[0] == other[0]
+
+
 def test_forgetting_removes_the_checkpoints(training):
     fitted(training, static_model(), "gone", checkpoint_every=4)
     assert (training.STATE / "training" / "gone").is_dir()
     training.forget("gone")
-    assert not (training.STATE / "training" / "gone").exists()
+    assert not list((training.STATE / "training").iterdir())
     training.forget("gone")
 
 

@@ -168,6 +168,37 @@ def test_more_failures_than_may_be_stop_the_stage(workspace, failures):
     assert not failures.exists()
 
 
+KEY = "sk-canary-0123456789abcdef"
+
+
+@pytest.mark.parametrize("most", [0.5, 0.0])
+def test_a_key_that_replies_repeat_is_in_nothing_that_is_kept(workspace, failures, monkeypatch, caplog, capfd, most):
+    def faults(body, nth):
+        return "echo-refusal" if first_message(body).endswith("Passage: b|ko") else "echo"
+
+    monkeypatch.setenv("ISOGLOSS_TEST_KEY", KEY)
+    workspace.corpus([(name, "train") for name in "ab"])
+    ran = {"llm__key_env": "ISOGLOSS_TEST_KEY", "llm__max_failed": most, "synthesize__queries__per_passage": 1}
+    with Endpoint(faults=faults) as endpoint:
+        workspace.asks(endpoint, **ran)
+        if most:
+            workspace.run("synthesize", "--record", "replies.jsonl")
+            kept = pl.concat([workspace.written(name).cast(pl.String).unpivot() for name in SYNTHETIC])
+            texts = kept["value"].str.join("\n").item()
+            assert "[masked key]" in texts and KEY not in texts
+            assert report(workspace)["masked"] == 4
+            assert "4 replies repeat the key that they were asked for with" in caplog.text
+        else:
+            said = refused(workspace)
+            assert "refused: I will not help [masked key]." in said and KEY not in said
+            assert "[masked key]" in failures.read_text()
+        assert {key for request in endpoint.requests for key in request.keys} == {KEY}
+    files = [file for file in workspace.path.rglob("*") if file.is_file()]
+    assert {"llm.sqlite", "failures.csv" if not most else "replies.jsonl"} <= {file.name for file in files}
+    assert [file for file in files if KEY.encode() in file.read_bytes()] == []
+    assert KEY not in caplog.text + "".join(capfd.readouterr())
+
+
 def test_an_endpoint_that_is_not_there_is_told(workspace, failures):
     workspace.corpus([("a", "train")])
     shutil.rmtree(workspace.path / "data/synthetic")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from stages.shared.errors import UserError
 from stages.synthesize import prompts
 from tests.conftest import prompts_of
 from tests.fakes.endpoint import Endpoint
@@ -25,11 +26,13 @@ def test_a_request_asks_in_the_passages_language():
     assert text.endswith("Title: T\nPassage: Some text.")
 
 
-def test_a_prompt_that_is_not_there_is_told(workspace):
-    recorded(workspace, 2)
-    workspace.edit(synthesize__queries__prompt="querys")
-    text = refused(workspace)
-    assert "synthesize.queries.prompt is 'querys', but prompts/ has labelled, queries, translate, triple" in text
+# The last are files, which no prompt's name leads to.
+@pytest.mark.parametrize("name", ["querys", "a" * 300, "../taxonomies/../prompts/queries", "../../../README"])
+def test_a_prompt_that_is_not_there_is_told(name):
+    with pytest.raises(UserError) as caught:
+        prompts.Prompts({}).fill("synthesize.queries.prompt", name)
+    text = str(caught.value)
+    assert f"synthesize.queries.prompt is {name!r}, but prompts/ has labelled, queries, translate, triple" in text
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import pytest
 
+from stages.shared.errors import UserError
 from stages.synthesize import taxonomy
 from tests.synthesize.writing import REPLIES, refused
 
@@ -55,3 +56,5 @@ def test_a_taxonomy_that_is_not_there_is_told(workspace):
     workspace.corpus([("a", "train")])
     workspace.edit(synthesize__topics__taxonomy="ddc", synthesize__topics__per_topic=1, llm__recorded=str(REPLIES))
     assert "synthesize.topics.taxonomy is 'ddc', but taxonomies/ has kdc: name one" in refused(workspace)
+    with pytest.raises(UserError, match=r"taxonomy is '\.\./taxonomies/kdc', but taxonomies/ has kdc"):
+        taxonomy.read("../taxonomies/kdc")

@@ -11,7 +11,7 @@ import sys
 import numpy as np
 import pytest
 
-from stages.shared import encoder
+from stages.shared import encoder, errors, terminal
 from stages.shared.errors import UserError
 from tests.conftest import ROOT
 from tests.fakes.checkpoints import WORDS, save_sentence_transformer, static_model
@@ -137,6 +137,40 @@ def test_plain_lines_empty_lines_and_any_ids_are_taken(study, capsys):
     assert found[3] == stream(study, capsys, ["w7"])[0]
 
 
+@pytest.mark.parametrize("text", ["{w5}", "{{ w5 }}", "{w5: w6", "{ w5"])
+def test_a_question_may_begin_with_a_brace(study, capsys, text):
+    assert stream(study, capsys, [text]) == stream(study, capsys, [{"text": text}])
+
+
+def test_vectors_that_are_no_numbers_answer_nothing(study, capsys, monkeypatch):
+    original = encoder.StaticEncoder.__init__
+
+    def damaged(self, *given):
+        original(self, *given)
+        self.table[:] = np.nan
+
+    monkeypatch.setattr(encoder.StaticEncoder, "__init__", damaged)
+    with pytest.raises(UserError, match="gives vectors that are no numbers"):
+        stream(study, capsys, ["w5"])
+    assert capsys.readouterr().out == ""
+
+
+def test_a_terminal_is_told_nothing_by_what_entries_hold(study, capsys, monkeypatch):
+    entry = {"id": "e\x9b2J", "text": "w1 \x1b]0;title\x07 \u202ew2", "label": "l\x1b[31m"}
+    study.jsonl("kb.jsonl", [entry])
+    index(study, "kb", "models/trained/one")
+    monkeypatch.setattr(sys, "argv", ["answer", "--model", "models/trained/one", "w1"])
+    errors.run(answer.main)
+    out = capsys.readouterr().out
+    assert "l\\u001b[31m  w1 \\u001b]0;title\\u0007 \\u202ew2  (e\\u009b2J)" in out and not terminal.OBEYED.search(out)
+    (study.path / "rows.jsonl").write_text("w1\n")
+    study.run("answer", "--model", "models/trained/one", "--jsonl", "rows.jsonl")
+    out = capsys.readouterr().out
+    (found,) = json.loads(out)["entries"]
+    assert not terminal.OBEYED.search(out)
+    assert (found["entry"], found["text"], found["label"]) == (entry["id"], entry["text"], entry["label"])
+
+
 def test_more_entries_than_there_are_gives_all(study, capsys):
     (found,) = stream(study, capsys, ["w5"], "--top", "100")
     assert len(found["entries"]) == 30
@@ -155,6 +189,9 @@ BAD = {
     "bytes": (b"w1 \xff\n", "rows.jsonl:3 is not UTF-8"),
     "lone surrogate": (b'{"text": "w1 \\ud83d"}\n', "rows.jsonl:3 is not UTF-8"),
     "lone surrogate in id": (b'{"id": "\\ud83d", "text": "w1"}\n', "rows.jsonl:3 is not UTF-8"),
+    "no number": (b'{"id": NaN, "text": "w1"}\n', "rows.jsonl:3 has an id that is not JSON"),
+    "no number, large": (b'{"id": [1e999], "text": "w1"}\n', "rows.jsonl:3 has an id that is not JSON"),
+    "another's quotes": (b"{'text': 'w1'}\n", "rows.jsonl:3 is not JSON"),
     "deep": (b'{"text": ' + b"[" * 100_000 + b"\n", "rows.jsonl:3"),
 }
 

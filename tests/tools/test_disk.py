@@ -68,9 +68,9 @@ def test_experiments_are_all_in_the_cache(workspace, state):
 def test_a_transformer_is_as_large_as_its_weights_are_kept(workspace, state):
     name = model(workspace.path / "encoder")
     workspace.edit(base__name=name, base__dtype="bfloat16", train__freeze={"layers": 1, "embeddings": True})
-    models, checkpoint, vectors, states = needs().items()
+    models, checkpoints, vectors, states = needs().items()
     assert models[1] == 2 * 14 * 1000 * 2
-    assert checkpoint[1] == 3 * 1000 * 4
+    assert checkpoints[1] == 3 * 3 * 1000 * 4
     assert "320 kB for each 10,000" in vectors[0] and vectors[1] is None
     assert "20.5 MB for each 10,000 of 128 tokens" in states[0] and states[1] is None
     # Once benchmarks are built, their texts are counted.
@@ -141,4 +141,4 @@ def test_sizes_read_well(count, text):
 def test_the_build_says_it_before_it_starts():
     recipe = (ROOT / "Makefile").read_text(encoding="utf-8").split("repro:")[-1].splitlines()
     lines = [line.strip() for line in recipe]
-    assert lines.index("@python -m tools.disk") < lines.index("dvc repro")
+    assert lines.index("@python -m tools.disk") < lines.index("@python -m tools.repro")

@@ -67,7 +67,7 @@ def test_a_machine_that_has_everything(machine, lines):
     assert status == 0
     assert list(found) == [
         *("python", "packages", "threads", "gpu", "data", "disk"),
-        *("dvc cache", "dvc remote", "hub", "language model"),
+        *("git", "dvc cache", "dvc remote", "hub", "language model"),
     ]
     assert found["hub"] == [("ok", "switched off, and nothing is needed of it")]
     assert found["language model"] == [("ok", "none is asked: replies are recorded in data/collection/replies.jsonl")]
@@ -82,6 +82,25 @@ def test_a_mistake_in_params_is_told_and_nothing_else_is_looked_for(machine, lin
     assert [state for state, _ in found["params"]] == ["fail", "fail"]
     assert any("train.steps is 'many'" in text for _, text in found["params"])
     assert "data" not in found
+
+
+def test_what_git_lacks_is_told_and_stops_no_build(machine, lines, monkeypatch):
+    monkeypatch.setenv("HOME", str(machine.path))
+    found, status = lines()
+    assert status == 0
+    assert found["git"] == [
+        (
+            "warn",
+            "does not know who you are, which experiments need: tell it with `git config --global user.name NAME` and "
+            "`git config --global user.email ADDRESS`",
+        )
+    ]
+    shutil.rmtree(machine.path / ".dvc")
+    (machine.path / ".dvc").mkdir()
+    (machine.path / ".dvc/config").touch()
+    monkeypatch.setattr(doctor, "ALL_ANSWERS", 1)
+    found, status = lines()
+    assert status == 1 and found["dvc cache"][0][1].startswith("this is no Git repository: run in a clone")
 
 
 def test_an_environment_that_is_not_activated_is_told(machine, lines, monkeypatch):

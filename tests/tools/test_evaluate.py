@@ -67,6 +67,12 @@ def test_its_figures_are_those_of_the_stages(study):
     assert told == json.loads(Path("metrics/models/bm25.json").read_text())["dev"]
 
 
+def test_a_model_whose_tokenizer_knows_little_is_warned_of(study, caplog):
+    benchmark("dev", [*PASSAGES[:11], ("p5", "ko", "", "누가 누가 누가 w25")], QUERIES, JUDGED)
+    study.run("evaluate", "mine")
+    assert "mine: of the tokens 11% in ko are unknown to its tokenizer" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

@@ -520,7 +520,6 @@ def test_what_dvc_makes_is_found(study, capsys, caplog):
     paths = {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(Path(experiments.__file__).parents[1]),
-        "DVC_NO_ANALYTICS": "1",
     }
 
     def dvc(*arguments):

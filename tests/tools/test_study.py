@@ -198,6 +198,8 @@ def test_an_unknown_study_is_told_the_known_ones(repository):
     study(repository, "train: {steps: 60}\n", name="one")
     with pytest.raises(UserError, match=r"there is no studies/two\.yaml: the studies are one"):
         repository.run("study", "two")
+    with pytest.raises(UserError, match=r"there is no studies/\.\./studies/one\.yaml"):
+        repository.run("study", "../studies/one")
     with pytest.raises(UserError, match="name one study: one"):
         repository.run("study")
 
@@ -233,6 +235,6 @@ def test_make_hands_over_the_sweep_as_it_is(tmp_path):
         "python|-m|tools.study|docs",
         "python|-m|tools.tidy",
         "python|-m|tools.disk",
-        "dvc|repro",
+        "python|-m|tools.repro",
         "python|-m|tools.results",
     ]

@@ -136,7 +136,6 @@ def test_files_that_an_experiment_would_not_see_are_named(repository, sweep):
 
 def test_dvc_queues_what_the_sweep_says(repository, monkeypatch, capfd):
     """For real: what a queued experiment holds is DVC's affair."""
-    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
     subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], check=True)
     (repository.path / "dvc.yaml").write_text("stages:\n  s:\n    cmd: x\n    params: [seed, base]\n")
     git("add", "-A")
@@ -156,6 +155,18 @@ def test_dvc_queues_what_the_sweep_says(repository, monkeypatch, capfd):
 
 
 def test_a_queue_that_dvc_refuses_is_said(repository, monkeypatch):
-    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
     with pytest.raises(UserError, match="DVC did not queue all experiments"):
         study(repository, "train: {steps: 7}\n", "--queue", "seed=1,2")
+
+
+def test_an_identity_is_asked_for_before_anything_is_queued(repository, sweep, monkeypatch):
+    before = repository.params.read_bytes()
+    monkeypatch.setenv("HOME", str(repository.path))
+    with pytest.raises(UserError, match=r"Git does not know who you are: tell it with `git config --global user\.name"):
+        sweep("train: {steps: 7}\n", "seed=1,2")
+    assert sweep.given == [] and repository.params.read_bytes() == before
+    # The environment does as well.
+    for name in ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"):
+        monkeypatch.setenv(name, "t@example.org")
+    sweep("train: {steps: 7}\n", "seed=1,2")
+    assert len(sweep.given) == 1

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from stages.settings.train import Lora
-from stages.shared import saving
+from stages.shared import saving, seals
 from stages.shared.errors import UserError
 from stages.train.lora import adapt, fold
 from tests.fakes.checkpoints import save_sentence_transformer, static_model
@@ -173,6 +173,7 @@ def test_a_checkpoint_of_adapters_holds_them_alone_and_unpickles_nothing(trainin
     }
     assert not (folder / "training_args.bin").exists()
     torch.save({"state": Trap(), "param_groups": []}, folder / "optimizer.pt")
+    seals.seal(folder)  # or it would be taken for damaged, and not be read
     model = loaded(checkpoints["qwen3"])
     adapt(model, lora(), 1)
     with pytest.raises(pickle.UnpicklingError):

@@ -10,12 +10,13 @@ from typing import Any
 
 import regex
 
-from stages.corpus.batches import Batch
+from stages.corpus.batches import Batch, Notes
 from stages.corpus.readers import markdown_tree, paths
 from stages.corpus.readers.markdown_tree import Section
 from stages.corpus.readers.rows import batched
 from stages.settings.corpus import Source
 from stages.shared import files
+from stages.shared.codes import Wanted
 from stages.shared.duplicates import UNSPACED
 
 log = logging.getLogger("corpus")
@@ -27,15 +28,16 @@ ALONE = "pages that not every language has"
 UNSHARED = "sections that the languages do not share"
 
 
-def read_markdown(source: Source, languages: list[str], dropped: Counter[str]) -> Iterator[Batch]:
+def read_markdown(source: Source, wanted: Wanted, notes: Notes) -> Iterator[Batch]:
     """A row a section, or a part of a long one, with the page's title and its heading for a title.
 
     A section's blocks are put side by side if their kinds agree in every language, so that it can be cut between two
     of them; else it is a row as a whole. Sections are matched by their anchors, else by their order if there are as
-    many beneath the same heading; those that remain are counted in `dropped`.
+    many beneath the same heading; those that remain are counted as left out.
     """
+    languages, dropped = wanted.languages, notes.left_out
     alone, unshared = [], []
-    for name, found in paths.by_language(source, languages):
+    for name, found in paths.by_language(source, wanted):
         if len(found) < len(languages):
             alone.append(name)
             continue
@@ -43,7 +45,7 @@ def read_markdown(source: Source, languages: list[str], dropped: Counter[str]) -
         before = dropped[UNSHARED]
         # The line is the passage's number in its page: its blocks stand on other lines in each language.
         rows = enumerate(_passages(pages, pages, dropped), 1)
-        label = name.replace("{lang}", source.codes.get(languages[0], languages[0]))
+        label = name.replace("{lang}", wanted.given.get(languages[0], languages[0]))
         yield from batched(str(found[languages[0]]), ((n, f"{label}#{n}", None, *row) for n, row in rows), languages)
         if dropped[UNSHARED] > before:
             unshared.append(name)
@@ -56,7 +58,7 @@ def read_markdown(source: Source, languages: list[str], dropped: Counter[str]) -
 
 def _page(path: Path, encoding: str) -> Section:
     return markdown_tree.parse(
-        "".join(files.lines(path, encoding)).replace("\r\n", "\n"), files.plain_name(path).endswith(".mdx")
+        files.text(path, encoding).replace("\r\n", "\n"), files.plain_name(path).endswith(".mdx")
     )
 
 

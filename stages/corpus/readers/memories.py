@@ -13,42 +13,54 @@ from stages.corpus.batches import Batch
 from stages.corpus.readers import markup, paths
 from stages.corpus.readers.rows import batched
 from stages.settings.corpus import Source
-from stages.shared import codes, files
+from stages.shared import files
+from stages.shared.codes import Wanted
 from stages.shared.errors import UserError
 
 
-def read_tmx(source: Source, languages: list[str]) -> Iterator[Batch]:
+def read_tmx(source: Source, wanted: Wanted) -> Iterator[Batch]:
     """A row a translation unit, named by its number: TMX 1.4 allows several to have one `tuid`."""
-    for file in paths.find(source, [".tmx"]):
-        yield from batched(str(file.path), _units(source, languages, file), languages)
+    found = paths.find(source, [".tmx"])
+    # Which spelling is a language's is decided by all that the memories have, so they are read twice.
+    spelled = wanted.all(sorted({lang for file in found for lang in _spellings(file.path)}), source.path)
+    for file in found:
+        yield from batched(str(file.path), _units(file, wanted.languages, spelled), wanted.languages)
 
 
-def _units(source: Source, languages: list[str], file: paths.Found) -> Iterator[tuple[Any, ...]]:
-    known: dict[tuple[str, ...], list[str | None]] = {}
+def _spellings(path: Path) -> set[str]:
+    return {_spelling(variant) for unit in markup.elements(path, "tu") for variant in markup.children(unit, "tuv")}
+
+
+def _spelling(variant: etree._Element) -> str:
+    return variant.get(markup.LANG) or variant.get("lang") or ""  # `lang` alone is TMX 1.1's
+
+
+def _units(file: paths.Found, languages: list[str], spelled: dict[str, dict[str, int]]) -> Iterator[tuple[Any, ...]]:
     for number, unit in enumerate(markup.elements(file.path, "tu"), 1):
-        variants: dict[str, etree._Element] = {}
-        for variant in markup.children(unit, "tuv"):
-            # The first text of a language counts; `lang` alone is TMX 1.1's.
-            variants.setdefault(variant.get(markup.LANG) or variant.get("lang") or "", variant)
-        spellings = tuple(variants)
-        if spellings not in known:
-            known[spellings] = [codes.find(lang, spellings, source.codes) for lang in languages]
-        segments = [
-            None if spelling is None else next(markup.children(variants[spelling], "seg"), None)
-            for spelling in known[spellings]
-        ]
-        texts = [None if segment is None else markup.text(segment, file.path) for segment in segments]
+        variants = [(_spelling(variant), variant) for variant in markup.children(unit, "tuv")]
+        texts = [_closest(file.path, variants, spelled.get(lang, {})) for lang in languages]
         yield number, f"{file.name}#{number}", None, *[None] * len(languages), *texts
 
 
-def read_moses(source: Source, languages: list[str]) -> Iterator[Batch]:
+def _closest(path: Path, variants: list[tuple[str, etree._Element]], ranks: dict[str, int]) -> str | None:
+    """A unit's text in one language, of which it may have several, and empty ones before them."""
+    own = [(ranks[spelling], variant) for spelling, variant in variants if spelling in ranks]
+    for _, variant in sorted(own, key=lambda ranked: ranked[0]):
+        for segment in markup.children(variant, "seg"):
+            if (text := markup.text(segment, path)).strip():
+                return text
+    return None
+
+
+def read_moses(source: Source, wanted: Wanted) -> Iterator[Batch]:
     """A row a line of files that have a line for each line of the others."""
-    for name, found in paths.by_language(source, languages):
-        yield from batched(str(next(iter(found.values()))), _pairs(source, languages, name, found), languages)
+    for name, found in paths.by_language(source, wanted):
+        yield from batched(str(next(iter(found.values()))), _pairs(source, wanted, name, found), wanted.languages)
 
 
-def _pairs(source: Source, languages: list[str], name: str, found: dict[str, Path]) -> Iterator[tuple[Any, ...]]:
-    label = name.replace("{lang}", source.codes.get(languages[0], languages[0]))
+def _pairs(source: Source, wanted: Wanted, name: str, found: dict[str, Path]) -> Iterator[tuple[Any, ...]]:
+    languages = wanted.languages
+    label = name.replace("{lang}", wanted.given.get(languages[0], languages[0]))
     untitled = [None] * len(languages)
     columns = [files.lines(found[lang], source.encoding) if lang in found else None for lang in languages]
     present = [column for column in columns if column is not None]

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stages.settings.corpus import Source
-from stages.shared import codes, files
+from stages.shared import files
+from stages.shared.codes import Wanted
 from stages.shared.errors import UserError
 
 
@@ -35,21 +36,18 @@ def find(source: Source, suffixes: Iterable[str]) -> list[Found]:
     return sorted(found.values(), key=lambda file: (file.name, file.spelling or "", file.path))
 
 
-def by_language(source: Source, languages: list[str]) -> list[tuple[str, dict[str, Path]]]:
-    """Each name with its file in every one of `languages` that has it, sorted; raises `UserError` if a language has
-    no files at all."""
+def by_language(source: Source, wanted: Wanted) -> list[tuple[str, dict[str, Path]]]:
+    """Each name with its file in every language that has it, sorted; raises `UserError` if a language has no files at
+    all."""
     found = find(source, ())
     spellings = sorted({file.spelling for file in found if file.spelling})
+    spelled = wanted.each(spellings, f"{source.path}: {source.files}")
     names: dict[str, dict[str, Path]] = {}
-    for lang in languages:
-        spelling = codes.find(lang, spellings, source.codes)
-        if spelling is None:
-            raise UserError(
-                f"{source.path} has {source.files} in {shortened(spellings)}, but not in {lang}: remove it from "
-                "languages, or say in corpus.codes how it is written there"
-            )
+    for lang in wanted.languages:
+        if lang not in spelled:
+            raise UserError(f"{source.path} has no {source.files} in {lang}: {wanted.missing(lang)}")
         for file in found:
-            if file.spelling == spelling:
+            if file.spelling == spelled[lang]:
                 names.setdefault(file.name, {}).setdefault(lang, file.path)
     return sorted(names.items())
 

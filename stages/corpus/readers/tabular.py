@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import re
-import sys
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
@@ -16,52 +13,46 @@ from stages.corpus.batches import Batch, schema
 from stages.corpus.readers import paths
 from stages.corpus.readers.rows import CHARS, ROWS, batched
 from stages.settings.corpus import HubSet, Source
-from stages.shared import codes, files, jsonl
+from stages.shared import codes, jsonl, parquet, separated
+from stages.shared.codes import Wanted
 from stages.shared.errors import UserError
+from stages.shared.parquet import Way
 
-# The way to a value: (translation, en) for the column translation.en.
-Way = tuple[str, ...]
 # Rows looked at to know a file's columns: a JSON row may lack those it has no value for.
 HEAD = 100
-DELIMITERS = ",;\t|"
 
 
-def read_jsonl(source: Source, languages: list[str]) -> Iterator[Batch]:
+def read_jsonl(source: Source, wanted: Wanted) -> Iterator[Batch]:
     for file in paths.find(source, [".jsonl", ".ndjson"]):
         rows = jsonl.numbered(file.path, source.encoding)
-        yield from _dicts(source, languages, str(file.path), file.name, rows)
+        yield from _dicts(source, wanted, str(file.path), file.name, rows)
 
 
-def read_csv(source: Source, languages: list[str]) -> Iterator[Batch]:
-    csv.field_size_limit(sys.maxsize)
+def read_csv(source: Source, wanted: Wanted) -> Iterator[Batch]:
     for file in paths.find(source, [".csv", ".tsv"]):
-        rows = _csv_rows(file, source.encoding)
-        yield from _dicts(source, languages, str(file.path), file.name, rows)
+        rows = separated.numbered(file.path, source.encoding)
+        yield from _dicts(source, wanted, str(file.path), file.name, rows)
 
 
-def read_parquet(source: Source, languages: list[str]) -> Iterator[Batch]:
+def read_parquet(source: Source, wanted: Wanted) -> Iterator[Batch]:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     for file in paths.find(source, [".parquet"]):
-        try:
-            table = pq.ParquetFile(file.path)
-            ways = _chosen(source, languages, _schema_ways(table.schema_arrow), str(file.path))
+        with parquet.opened(file.path) as table:
+            ways = _chosen(source, wanted, parquet.ways(table.schema_arrow), str(file.path))
             # Rows as large as the average one: a batch has no more characters than CHARS.
             bytes_ = sum(table.metadata.row_group(i).total_byte_size for i in range(table.num_row_groups))
             size = max(1, min(ROWS, CHARS * table.metadata.num_rows // max(1, bytes_)))
             line = 1
             for batch in table.iter_batches(size, columns=sorted({way[0] for way in ways.values()})):
-                yield _batch(str(file.path), file.name, line, pa.Table.from_batches([batch]), ways, languages)
+                yield _batch(str(file.path), file.name, line, pa.Table.from_batches([batch]), ways, wanted.languages)
                 line += batch.num_rows
-        except (pa.ArrowException, OSError) as error:
-            raise UserError(f"{file.path} cannot be read ({_first_line(error)}): is it a whole Parquet file?") from None
 
 
-def read_datasets(source: Source, languages: list[str]) -> Iterator[Batch]:
+def read_datasets(source: Source, wanted: Wanted) -> Iterator[Batch]:
     name = (source.dataset and source.dataset.name) or source.path
     rows = enumerate((row for _, row in hub_rows(source.dataset, source.path)), 1)
-    yield from _dicts(source, languages, name, set_name(source.dataset, source.path), rows)
+    yield from _dicts(source, wanted, name, set_name(source.dataset, source.path), rows)
 
 
 def set_name(wanted: HubSet | None, path: str) -> str:
@@ -109,56 +100,16 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
-def _csv_rows(file: paths.Found, encoding: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Rows with the line that each begins at."""
-    lines = files.lines(file.path, encoding)
-    header = next(lines, "")
-    tabs = file.name.endswith(".tsv")
-    most = max(DELIMITERS, key=lambda mark: len(next(csv.reader([header], delimiter=mark), [])))
-    # A field of tab-separated values may begin with a quotation mark that nothing closes.
-    reader = csv.reader(
-        chain([header], lines),
-        delimiter="\t" if tabs else most,
-        quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL,
-        strict=True,
-    )
-    names: list[str] = []
-    line = 1
-    try:
-        for row in reader:
-            if not names:
-                names = row
-                if again := next((name for name in names if name and names.count(name) > 1), None):
-                    raise UserError(f"{file.path}:1 has the column {again!r} more than once: rename or remove one")
-            elif len(row) == len(names):
-                yield line, dict(zip(names, map(_unquoted, row) if tabs else row, strict=True))
-            elif row:
-                raise UserError(
-                    f"{file.path}:{line} has {len(row)} fields, but the header {len(names)}: mend the row's delimiters "
-                    "and quotation marks"
-                )
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise UserError(f"{file.path}:{line} is no row of CSV ({error}): mend its quotation marks") from None
-
-
-def _unquoted(field: str) -> str:
-    """A field without the quotation marks that a spreadsheet has put around it."""
-    inner = field[1:-1]
-    quoted = len(field) > 1 and field[0] == field[-1] == '"' and '"' not in inner.replace('""', "")
-    return inner.replace('""', '"') if quoted else field
-
-
 def _dicts(
-    source: Source, languages: list[str], file: str, name: str, rows: Iterator[tuple[int, dict[str, Any]]]
+    source: Source, wanted: Wanted, file: str, name: str, rows: Iterator[tuple[int, dict[str, Any]]]
 ) -> Iterator[Batch]:
     """Batches of `rows`, each with its number in `file`; `name` begins the ids of rows that have none."""
     head = list(islice(rows, HEAD))
     if not head:
         return
     present = dict.fromkeys(way for _, row in head for way in _row_ways(row))
-    ways = _chosen(source, languages, present, f"{file}:{head[0][0]}")
-    cells: list[Way | None] = [ways.get(column) for column in schema(languages)][1:]
+    ways = _chosen(source, wanted, present, f"{file}:{head[0][0]}")
+    cells: list[Way | None] = [ways.get(column) for column in schema(wanted.languages)][1:]
 
     def tuples() -> Iterator[tuple[Any, ...]]:
         for line, row in chain(head, rows):
@@ -167,7 +118,7 @@ def _dicts(
                 values[0] = f"{name}#{line}"
             yield line, *values
 
-    yield from batched(file, tuples(), languages)
+    yield from batched(file, tuples(), wanted.languages)
 
 
 def _row_ways(row: dict[str, Any], before: Way = ()) -> Iterator[Way]:
@@ -177,19 +128,9 @@ def _row_ways(row: dict[str, Any], before: Way = ()) -> Iterator[Way]:
             yield from _row_ways(value, (*before, key))
 
 
-def _schema_ways(fields: Any, before: Way = ()) -> Iterator[Way]:
-    """The same of an Arrow schema, or of a struct's type."""
-    import pyarrow as pa
-
-    for field in fields:
-        yield (*before, field.name)
-        if pa.types.is_struct(field.type):
-            yield from _schema_ways(field.type, (*before, field.name))
-
-
-def _chosen(source: Source, languages: list[str], present: Iterable[Way], place: str) -> dict[str, Way]:
+def _chosen(source: Source, wanted: Wanted, present: Iterable[Way], place: str) -> dict[str, Way]:
     """Where each column of a batch that `source.columns` names is found; raises `UserError` if it is not."""
-    columns = source.columns
+    columns, languages = source.columns, wanted.languages
     assert columns is not None  # Source has checked it
     if len(languages) > 1 and "{lang}" not in columns.text:
         raise UserError(
@@ -202,19 +143,12 @@ def _chosen(source: Source, languages: list[str], present: Iterable[Way], place:
         if template:
             found[kind] = names.get(template) or _missing(template, names, place)
     for kind, template in (("title", columns.title), ("text", columns.text)):
+        spelled = codes.columns(template, names, wanted, place) if template else {}
         for lang in languages if template else ():
-            found[f"{kind}_{lang}"] = _of_language(template or "", lang, source, names, place)
+            if lang not in spelled:
+                _missing((template or "").replace("{lang}", wanted.given.get(lang, lang)), names, place)
+            found[f"{kind}_{lang}"] = names[spelled[lang]]
     return found
-
-
-def _of_language(template: str, lang: str, source: Source, names: dict[str, Way], place: str) -> Way:
-    exact = template.replace("{lang}", source.codes.get(lang, lang))
-    if exact in names:
-        return names[exact]
-    expression = re.compile("(.+)".join(map(re.escape, template.split("{lang}"))))
-    spellings = {match[1]: names[name] for name in names if (match := expression.fullmatch(name)) and match.groups()}
-    spelling = codes.find(lang, spellings, source.codes)
-    return spellings[spelling] if spelling else _missing(exact, names, place)
 
 
 def _missing(name: str, names: Iterable[str], place: str) -> NoReturn:

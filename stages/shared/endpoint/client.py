@@ -1,8 +1,10 @@
-"""An endpoint through the `openai` client, and what its errors mean: try again, not this one, or stop."""
+"""An endpoint through the `openai` client: what it answers within a time and a size, and what its errors mean."""
 
 from __future__ import annotations
 
+import asyncio
 import email.utils
+import json
 import math
 import os
 import re
@@ -11,42 +13,19 @@ from collections.abc import Awaitable
 from typing import Any
 
 from stages.settings.connection import Connection
+from stages.shared.endpoint import faults
+from stages.shared.endpoint.faults import Again, Forbidden, Refused, Stop, Unknown
 from stages.shared.errors import UserError
 
 OPENAI = "https://api.openai.com/v1"
 # Characters of an endpoint's own words; gateways send whole pages.
 LONGEST = 300
-
-
-class Again(Exception):
-    """Worth another try: after `wait` seconds if the endpoint says so. `busy`: it is there, but limits our rate.
-    `lost`: it may have worked on the request all the same. `down`: it is not even there."""
-
-    def __init__(
-        self, reason: str, wait: float | None = None, busy: bool = False, lost: bool = False, down: bool = False
-    ) -> None:
-        super().__init__(reason)
-        self.wait, self.busy, self.lost, self.down = wait, busy, lost, down
-
-
-class Refused(Exception):
-    """This request will never be answered; others may be. `status` and `message` are the endpoint's, if it said so."""
-
-    def __init__(self, reason: str, status: int | None = None, message: str = "") -> None:
-        super().__init__(reason)
-        self.status, self.message = status, message
-
-
-class Stop(Exception):
-    """Nothing more can be sent; one sentence with the mend."""
-
-
-class Forbidden(Stop):
-    """A key that may not do this; where others were answered, a gateway that will not have this one request."""
-
-
-class Unknown(Stop):
-    """The endpoint does not know what was asked for: the model, the path, or a batch."""
+# Bytes of an answer, unpacked: far more than any model writes.
+LARGEST = 16 << 20
+# What stands where a key was, in messages and in texts that are kept, and the shortest key that those are searched for:
+# servers that ask for none are given words such as "none" or "EMPTY", which texts have as well.
+MASK, MASKED = "[key]", "[masked key]"
+SHORTEST_KEY = 8
 
 
 class Client:
@@ -55,32 +34,36 @@ class Client:
     Args:
         settings: of the endpoint.
         group: their place in params.yaml, for messages.
+        largest: bytes that an answer may have, unpacked.
     """
 
-    def __init__(self, settings: Connection, group: str) -> None:
-        self.settings, self.group = settings, group
+    def __init__(self, settings: Connection, group: str, largest: int = LARGEST) -> None:
+        self.settings, self.group, self.largest = settings, group, largest
         self.url = url(settings)
         self._key = key(settings, group)
+        self._spelt = _spellings(self._key) if self._key else None
         # Half a second to import, and a study that is in the cache needs none of it.
         import aiohttp
         import httpx2
         import openai
 
-        self._openai, self._aiohttp, self.response = openai, aiohttp, httpx2.Response
+        self._openai, self._aiohttp, self._httpx, self.response = openai, aiohttp, httpx2, httpx2.Response
         self.omitted = openai.omit
         # aiohttp's transport takes two thirds of the time that the client's own takes for a request.
         limits = httpx2.Limits(max_connections=settings.concurrency, max_keepalive_connections=settings.concurrency)
+        # Sooner than a reply, so that what never connected is told from what never answered.
+        timeout = httpx2.Timeout(settings.timeout, connect=settings.timeout / 2)
         self.client = openai.AsyncOpenAI(
             api_key=self._key or "none",
             base_url=self.url,
             default_query=settings.query,
-            timeout=settings.timeout,
+            timeout=timeout,
             max_retries=0,
             http_client=openai.DefaultAioHttpClient(
                 limits=limits,
-                timeout=settings.timeout,
+                timeout=timeout,
                 follow_redirects=False,  # another host has no business with the key
-                event_hooks={"request": [self._with_key]},
+                event_hooks={"request": [self._with_key], "response": [self._bounded]},
             ),
         )
 
@@ -90,16 +73,40 @@ class Client:
             del request.headers["Authorization"]
             request.headers[self.settings.key_header] = self._key
 
-    async def call(self, sending: Awaitable[Any]) -> Any:
-        """What a call of the client returns; its exceptions become `Again`, `Refused` or `Stop`."""
+    async def _bounded(self, response: Any) -> None:
+        """Read an answer, unpacked, up to the size that it may have; raises `Again` beyond."""
+        packed = self._httpx.Response(response.status_code, headers=response.headers, stream=response.stream)
+        content = bytearray()
         try:
-            return await sending
+            async for part in packed.aiter_bytes():
+                content += part
+                if len(content) > self.largest:
+                    raise Again(f"the endpoint's answer is longer than {self.largest / 2**20:,.0f} MiB", lost=True)
+        finally:
+            await packed.aclose()
+        response.headers.pop("Content-Encoding", None)
+        response.stream = self._httpx.ByteStream(bytes(content))
+
+    async def call(self, sending: Awaitable[Any], seconds: float | None = None) -> Any:
+        """What a call of the client returns within `seconds`, by default the endpoint's `timeout`; its exceptions, and
+        an error within a body that the client has read, become `Again`, `Refused` or `Stop`."""
+        seconds = seconds or self.settings.timeout
+        try:
+            async with asyncio.timeout(seconds):
+                answer = await sending
+        except TimeoutError:
+            raise Again(f"no reply within {seconds:g} s", lost=True) from None
         except self._openai.APIStatusError as error:
             raise self.meaning(error.status_code, error.body, error.response.headers) from None
-        except self._openai.APIResponseValidationError:
-            raise Again("the endpoint's answer is not in the form of the API", lost=True) from None
         except (self._openai.APIConnectionError, self._aiohttp.ClientError) as error:
             raise self._broken(error) from None
+        except (self._openai.APIResponseValidationError, ValueError, RecursionError):
+            raise Again("the endpoint's answer is not in the form of the API", lost=True) from None
+        if isinstance(answer, str):  # no JSON, by its own account
+            raise Again("the endpoint's answer is not in the form of the API", lost=True)
+        if (stated := self.error(getattr(answer, "model_extra", None))) is not None:
+            raise stated
+        return answer
 
     def _broken(self, error: BaseException) -> Again:
         """What a failed connection means. The client calls most failures time-outs: their causes say what happened."""
@@ -113,15 +120,32 @@ class Client:
             return Again(f"no reply within {self.settings.timeout:g} s", lost=True)
         return Again(f"connection failed ({self.redact(_named(causes[-1]))})", lost=not down, down=down)
 
+    def parsed(self, content: bytes) -> Any:
+        """An answer's JSON; raises `Again` if it is none."""
+        try:
+            return json.loads(content)
+        except ValueError:
+            raise Again("the endpoint's answer is not JSON", lost=True) from None
+        except RecursionError:
+            raise Again("the endpoint's answer is nested too deeply", lost=True) from None
+
+    def error(self, node: Any, holds: str | None = None) -> Exception | None:
+        """What an error means that stands in an answer of status 200, if one does. `holds`: what the answer would have
+        if it were one."""
+        error = faults.stated(node)
+        if error is None and holds is not None and isinstance(node, dict) and not node.get(holds):
+            error = faults.worded(node)
+        return None if error is None else self.meaning(faults.status_of(error), {"error": error})
+
     def meaning(self, status: int, body: Any, headers: Any = None) -> Exception:
         """What an error status means."""
         headers = headers or {}
-        error = body.get("error", body) if isinstance(body, dict) else {}
-        error = error if isinstance(error, dict) else {"message": error}
-        message = self.redact(str(error.get("message") or body or "no message"))
+        error = faults.stated(body) or body or {}
+        message = self.redact(faults.message_of(error)) or "no message"
         message = message if len(message) <= LONGEST else message[: LONGEST - 1] + "…"
         said = f"{status}: {message}"
-        if error.get("code") in ("insufficient_quota", "billing_hard_limit_reached") or status == 402:
+        status = faults.fatal(error) or status
+        if status == 402:
             return Stop(f"{self.url} says that the account has no credit left ({said}): top it up")
         if status in (401, 403):
             name = f"requests without a key ({self.group}.key_env is null)"
@@ -142,7 +166,11 @@ class Client:
     def redact(self, text: str) -> str:
         """`text` on one line, without the key: gateways have been seen to repeat it."""
         text = " ".join(text.split())
-        return text.replace(self._key, "[key]") if self._key else text
+        return self._spelt.sub(MASK, text) if self._spelt else text
+
+    def masked(self, text: str) -> str:
+        """A text to be kept, without the key, however it is spelt."""
+        return self._spelt.sub(MASKED, text) if self._spelt and len(self._key or "") >= SHORTEST_KEY else text
 
     async def close(self) -> None:
         await self.client.close()
@@ -166,6 +194,11 @@ def key(settings: Connection, group: str) -> str | None:
             f"what {settings.key_env} holds is no key: it has spaces, line ends or quotation marks that are no ASCII"
         )
     return found
+
+
+def _spellings(key: str) -> re.Pattern[str]:
+    """The key as it is, and as JSON (within JSON) and URLs may spell it."""
+    return re.compile("".join(rf"(?:\\*{re.escape(c)}|(?i:\\+u00{ord(c):02x}|%{ord(c):02x}))" for c in key))
 
 
 def _wait(headers: Any) -> float | None:

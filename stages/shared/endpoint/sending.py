@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import random
 import signal
 import time
@@ -11,9 +12,13 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
 from stages.settings.connection import Connection
-from stages.shared.endpoint.client import Again, Forbidden, Refused, Stop, url
+from stages.shared.endpoint.client import url
+from stages.shared.endpoint.faults import Again, Forbidden, Refused, Stop
 
+log = logging.getLogger(__name__)
 LONGEST_PAUSE = 60.0
+# Seconds that what is in flight has left after an interrupt.
+GRACE = 5.0
 # An endpoint that never worked in this run is given up sooner, and one that only limits our rate much later.
 PATIENCE_AT_FIRST, PATIENCE_IF_BUSY = 10.0, 10.0
 # What a 429 counts of an attempt: the account's limit is no fault of the request, unless it alone meets it for ever.
@@ -57,6 +62,9 @@ class Sender:
         # Whether the endpoint has answered at all.
         self.answered = False
         self._halt = asyncio.Event()
+        # Of the requests in flight.
+        self._deadlines: set[asyncio.Timeout] = set()
+        self._given_up = 0
         self._requests, self._tokens = Pace(settings.requests_per_minute), Pace(settings.tokens_per_minute)
         self._not_before = 0.0
         self._last_answer = 0.0
@@ -67,26 +75,36 @@ class Sender:
 
     @contextlib.contextmanager
     def interruptible(self) -> Iterator[None]:
-        """In the block, an interrupt lets what is in flight, which is paid for, come in; a second one ends at once."""
+        """In the block, an interrupt lets what is in flight, which is paid for, come in for a moment; a second one ends
+        at once."""
         loop = asyncio.get_running_loop()
-        handled = []
+        handled = {}
         for sign in (signal.SIGINT, signal.SIGTERM):
+            before = signal.getsignal(sign)
             try:
                 loop.add_signal_handler(sign, self._interrupt)
-                handled.append(sign)
+                handled[sign] = before
             except (NotImplementedError, RuntimeError, ValueError):
                 pass  # no main thread, or Windows: the default handling stays
         try:
             yield
         finally:
-            for sign in handled:
+            for sign, before in handled.items():
                 loop.remove_signal_handler(sign)
+                signal.signal(sign, before)  # which the loop does not know
+            if self._given_up:
+                log.warning(
+                    f"{self._given_up:,} requests were still being answered {GRACE:g} s after the interrupt: they may "
+                    "be billed, and are asked for again"
+                )
 
     def _interrupt(self) -> None:
         self.stop("interrupted; replies so far are kept: run the same command again to go on")
         loop = asyncio.get_running_loop()
         for sign in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(sign)
+        for deadline in self._deadlines:
+            deadline.reschedule(loop.time() + GRACE)
 
     def stop(self, reason: str) -> None:
         self.stopped = self.stopped or reason
@@ -105,7 +123,7 @@ class Sender:
             await self._turn(tokens)
             began = time.monotonic()
             try:
-                reply = await attempt()
+                reply = await self._interruptibly(attempt)
             except Again as error:
                 if error.wait != 0.0:  # else asked for in a way that the endpoint does not know: at once in another
                     failed += 1
@@ -119,6 +137,19 @@ class Sender:
                 self.answered, self._last_answer, self._failures = True, time.monotonic(), 0
                 self._failing.clear()
                 return reply
+
+    async def _interruptibly(self, attempt: Callable[[], Awaitable[Sent]]) -> Sent:
+        """What `attempt` returns; raises `Stop` if that takes too long after an interrupt."""
+        deadline = asyncio.timeout(None)
+        try:
+            async with deadline:
+                self._deadlines.add(deadline)
+                return await attempt()
+        except TimeoutError:
+            self._given_up += 1
+            raise Stop(self.stopped or "stopped") from None
+        finally:
+            self._deadlines.discard(deadline)
 
     def correct(self, tokens: float) -> None:
         """Count so many tokens more than was said, or fewer."""

@@ -27,9 +27,10 @@ def identity(settings: PretrainedEncoder, record: dict[str, Any]) -> str:
 
 
 def run(record: dict[str, Any]) -> dict[str, Any]:
-    """What a record says of how a model is run: all but which one it is, and its prompts, which are keys of their
-    own."""
-    return {trait: value for trait, value in record.items() if trait not in ("name", "revision", "prompts")}
+    """What a record says of how a model is run: all but which one it is and its prompts, which are keys of their own,
+    and that its pooling is assumed, which changes no vector."""
+    apart = ("name", "revision", "prompts", "pooling_assumed")
+    return {trait: value for trait, value in record.items() if trait not in apart}
 
 
 def kept(loaded: TransformerEncoder, identity: str, record: dict[str, Any]) -> KeptBlocks:

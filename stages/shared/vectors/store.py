@@ -17,6 +17,8 @@ import numpy as np
 log = logging.getLogger(__name__)
 # Keys of a query; SQLite takes 999 at least.
 KEYS_AT_ONCE = 500
+# What SQLite says of damage may quote it, and be no text itself.
+TROUBLE = (sqlite3.Error, OSError, UnicodeError)
 DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -47,12 +49,14 @@ class VectorStore:
             marks = ", ".join("?" * len(part))
             try:
                 for key, vector, check in self._execute(f"SELECT * FROM vectors WHERE text IN ({marks})", part):
-                    if len(vector) != vectors[0].nbytes or zlib.crc32(key + vector) != check:
+                    # A flipped bit may make a value one of another kind, or the index find another row.
+                    whole = isinstance(vector, bytes) and key in rows and len(vector) == vectors[0].nbytes
+                    if not whole or zlib.crc32(key + vector) != check:
                         bad += 1
                         continue
                     vectors[rows[key]] = np.frombuffer(vector, np.float32)
                     missing.discard(rows[key])
-            except sqlite3.Error as error:
+            except TROUBLE as error:
                 self._fail(error)
         if bad:
             log.warning(f"{self.file} is damaged: {bad:,} {self.lost}")
@@ -69,7 +73,7 @@ class VectorStore:
                     [(key, vector, zlib.crc32(key + vector)) for key, vector in held],
                 )
             self._execute("COMMIT")
-        except sqlite3.Error as error:
+        except TROUBLE as error:
             self._fail(error)
 
     def _open(self) -> None:
@@ -77,7 +81,7 @@ class VectorStore:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             self.db = sqlite3.connect(self.file, timeout=60, isolation_level=None)
             self.db.execute("CREATE TABLE IF NOT EXISTS vectors (text BLOB PRIMARY KEY, vector BLOB, checksum INTEGER)")
-        except (sqlite3.Error, OSError) as error:
+        except TROUBLE as error:
             self._fail(error)
 
     def _close(self) -> None:
@@ -88,9 +92,9 @@ class VectorStore:
     def _execute(self, statement: str, values: list[bytes] | tuple[()] = ()) -> Any:
         return self.db.execute(statement, values) if self.db is not None else ()
 
-    def _fail(self, error: sqlite3.Error | OSError) -> None:
+    def _fail(self, error: Exception) -> None:
         self._close()
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGE:
+        if isinstance(error, UnicodeError) or getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGE:
             log.warning(f"{self.file} is damaged ({error}): its {self.lost}")
             for file in (self.file, self.file.with_name(self.file.name + "-journal")):
                 file.unlink(missing_ok=True)

@@ -18,7 +18,8 @@ from functools import partial
 from typing import Any
 
 from stages.settings.llm import Llm
-from stages.shared.endpoint.client import Again, Refused, Stop, Unknown
+from stages.shared.endpoint.faults import Again, Refused, Stop, Unknown
+from stages.shared.endpoint.usage import whole
 from stages.synthesize.llm.cache import Cache, OpenBatch
 from stages.synthesize.llm.endpoint import Endpoint
 from stages.synthesize.llm.meter import Meter
@@ -29,6 +30,8 @@ log = logging.getLogger(__name__)
 MOST_BYTES = 190_000_000
 OVER = ("completed", "failed", "expired", "cancelled")
 TAG = "isogloss"
+# Seconds for a file of so many bytes at a slow connection, and bytes of what comes back, which is longer than was sent.
+FILE_SECONDS, LARGEST_FILE = 1800.0, 1 << 30
 
 
 class Batches:
@@ -47,7 +50,7 @@ class Batches:
         cache nor a reason in the mapping it is called with."""
         if not (wanted := pending(self.refused)):
             return
-        self.endpoint = Endpoint(self.llm)
+        self.endpoint = Endpoint(self.llm, LARGEST_FILE)
         try:
             while wanted:
                 await self._round(wanted)
@@ -81,8 +84,8 @@ class Batches:
             await asyncio.sleep(self.llm.poll_seconds)
         self._collected, self._full = 0, None
         for batch in waited:
-            await self._collect(batch, wanted)
-            self.meter.settle(bounds.get(batch.tag, 0.0))
+            lost = await self._collect(batch, wanted)
+            self.meter.settle(bounds.get(batch.tag, 0.0), lost)
         if self._full and not self._collected:
             raise Stop(f"{self.endpoint.url} takes no batch of this size ({self._full}): lower llm.batch_size")
 
@@ -127,7 +130,7 @@ class Batches:
             page = await self._call(partial(self.endpoint.client.batches.list, after=after, limit=100))
             for batch in page.data:
                 if (batch.metadata or {}).get(TAG) == tag:
-                    return batch.id
+                    return self._name(batch)
             if not page.data or not getattr(page, "has_more", False):
                 return None
             after = page.data[-1].id
@@ -151,7 +154,7 @@ class Batches:
         client = self.endpoint.client
         try:
             file = await self._call(
-                lambda: client.files.create(file=(f"{tag}.jsonl", io.BytesIO(content)), purpose="batch")
+                lambda: client.files.create(file=(f"{tag}.jsonl", io.BytesIO(content)), purpose="batch"), FILE_SECONDS
             )
         except Unknown as error:
             self.cache.close_batch(tag, {})
@@ -164,24 +167,24 @@ class Batches:
             if not first and (made := await self._find(tag)):
                 return made
             first = False
-            batch = await client.batches.create(
+            creating = client.batches.create(
                 input_file_id=file.id,
                 endpoint="/v1/chat/completions",
                 completion_window="24h",
                 metadata={TAG: tag},
             )
-            return batch.id
+            return self._name(await self.endpoint.call(creating))
 
-        name = await self._call(create)
+        name = await self._repeat(create)
         self.cache.name_batch(tag, name)
         log.info(f"batch {name}: submitted {len(requests):,} requests")
         return tag
 
-    async def _collect(self, batch: OpenBatch, wanted: dict[str, Request]) -> None:
-        """Wait until a batch is over, and keep what it brought."""
-        name = batch.name
+    async def _collect(self, batch: OpenBatch, wanted: dict[str, Request]) -> float:
+        """Wait until a batch is over, and keep what it brought; the dollars that replies of no use may cost."""
+        name, lost = batch.name, 0.0
         if name is None:
-            return
+            return lost
         state: Any = None
         lines: list[dict[str, Any]] = []
         try:
@@ -197,12 +200,9 @@ class Batches:
         errors: dict[str, Exception] = {}
         asked = self.endpoint.structured
         for line in lines:
-            key, response = str(line.get("custom_id")), line.get("response") or {}
+            key = str(line.get("custom_id"))
             try:
-                if (status := response.get("status_code")) != 200:
-                    body = {"error": line["error"]} if line.get("error") else response.get("body")
-                    raise self.endpoint.otherwise(self.endpoint.meaning(status or 500, body), asked)
-                replies[key] = self.endpoint.reply(response.get("body"))
+                replies[key] = self._reply(line, asked)
             except (Again, Refused, Stop) as error:
                 errors[key] = error
         first = next(iter((state.errors.data if state.errors else None) or []), None)
@@ -212,13 +212,16 @@ class Batches:
         self._collected += len(replies)
         if full and first:
             self._full = self.endpoint.redact(first.message or first.code or "")
-            return
+            return lost
         for key in batch.keys & wanted.keys():
             if key in replies:
                 self.meter.count(wanted[key], replies[key], cached=False)
                 continue
             why = errors.get(key, Again(f"the batch {state.status} without it"))
             self._attempts[key] += 1
+            if isinstance(why, Again | Refused) and why.lost:
+                self.meter.lose(wanted[key], self.cache)
+                lost += self.meter.bound(wanted[key])
             if not isinstance(why, Again):
                 self.refused[key] = str(why)
             elif self._attempts[key] > self.llm.retries:
@@ -229,6 +232,28 @@ class Batches:
         for stop in errors.values():
             if isinstance(stop, Stop):
                 raise stop
+        return lost
+
+    def _reply(self, line: dict[str, Any], asked: str) -> Reply:
+        """The reply in a line of a batch's files, `asked` for in this form; raises what any error in it means."""
+        response = line.get("response")
+        response = response if isinstance(response, dict) else {}
+        status, body = whole(response.get("status_code")), response.get("body")
+        try:
+            if status not in (None, 200):
+                raise self.endpoint.meaning(status or 500, line if line.get("error") else body)
+            if (error := self.endpoint.error(line)) is not None:
+                raise error
+            return self.endpoint.reply(body)
+        except Refused as error:
+            raise self.endpoint.otherwise(error, asked) from None
+
+    def _name(self, batch: Any) -> str:
+        """The id of a batch; raises `Stop` if that is none to keep."""
+        name = getattr(batch, "id", None)
+        if not isinstance(name, str) or not name or self.endpoint.redact(name) != name:
+            raise Stop(f"{self.endpoint.url} gives a batch without an id: set llm.mode to direct")
+        return name
 
     async def _over(self, name: str) -> Any:
         """The batch, once it is over."""
@@ -236,8 +261,8 @@ class Batches:
         while True:
             state = await self._call(lambda: self.endpoint.client.batches.retrieve(name))
             counts = state.request_counts
-            progress = f"{counts.completed:,} of {counts.total:,}, {counts.failed:,} failed" if counts else "no counts"
-            if (now := f"batch {name}: {state.status}, {progress}") != said:
+            progress = f"{counts.completed} of {counts.total}, {counts.failed} failed" if counts else "no counts"
+            if (now := self.endpoint.redact(f"batch {name}: {state.status}, {progress}")) != said:
                 log.info(now)
                 said = now
             if state.status in OVER:
@@ -245,21 +270,39 @@ class Batches:
             await asyncio.sleep(self.llm.poll_seconds)
 
     async def _lines(self, file: str) -> list[dict[str, Any]]:
-        content = await self._call(lambda: self.endpoint.client.files.content(file))
+        content = await self._call(lambda: self.endpoint.client.files.content(file), FILE_SECONDS)
+        lines, strange = [], 0
         # Not splitlines: texts may hold other line separators.
-        return [json.loads(line) for line in content.text.split("\n") if line.strip()]
-
-    async def _call(self, make: Callable[[], Awaitable[Any]]) -> Any:
-        """A call that is repeated with growing pauses while its failure may pass."""
-        for attempt in range(self.llm.retries + 1):
+        for line in content.content.split(b"\n"):
+            if not line.strip():
+                continue
             try:
-                return await self.endpoint.call(make())
+                found = self.endpoint.parsed(line)
+            except Again:
+                found = None
+            if isinstance(found, dict):
+                lines.append(found)
+            else:
+                strange += 1
+        if strange:
+            log.warning(f"{strange:,} lines of the file {self.endpoint.redact(file)} are no JSON: left out")
+        return lines
+
+    async def _call(self, make: Callable[[], Awaitable[Any]], seconds: float | None = None) -> Any:
+        """A call of the client; `seconds`: for an answer."""
+        return await self._repeat(lambda: self.endpoint.call(make(), seconds))
+
+    async def _repeat(self, attempt: Callable[[], Awaitable[Any]]) -> Any:
+        """What `attempt` returns, repeated with growing pauses while its failure may pass."""
+        for number in range(self.llm.retries + 1):
+            try:
+                return await attempt()
             except Refused as error:
                 raise Stop(f"{self.endpoint.url} does not take batches: {error}") from None
             except Again as error:
                 last = error
-                if attempt < self.llm.retries:
-                    await asyncio.sleep(min(60.0, 0.5 * 2**attempt) if error.wait is None else error.wait)
+                if number < self.llm.retries:
+                    await asyncio.sleep(min(60.0, 0.5 * 2**number) if error.wait is None else error.wait)
         raise Stop(
             f"{self.endpoint.url} has not answered in {self.llm.retries + 1} attempts ({last}); batches already "
             "submitted are remembered: run again to collect them"

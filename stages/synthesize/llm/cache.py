@@ -2,17 +2,20 @@
 
 A reply is committed before its request counts as done, so a kill loses the requests in flight and nothing else. Who
 sends a request first claims it; a claim ends with the process that made it, since it holds as long as a lock file
-that the operating system lets go of. `recorded` is the same cache, read from a file and read-only.
+that the operating system lets go of. Each reply has a checksum, and one that it does not fit is asked for again.
+`recorded` is the same cache, read from a file and read-only.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import sqlite3
 import threading
 import time
 import uuid
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,11 +23,16 @@ from typing import Any, NamedTuple
 from filelock import FileLock, Timeout
 
 from stages.shared import jsonl
+from stages.shared.endpoint import kept
+from stages.shared.endpoint.usage import whole
 from stages.shared.errors import UserError
-from stages.synthesize.llm.request import Reply, Request
+from stages.synthesize.llm.request import BROKEN_OFF, Reply, Request
 
+log = logging.getLogger(__name__)
 CACHE_VERSION = 1
-CACHE_TABLES = """
+# Apart from the replies, so that caches without it can be read, and an earlier version of the code reads this one.
+CHECKSUM_TABLE = "CREATE TABLE IF NOT EXISTS checksums (key TEXT PRIMARY KEY, checksum INTEGER NOT NULL) WITHOUT ROWID;"
+CACHE_TABLES = f"""
 CREATE TABLE replies (
     key TEXT PRIMARY KEY,
     model TEXT, form TEXT, size INTEGER, expected INTEGER, request TEXT,
@@ -42,6 +50,8 @@ CREATE TABLE batched (
     PRIMARY KEY (key, tag)
 ) WITHOUT ROWID;
 CREATE TABLE lost (key TEXT PRIMARY KEY, attempts INTEGER NOT NULL) WITHOUT ROWID;
+{CHECKSUM_TABLE}
+PRAGMA user_version={CACHE_VERSION};
 """
 REPLY = "content, finish, refusal, prompt_tokens, completion_tokens"
 # Committed replies outlive the process at once, and a power cut after at most so many seconds.
@@ -49,26 +59,28 @@ SYNC_SECONDS = 1.0
 
 
 class Cache:
+    setting = "llm.cache"
+
     def __init__(self, path: Path) -> None:
         """Open the file, or make it. Raises `UserError` if it is no cache of this version."""
         self.path = path
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=60, isolation_level=None)
+            self._db = kept.connected(path, f"PRAGMA journal_mode=WAL; {CACHE_TABLES}")
             self._write_ahead()
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.execute("PRAGMA wal_autocheckpoint=0")  # `_sync` does it
-            self._db.execute("BEGIN IMMEDIATE")
+            # What is damaged is seen by its checksum, and not by the error of a codec.
+            self._db.text_factory = lambda held: held.decode("utf-8", "surrogateescape")
             found = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if found == 0:
-                for statement in CACHE_TABLES.split(";"):
-                    self._db.execute(statement)
-                self._db.execute(f"PRAGMA user_version={CACHE_VERSION}")
-            self._db.execute("COMMIT")
+            if found == CACHE_VERSION:
+                self._add_checksums()
         except (sqlite3.Error, OSError) as error:
             raise UserError(f"llm.cache: {path} cannot be used ({error}): name another file or move it away") from None
-        if found not in (0, CACHE_VERSION):
+        if found == 0:
+            raise UserError(f"llm.cache: {path} cannot be used (it is another database): name another file")
+        if found != CACHE_VERSION:
             raise UserError(f"llm.cache: {path} has version {found}, this code {CACHE_VERSION}: name another file")
+        self._dropped = 0
         self.run = uuid.uuid4().hex
         self._locks = path.with_name(path.name + ".runs")
         self._locks.mkdir(exist_ok=True)
@@ -90,7 +102,33 @@ class Cache:
                     raise
                 time.sleep(0.01)
 
+    def _add_checksums(self) -> None:
+        """Give the replies of a cache that was made before there were checksums theirs."""
+        if self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'checksums'").fetchone():
+            return
+        with self._writing():
+            self._db.execute(CHECKSUM_TABLE)
+            rows = self._db.execute(f"SELECT key, {REPLY} FROM replies WHERE key NOT IN (SELECT key FROM checksums)")
+            for key, *fields in rows:
+                self._db.execute("INSERT INTO checksums VALUES (?, ?)", (key, _checksum(key, Reply(*fields))))
+        if count := self._db.execute("SELECT COUNT(*) FROM checksums").fetchone()[0]:
+            log.info(f"{self.path}: its {count:,} replies have checksums from now on")
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """A transaction: all of the block is kept, or nothing."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):  # the error itself may have ended it
+                self._db.execute("ROLLBACK")
+            raise
+
     def close(self) -> None:
+        if self._dropped:
+            log.warning(f"{self.path}: {self._dropped:,} replies were damaged or broken off, and are asked for again")
         self._closing.set()
         if self._syncing is not None:
             self._syncing.join()
@@ -102,32 +140,57 @@ class Cache:
 
     # ── replies ──
 
+    @kept.told
     def get(self, key: str) -> Reply | None:
-        row = self._db.execute(f"SELECT {REPLY} FROM replies WHERE key = ?", (key,)).fetchone()
-        return Reply(*row) if row else None
+        """The reply to a request. One that is damaged is none, and neither is one that the endpoint broke off, which
+        earlier versions kept: both are dropped, and count as lost."""
+        reply, whole_one = self._read(key)
+        if reply is None or whole_one:
+            return reply
+        with self._writing():
+            if not self._read(key)[1]:  # still, and no better one of another process
+                for table in ("replies", "checksums"):
+                    self._db.execute(f"DELETE FROM {table} WHERE key = ?", (key,))
+                self._lose(key)
+                self._dropped += 1
+        return self._read(key)[0]
 
+    def _read(self, key: str) -> tuple[Reply | None, bool]:
+        """The reply as it is in the file, and whether it is one."""
+        row = self._db.execute(
+            f"SELECT checksum, {REPLY} FROM replies LEFT JOIN checksums USING (key) WHERE key = ?", (key,)
+        ).fetchone()
+        if row is None:
+            return None, True
+        checksum, reply = row[0], Reply(*row[1:])
+        fits = checksum is None or checksum == _checksum(key, reply)
+        return _accountable(reply), fits and reply.finish != BROKEN_OFF
+
+    @kept.told
     def put(self, request: Request, reply: Reply) -> None:
         """Keep a reply and end its request's claim, both or neither."""
         row = (*_head(request), *reply)
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
-            self._db.execute(f"INSERT OR IGNORE INTO replies VALUES ({', '.join('?' * len(row))})", row)
+        with self._writing():
+            self._insert(f"VALUES ({', '.join('?' * len(row))})", row, request.key, reply)
             self._db.execute("DELETE FROM claims WHERE key = ?", (request.key,))
-            self._db.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise UserError(f"llm.cache: {self.path} cannot be written ({error}): make room and run again") from None
         if self._syncing is None:
             self._syncing = threading.Thread(target=self._sync, daemon=True)
             self._syncing.start()
+
+    def _insert(self, values: str, row: tuple[Any, ...], key: str, reply: Reply) -> None:
+        """Insert a reply, unless there is one."""
+        if self._db.execute(f"INSERT OR IGNORE INTO replies {values}", row).rowcount:
+            self._db.execute("INSERT OR REPLACE INTO checksums VALUES (?, ?)", (key, _checksum(key, reply)))
 
     def _sync(self) -> None:
         """Bring commits to the disk every so often, on a thread of its own: no reply waits for it."""
         db = sqlite3.connect(self.path, timeout=60, isolation_level=None)
         while not self._closing.wait(SYNC_SECONDS):
-            with contextlib.suppress(sqlite3.OperationalError):  # busy: next time
+            with contextlib.suppress(sqlite3.Error):  # busy: next time; whatever else it is, others meet it as well
                 db.execute("PRAGMA wal_checkpoint(PASSIVE)")
         db.close()
 
+    @kept.told
     def rates(self, model: str) -> dict[str, tuple[float, float]]:
         """By form, over the model's replies: tokens sent per byte, and tokens replied per byte expected."""
         rows = self._db.execute(
@@ -137,18 +200,24 @@ class Cache:
         )
         return {form: (sent, replied) for form, sent, replied in rows}
 
+    @kept.told
     def lose(self, key: str) -> None:
         """Remember an attempt whose reply was lost, and which may have been billed."""
+        self._lose(key)
+
+    def _lose(self, key: str) -> None:
         self._db.execute(
             "INSERT INTO lost VALUES (?, 1) ON CONFLICT (key) DO UPDATE SET attempts = attempts + 1", (key,)
         )
 
+    @kept.told
     def lost(self, key: str) -> int:
         row = self._db.execute("SELECT attempts FROM lost WHERE key = ?", (key,)).fetchone()
         return row[0] if row else 0
 
     # ── claims ──
 
+    @kept.told
     def claim(self, key: str) -> bool:
         """Whether this process may send the request; if not, another that is alive is about to, or just has."""
         free = "INSERT OR IGNORE INTO claims SELECT ?, ? WHERE NOT EXISTS (SELECT 1 FROM replies WHERE key = ?)"
@@ -161,6 +230,7 @@ class Cache:
         taken = "UPDATE claims SET run = ? WHERE key = ? AND run = ?"
         return self._db.execute(taken, (self.run, key, row[0])).rowcount == 1
 
+    @kept.told
     def release(self, key: str) -> None:
         self._db.execute("DELETE FROM claims WHERE key = ? AND run = ?", (key, self.run))
 
@@ -179,41 +249,42 @@ class Cache:
 
     # ── batches ──
 
+    @kept.told
     def open_batch(self, tag: str, endpoint: str, requests: list[Request]) -> list[Request]:
         """Remember that a batch is about to be submitted; return its requests, without those that are in another open
         batch of the endpoint, that a live process is just sending, or that have a reply by now."""
-        self._db.execute("BEGIN IMMEDIATE")
-        known = self.batched(endpoint)
-        claims = self._db.execute("SELECT key, run FROM claims WHERE run != ?", (self.run,)).fetchall()
-        alive = {run for run in {run for _, run in claims} if self._alive(run)}
-        known |= {key for key, run in claims if run in alive}
-        mine = [r for r in requests if r.key not in known and self.get(r.key) is None]
-        self._db.execute("INSERT INTO batches (tag, endpoint, run) VALUES (?, ?, ?)", (tag, endpoint, self.run))
-        self._db.executemany("INSERT INTO batched VALUES (?, ?, ?, ?, ?, ?, ?)", [(*_head(r), tag) for r in mine])
-        self._db.execute("COMMIT")
+        with self._writing():
+            known = self.batched(endpoint)
+            claims = self._db.execute("SELECT key, run FROM claims WHERE run != ?", (self.run,)).fetchall()
+            alive = {run for run in {run for _, run in claims} if self._alive(run)}
+            known |= {key for key, run in claims if run in alive}
+            mine = [r for r in requests if r.key not in known and self._read(r.key)[0] is None]
+            self._db.execute("INSERT INTO batches (tag, endpoint, run) VALUES (?, ?, ?)", (tag, endpoint, self.run))
+            self._db.executemany("INSERT INTO batched VALUES (?, ?, ?, ?, ?, ?, ?)", [(*_head(r), tag) for r in mine])
         return mine
 
+    @kept.told
     def name_batch(self, tag: str, batch: str) -> None:
         self._db.execute("UPDATE batches SET batch = ?, run = ? WHERE tag = ?", (batch, self.run, tag))
 
+    @kept.told
     def close_batch(self, tag: str, replies: dict[str, Reply]) -> None:
         """Keep a batch's replies and forget the batch, both or neither."""
-        self._db.execute("BEGIN IMMEDIATE")
         marks = ", ".join("?" * len(Reply._fields))
-        self._db.executemany(
-            "INSERT OR IGNORE INTO replies "
-            f"SELECT key, model, form, size, expected, request, {marks} FROM batched WHERE key = ? AND tag = ?",
-            [(*reply, key, tag) for key, reply in replies.items()],
-        )
-        self._db.execute("DELETE FROM batched WHERE tag = ?", (tag,))
-        self._db.execute("DELETE FROM batches WHERE tag = ?", (tag,))
-        self._db.execute("COMMIT")
+        head = f"SELECT key, model, form, size, expected, request, {marks} FROM batched WHERE key = ? AND tag = ?"
+        with self._writing():
+            for key, reply in replies.items():
+                self._insert(head, (*reply, key, tag), key, reply)
+            self._db.execute("DELETE FROM batched WHERE tag = ?", (tag,))
+            self._db.execute("DELETE FROM batches WHERE tag = ?", (tag,))
 
+    @kept.told
     def batched(self, endpoint: str) -> set[str]:
         """The keys of all requests in batches of the endpoint that are not collected."""
         here = "SELECT key FROM batched WHERE tag IN (SELECT tag FROM batches WHERE endpoint = ?)"
         return {row[0] for row in self._db.execute(here, (endpoint,))}
 
+    @kept.told
     def forget_batches(self) -> list[str]:
         """Give up all batches that are not collected; return what is known of each."""
         found = self._db.execute("SELECT tag, batch, endpoint FROM batches ORDER BY tag").fetchall()
@@ -221,6 +292,7 @@ class Cache:
             self.close_batch(tag, {})
         return [f"{batch or 'a batch without an id'} at {endpoint}" for _, batch, endpoint in found]
 
+    @kept.told
     def open_batches(self, endpoint: str) -> list[OpenBatch]:
         rows = self._db.execute("SELECT tag, batch, run FROM batches WHERE endpoint = ? ORDER BY tag", (endpoint,))
         return [
@@ -250,6 +322,15 @@ def _head(request: Request) -> tuple[Any, ...]:
     return request.key, request.llm.model, request.form.__name__, request.size, expected, asked
 
 
+def _checksum(key: str, reply: Reply) -> int:
+    return zlib.crc32(json.dumps([key, *reply]).encode())
+
+
+def _accountable(reply: Reply) -> Reply:
+    """The reply with counts that are some: what earlier versions took from the endpoint as it was may be none."""
+    return reply._replace(prompt_tokens=whole(reply.prompt_tokens), completion_tokens=whole(reply.completion_tokens))
+
+
 class Recorded(Cache):
     """Replies from a file of JSON lines {key, content, ...}: the same lookups, and nothing is written."""
 
@@ -263,6 +344,9 @@ class Recorded(Cache):
             f"INSERT OR IGNORE INTO replies (key, {REPLY}) VALUES (?, ?, ?, ?, ?, ?)", _recorded_rows(path)
         )
         self._db.execute("COMMIT")
+
+    def get(self, key: str) -> Reply | None:
+        return self._read(key)[0]
 
     def put(self, request: Request, reply: Reply) -> None:
         raise NotImplementedError("recorded replies are read-only")

@@ -1,17 +1,17 @@
-"""One exchange with the model: ask in a form, read the reply tolerantly, ask again with the reason if it is no use."""
+"""One exchange with the model: ask in a form, read the reply, ask again with the reason if it is no use."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Callable, Generator
-from itertools import islice
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from stages.settings.llm import Llm
-from stages.synthesize.llm.request import REFUSED, STAND_IN, Failed, Messages, Reply, Request
+from stages.synthesize.llm.answer import read
+from stages.synthesize.llm.request import CUT_OFF, REFUSED, STAND_IN, WITHHELD, Failed, Messages, Reply, Request
 
 
 class Form(BaseModel):
@@ -40,6 +40,9 @@ def _filled(text: str) -> str:
 Text = Annotated[str, AfterValidator(_text)]
 Filled = Annotated[str, AfterValidator(_filled)]
 
+# Characters of a reply, far more than any form takes; to read one with all that may stand in it takes its square.
+LONGEST_REPLY = 1_000_000
+
 F = TypeVar("F", bound=Form)
 
 
@@ -60,14 +63,16 @@ def ask(
             raise Failed(reply.refusal or "no reply")
         if reply.refusal:
             raise Failed(f"refused: {_short(reply.refusal)}")
-        if reply.finish == "content_filter":
+        if reply.finish == WITHHELD:
             raise Failed("withheld by the endpoint's content filter")
         content = reply.content or ""
+        if len(content) > LONGEST_REPLY:
+            raise Failed(f"a reply of {len(content):,} characters, where {LONGEST_REPLY:,} are read at most")
         try:
-            value = read(content, form)
+            value = read(content, form, cut_off=reply.finish == CUT_OFF)
         except ValueError as error:
-            problem = str(error)
-            if reply.finish == "length":
+            problem = _short(str(error))
+            if reply.finish == CUT_OFF:
                 problem = f"the reply was cut off at its greatest length, so write less; {problem}"
         else:
             if reply.finish == STAND_IN or not (found := check(value)):
@@ -80,35 +85,9 @@ def ask(
         )
     if usable is not None:
         return usable
+    if reply.finish == CUT_OFF:
+        problem += "; raise max_completion_tokens in llm.parameters, or have the model think less"
     raise Failed(f"no usable reply in {llm.reasks + 1} tries: {problem}")
-
-
-# Where an object may begin, and how many such places are tried: each may cost a look at all that follows.
-BEGIN, PLACES = re.compile(r'\{\s*["}]'), 1000
-
-
-def read(content: str, form: type[F]) -> F:
-    """The first JSON object in `content` that fills `form`, whatever stands around it (a code fence, prose, a
-    reasoning block, another object); raises `ValueError` with the reason if there is none."""
-    text = content.rsplit("</think>", 1)[-1]
-    reason = none = "no JSON object in the reply"
-    decoder, end = json.JSONDecoder(), 0
-    for begin in islice(BEGIN.finditer(text), PLACES):
-        try:
-            found, stop = decoder.raw_decode(text, begin.start())
-        except (ValueError, RecursionError) as error:
-            if isinstance(error, json.JSONDecodeError) and reason == none:
-                reason = f"{none} ({error.msg} at character {error.pos})"
-            continue
-        try:
-            return form.model_validate(found)
-        except ValidationError as error:
-            if begin.start() >= end:  # else it is a part of an object whose fault is told
-                first = error.errors()[0]
-                where = ".".join(map(str, first["loc"])) or "the object"
-                reason = f"not the form asked for ({where}: {first['msg'].removeprefix('Value error, ')})"
-                end = stop
-    raise ValueError(_short(reason))
 
 
 def _short(text: str) -> str:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, partial
 
 from stages.settings.llm import Llm
-from stages.shared.endpoint.client import Again, Refused, Stop, url
+from stages.shared.endpoint.client import url
+from stages.shared.endpoint.faults import Again, Refused, Stop
 from stages.shared.endpoint.sending import Sender
 from stages.synthesize.llm.cache import Cache
 from stages.synthesize.llm.endpoint import Endpoint
@@ -116,9 +117,12 @@ class Direct:
                 raise Elsewhere(request)
         done = self._in_flight[request.key] = asyncio.get_running_loop().create_future()
         try:
-            reply = await self._send(request)
-            self.cache.put(request, reply)
+            expected = expected_tokens(request)
+            reply = await self.sender.send(request.key, partial(self._attempt, request), expected)
+            self.cache.put(request, reply)  # first of all: it is paid for
             self.meter.count(request, reply, cached=False)
+            if reply.prompt_tokens is not None and reply.completion_tokens is not None:
+                self.sender.correct(reply.prompt_tokens + reply.completion_tokens - expected)
             return reply
         except BaseException as error:
             self.cache.release(request.key)
@@ -130,13 +134,6 @@ class Direct:
             if not done.done():  # cancelled with those who wait for it
                 done.set_result(None)
 
-    async def _send(self, request: Request) -> Reply:
-        expected = expected_tokens(request)
-        reply = await self.sender.send(request.key, partial(self._attempt, request), expected)
-        if reply.prompt_tokens is not None and reply.completion_tokens is not None:
-            self.sender.correct(reply.prompt_tokens + reply.completion_tokens - expected)
-        return reply
-
     async def _attempt(self, request: Request) -> Reply:
         """Send once, within the budget."""
         bound, lost = self.meter.bound(request), 0.0
@@ -145,13 +142,12 @@ class Direct:
         try:
             await self.sender.sleep(0)  # everything may have stopped meanwhile
             return await self.endpoint.chat(request)
-        except Again as error:
-            if error.lost:
+        except (Again, Refused, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) or error.lost:
                 lost = bound
-                self.meter.count_lost(request, self.cache)
-                self.cache.lose(request.key)
-            raise
-        except Refused as error:
+                self.meter.lose(request, self.cache)
+            if not isinstance(error, Refused):
+                raise
             self._hopeless += 1
             if not (self.sender.answered or self.meter.cached) and self._hopeless >= HOPELESS:
                 raise Stop(

@@ -67,6 +67,11 @@ class Meter(Budget):
         else:
             self.sent += 1
 
+    def lose(self, request: Request, cache: Cache) -> None:
+        """Remember an attempt of this run whose reply was lost, and which may be billed; `settle` counts it."""
+        self.count_lost(request, cache)
+        cache.lose(request.key)
+
     def count_lost(self, request: Request, cache: Cache) -> None:
         """Count the attempts whose replies were lost before this run, once."""
         if request.key not in self._lost:

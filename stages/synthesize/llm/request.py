@@ -65,6 +65,8 @@ class Reply(NamedTuple):
     completion_tokens: int | None = None
 
 
+# How a reply ends that was cut off at its greatest length, one that is withheld, and what is none: broken off.
+CUT_OFF, WITHHELD, BROKEN_OFF = "length", "content_filter", "error"
 # How a reply ends that nobody gave: `Request.stand_in`, in a dry run.
 STAND_IN = "stand-in"
 # How a recorded reply ends that never came: its `refusal` says why.

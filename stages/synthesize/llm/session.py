@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from stages.settings.llm import Llm
 from stages.shared import state
+from stages.shared.endpoint.client import MASKED
 from stages.shared.errors import UserError
 from stages.synthesize.llm.batch import Batches
 from stages.synthesize.llm.cache import Cache, Recorded, path_of
@@ -63,6 +64,8 @@ class Session:
         self.items: dict[str, int] = {}
         # By key, the task that first used the reply.
         self.used: dict[str, str] = {}
+        # The keys of requests whose replies the endpoint's own key was masked in.
+        self.masked: set[str] = set()
         # By key, why a request that the study needs has no reply.
         self.unanswered: dict[str, Reply] = {}
         self.meter = Meter(llm)
@@ -124,6 +127,8 @@ class Session:
                 self._count_lost(request)
                 self.meter.count(request, reply, cached=True)
                 self.used.setdefault(request.key, task.name)
+                if MASKED in f"{reply.content}{reply.refusal}":
+                    self.masked.add(request.key)
                 request = steps.send(reply)
         except StopIteration as end:
             return end.value, None

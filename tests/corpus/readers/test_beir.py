@@ -1,9 +1,12 @@
 """The reader of retrieval sets: rows, and the queries and qrels beside them."""
 
+from collections import Counter
+
 import polars as pl
 
 from stages.corpus.readers import beir
 from stages.settings.corpus import Source
+from stages.shared.codes import Wanted
 from tests.corpus.readers.reading import read
 
 
@@ -21,7 +24,7 @@ def retrieval_set(here):
     }
     for name, rows in lines.items():
         (folder / f"{name}.jsonl").write_text(pl.DataFrame(rows).write_ndjson())
-    (folder / "qrels.tsv").write_text("q\ta\t1\nq\tc\t2\n")
+    (folder / "qrels.tsv").write_text("q\ta\t1\nq\tc\t2\nq\tz\t1\n")
     return {"source": "beir", "path": "beir"}
 
 
@@ -32,6 +35,8 @@ def test_a_retrieval_set_gives_rows_queries_and_qrels(here):
         (2, "b", "", "two", "둘"),
         (3, "c", "", "x", None),
     ]
-    queries, qrels = beir.judged(Source(**settings), ["en", "ko"])
+    left_out = Counter()
+    queries, qrels = beir.judged(Source(**settings), Wanted(["en", "ko"]), left_out)
     assert queries.rows() == [("q", "en", "ask")]
     assert qrels.rows() == [("q", "a", 1), ("q", "c", 2)]
+    assert +left_out == {"qrels of passages that are not there": 1}

@@ -106,8 +106,10 @@ def test_translations_into_several_languages_are_joined(here):
     names = ("text_en", "text_de", "text_ko")
     found = read("file", *names, languages=["en", "de", "ko"], **settings, files="{lang}/LC_MESSAGES/*.po")
     assert found == [
-        ("set/de_DE/LC_MESSAGES/a.po", "one", "eins", "하나"),
+        # What English has a file for is not its msgid.
+        ("set/de_DE/LC_MESSAGES/a.po", "edited", "eins", "하나"),
         ("set/ko/LC_MESSAGES/b.po", "one", None, "일"),
+        ("set/en/LC_MESSAGES/own.po", "Own", None, None),
     ]
     assert read("text_de", "text_ko", languages=["de", "ko"], **settings, files="{lang}/**/a.po") == [("eins", "하나")]
 
@@ -119,7 +121,65 @@ def test_without_a_language_in_the_path_the_header_says_it(here):
     po(here / "set/z.po", header("fr") + 'msgid "one"\nmsgstr "un"\n')
     names = ("text_en", "text_de", "text_ko")
     found = read(*names, languages=["en", "de", "ko"], source="po", path="set", original="en")
-    assert found == [("one", "eins", "하나"), ("two", "zwei", None)]
+    # `ko` is nearer to Korean than `ko_KR`, though it comes later.
+    assert found == [("one", "eins", "일"), ("two", "zwei", None)]
+
+
+def entry(msgid, msgstr):
+    return f'msgid "{msgid}"\nmsgstr "{msgstr}"\n\n'
+
+
+def test_a_regional_variant_beside_its_language_is_not_taken_for_it(here):
+    for lang, text in (("pt", "ficheiro"), ("pt_BR", "arquivo"), ("en_GB", "colour")):
+        po(here / f"loc/{lang}/app.po", header(lang) + entry("color file", text))
+    settings = {"source": "po", "path": "loc", "original": "en"}
+    for files in ({"files": "{lang}/*.po"}, {}):
+        assert read("text_en", "text_pt-BR", languages=["en", "pt-BR"], **settings, **files) == [
+            ("color file", "arquivo")
+        ]
+    asked = {"languages": ["pt-PT", "pt-BR", "en"], "files": "{lang}/*.po"}
+    columns = ("text_pt-PT", "text_pt-BR", "text_en")
+    assert read(*columns, **asked, **settings) == [("ficheiro", "arquivo", "color file")]
+    given = settings | {"codes": {"pt-BR": "pt", "en": "en_GB"}}
+    assert read(*columns, **asked, **given) == [(None, "ficheiro", "colour")]
+    (here / "loc/pt_BR/app.po").unlink()
+    assert read(*columns, **asked, **settings) == [(None, "ficheiro", "color file")]
+
+
+@pytest.mark.parametrize("original", ["en", None])
+def test_keys_are_no_texts_and_the_languages_own_file_has_them(here, original):
+    keys = {"checkout.pay.button": ("Pay now", "지금 결제"), "cart_empty": ("", "비어 있음"), "title": ("Shop", "상점")}
+    po(here / "loc/en.po", header("en") + "".join(entry(key, en) for key, (en, _) in keys.items()))
+    po(here / "loc/ko.po", header("ko") + "".join(entry(key, ko) for key, (_, ko) in keys.items()))
+    dropped = Counter()
+    found = read(*TEXTS, source="po", path="loc", files="{lang}.po", original=original, dropped=dropped)
+    assert found == [("Pay now", "지금 결제"), ("Shop", "상점"), (None, "비어 있음")]
+    kinds = {"en": "units whose msgid is a key, not a text", None: "fuzzy or untranslated units"}
+    assert dropped == {kinds[original]: 1}
+    # Without a file of its own English has the msgids that are no keys, or none.
+    (here / "loc/en.po").unlink()
+    found = read(*TEXTS, source="po", path="loc", original=original)
+    assert found == [(None, "지금 결제"), (None, "비어 있음"), ("title" if original else None, "상점")]
+
+
+def test_an_english_file_of_empty_translations_leaves_the_msgids(here):
+    po(here / "loc/en/a.po", header("en") + entry("one", "") + entry("two", "Two!"))
+    po(here / "loc/ko/a.po", header("ko") + entry("one", "하나") + entry("two", "둘"))
+    dropped = Counter()
+    settings = {"source": "po", "path": "loc", "files": "{lang}/*.po", "original": "en", "dropped": dropped}
+    assert sorted(read(*TEXTS, **settings)) == [("Two!", "둘"), ("one", "하나")]
+    assert dropped == {}
+
+
+def test_accelerators_leave_the_texts_and_are_counted(here):
+    po(here / "ko.po", header() + entry("&Open", "열기(&O)") + entry("_Save", "저장(_S)") + entry("R&D", "R&D"))
+    noted = Counter()
+    assert read(*TEXTS, source="po", path="ko.po", original="en", noted=noted) == [
+        ("Open", "열기"),
+        ("Save", "저장"),
+        ("R&D", "R&D"),
+    ]
+    assert noted == {"freed of accelerators (&Open, _Save)": 2}
 
 
 def test_ids_of_messages_hold_when_others_come_before_them(here):
@@ -165,20 +225,111 @@ def test_xliff_1_and_its_states_and_inline_elements(here):
     assert dropped == {"fuzzy or untranslated units": 6}
 
 
-def test_xliff_2_and_its_segments(here):
-    (here / "a.xliff").write_text(
-        '<xliff version="2.0" xmlns="urn:oasis:names:tc:xliff:document:2.0" srcLang="en" trgLang="ko"><file id="f">'
-        '<unit id="1"><segment state="final"><source>Hi <pc id="1">you</pc>.</source><target>안녕.</target></segment>'
-        "<ignorable><source> </source></ignorable>"
-        "<segment><source>B<sc id='2'/>ye<cp hex='0001'/></source><target>잘<ph id='3'/>가</target></segment></unit>"
-        '<unit id="2"><segment state="initial"><source>a</source><target>b</target></segment></unit>'
-        '<unit id="3"><segment><source>a</source><target>b</target></segment>'
-        "<segment><source>c</source></segment></unit>"
+def xliff2(path, *units, root='srcLang="en" trgLang="ko"', file='id="f"'):
+    path.write_text(
+        f'<xliff version="2.0" xmlns="urn:oasis:names:tc:xliff:document:2.0" {root}><file {file}>{"".join(units)}'
         "</file></xliff>"
     )
-    dropped = Counter()
-    found = read("id", *TEXTS, source="xliff", path="a.xliff", dropped=dropped)
+
+
+def segment(source, target=None, order="", state=' state="final"', kind="segment"):
+    place = f" order='{order}'" if order else ""
+    given = "" if target is None else f"<target{place}>{target}</target>"
+    return f"<{kind}{'' if kind == 'ignorable' else state}><source>{source}</source>{given}</{kind}>"
+
+
+def test_xliff_2_and_its_segments(here):
+    space = segment(" ", kind="ignorable")
+    xliff2(
+        here / "a.xliff",
+        '<unit id="1">'
+        + segment("Hi <pc id='1'>you</pc>.", "안녕.")
+        + space
+        + segment("B<sc id='2'/>ye<cp hex='0001'/>", "잘<sm id='4'/><ph id='3'/>가<em startRef='4'/>", state="")
+        + "</unit>",
+        '<unit id="2">' + segment("a", "b", state=" state='initial'") + "</unit>",
+        f'<unit id="3">{segment("a", "b")}{segment("c")}</unit>',
+    )
+    dropped, noted = Counter(), Counter()
+    found = read("id", *TEXTS, source="xliff", path="a.xliff", dropped=dropped, noted=noted)
     assert found == [("f#1", "Hi you. Bye ", "안녕. 잘 가")]
+    assert dropped == {"fuzzy or untranslated units": 2}
+    assert +noted == {"units that state nothing of themselves, taken for translated": 1}
+
+
+def test_targets_stand_in_the_order_that_they_say(here):
+    space = segment(" ", kind="ignorable")
+    xliff2(
+        here / "a.xlf",
+        # The standard's example: implicit places are those of the sources.
+        '<unit id="1">'
+        + space.join([segment("A.", "가.", 5), segment("B.", "나.", 1), segment("C.", "다.", 3)])
+        + "</unit>",
+        f'<unit id="2">{segment("A.", "가.", 3)}{segment("_", "-", kind="ignorable")}{segment("B.", "나.", 1)}</unit>',
+    )
+    assert read(*TEXTS, source="xliff", path="a.xlf") == [("A. B. C.", "나. 다. 가."), ("A._B.", "나.-가.")]
+
+
+def test_what_is_not_to_be_translated_is_inherited(here):
+    pair = segment("a", "b")
+    xliff2(
+        here / "a.xlf",
+        f'<group id="g" translate="no"><group id="h"><unit id="1">{pair}</unit>'
+        f'<unit id="2" translate="yes">{pair}</unit></group></group><unit id="3">{pair}</unit>',
+    )
+    dropped = Counter()
+    assert read("id", source="xliff", path="a.xlf", dropped=dropped) == [("f#2",), ("f#3",)]
+    assert dropped == {"fuzzy or untranslated units": 1}
+    xliff2(here / "a.xlf", f'<unit id="1">{pair}</unit>', file='id="f" translate="no"')
+    assert read("id", source="xliff", path="a.xlf") == []
+
+
+@pytest.mark.parametrize(
+    ("units", "settings", "message"),
+    [
+        (["<unit id='7'/>"], {}, r"a\.xlf: the unit '7' \(line 1\) has no <segment>: mend the file"),
+        (
+            ["<unit id='7'><segment><target>b</target></segment></unit>"],
+            {},
+            r"a\.xlf: the unit '7' \(line 1\) has no <source>: mend the file",
+        ),
+        (
+            [f"<unit id='7'>{segment('a', 'b', 2)}{segment('c', 'd')}</unit>"],
+            {},
+            r"the unit '7' \(line 1\) has targets in the order '2', which is taken or no number from 1 to 2",
+        ),
+        ([f"<unit id='7'>{segment('a', 'b', 'x')}</unit>"], {}, r"in the order 'x', which is taken or no number"),
+        ([f"<unit id='7'>{segment('a', 'b', 3)}</unit>"], {}, r"in the order '3', .* from 1 to 1: mend the file"),
+        (
+            [f"<unit id='7'>{segment('a', 'b')}</unit>"],
+            {"root": 'trgLang="ko"'},
+            r"a\.xlf does not say the language of its source \(srcLang, source-language\): add it",
+        ),
+        (
+            [f"<unit id='7'>{segment('a', 'b')}</unit>"],
+            {"root": 'srcLang="en"'},
+            r"a\.xlf does not say the language of its target \(trgLang, target-language\): add it, or write \{lang\}",
+        ),
+    ],
+)
+def test_xliff_that_is_malformed_is_told(here, units, settings, message):
+    xliff2(here / "a.xlf", *units, **settings)
+    with pytest.raises(UserError, match=message):
+        read("id", source="xliff", path="a.xlf")
+
+
+def test_a_unit_without_its_file_is_told(here):
+    (here / "a.xlf").write_text('<xliff version="1.2"><trans-unit id="1"><source>a</source></trans-unit></xliff>')
+    with pytest.raises(UserError, match=r"a\.xlf: the unit '1' \(line 1\) is in no <file>: mend the file"):
+        read("id", source="xliff", path="a.xlf")
+
+
+def test_xliff_1_that_no_one_has_translated_and_fuzzy_matches(here):
+    fuzzy = trans("2", "b", "나").replace("<target>", '<target state-qualifier="fuzzy-match">')
+    xliff(here / "set/messages.xlf", trans("1", "one"), target="")
+    xliff(here / "set/messages.ko.xlf", trans("1", "one", "하나"), fuzzy)
+    dropped = Counter()
+    assert read(*TEXTS, source="xliff", path="set", dropped=dropped) == [("one", "하나")]
     assert dropped == {"fuzzy or untranslated units": 2}
 
 

@@ -112,5 +112,5 @@ def test_words_of_a_language_without_spaces_are_characters(here):
 def test_a_language_without_a_folder_is_told(here):
     page(here, "a.md", en="A.", ko_KR="가.")
     assert read("text_ko", **PAGES) == [("가.",)]
-    with pytest.raises(UserError, match=r"docs has \{lang\}/\*\*/\*\.md\* in en, ko_KR, but not in de: remove it"):
+    with pytest.raises(UserError, match=r"docs has no \{lang\}/\*\*/\*\.md\* in de: it has en, ko_KR; name in"):
         read("id", languages=["en", "de"], **PAGES)

@@ -8,8 +8,9 @@ import pytest
 from stages.corpus.readers import markup, rows, sources
 from stages.settings.corpus import Source
 from stages.shared import files
+from stages.shared.codes import Wanted
 from stages.shared.errors import UserError
-from tests.corpus.readers.reading import read
+from tests.corpus.readers.reading import NOTES, read
 
 TEXTS = ("line", "text_en", "text_ko")
 
@@ -46,6 +47,25 @@ def test_units_and_the_spellings_of_their_languages(here):
     ]
 
 
+def test_an_empty_variant_hides_no_filled_one(here):
+    (here / "m.tmx").write_bytes(tmx(unit(("en", " "), ("en", "one"), ("ko", ""), ("ko", "하나"), ("ko", "no"))))
+    assert read(*TEXTS, source="tmx", path="m.tmx") == [(1, "one", "하나")]
+
+
+def test_the_closest_spelling_is_that_of_the_whole_memory(here):
+    (here / "a.tmx").write_bytes(tmx(unit(("en", "one"), ("pt", "facto")), unit(("en-GB", "two"), ("pt", "dois"))))
+    (here / "b.tmx").write_bytes(tmx(unit(("en", "one"), ("en-GB", "uno"), ("pt-BR", "fato"))))
+    settings = {"source": "tmx", "path": "."}
+    # `pt` is not Brazilian where the memory says so of others; `en` is also `en-GB` where there is nothing nearer.
+    asked = ["en", "pt-BR"]
+    assert read("text_en", "text_pt-BR", languages=asked, **settings) == [("one", None), ("two", None), ("one", "fato")]
+    found = read("text_pt-PT", "text_pt-BR", languages=["pt-PT", "pt-BR"], **settings)
+    assert found == [("facto", None), ("dois", None), (None, "fato")]
+    # One spelling is never two languages.
+    alone = settings | {"path": "a.tmx"}
+    assert read("text_pt-PT", "text_pt-BR", languages=["pt-PT", "pt-BR"], **alone) == [(None, "facto"), (None, "dois")]
+
+
 def test_codes_say_which_of_several_chineses_is_meant(here):
     (here / "m.tmx").write_bytes(tmx(unit(("en", "one"), ("ZH-TW", "繁"), ("ZH-CN", "简"), ("zz", "x"))))
     settings = {"source": "tmx", "path": "m.tmx"}
@@ -63,6 +83,9 @@ def test_codes_say_which_of_several_chineses_is_meant(here):
         ),
         ("a <hi>b <hi>c</hi></hi> d<!-- no --><?no no?>e", "a b c de"),
         ("&lt;i&gt; &amp; &#44032;<![CDATA[<b>]]>", "<i> & 가<b>"),
+        ("line<br/>second<br></br>third", "line  second  third"),
+        ("<p>one</p><p>two <b>w</b>ord</p>", " one  two word "),
+        ("10&nbsp;km &eacute;&hellip;", "10\u00a0km é…"),
     ],
 )
 def test_inline_elements_leave_the_text(here, seg, text):
@@ -76,6 +99,42 @@ def test_the_encoding_is_that_of_the_mark_or_declaration(here, encoding):
     declared = "utf-8" if encoding == "utf-8-sig" else encoding
     (here / "m.tmx").write_bytes(text.replace("utf-8", declared, 1).encode(encoding))
     assert read(*TEXTS, source="tmx", path="m.tmx", encoding="cp949") == [(1, "one", "하나")]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("head", ["", "<!-- <tmx> -->\n", '<!DOCTYPE tmx SYSTEM "tmx14.dtd">\n'])
+def test_names_of_html_are_its_characters_where_the_file_declares_none(here, head, encoding):
+    body = tmx(unit(("en", "a&nbsp;b &#38; c"), ("ko", "가")), head=head, encoding=encoding.removesuffix("-sig"))
+    text = body.decode(encoding.removesuffix("-sig"))
+    (here / "m.tmx").write_bytes(text.encode(encoding))
+    assert read("text_en", source="tmx", path="m.tmx") == [("a\u00a0b & c",)]
+
+
+@pytest.mark.parametrize(
+    ("head", "seg", "message"),
+    [
+        ("", "&mine;", r"m\.tmx:4 the entity &mine; is not read"),
+        ('<!DOCTYPE tmx [<!ENTITY copy "Company">]>', "&copy;", r"m\.tmx:4 the entity &copy; is not read"),
+        ('<!DOCTYPE tmx [<!ENTITY a "b">]>', "&nbsp;", r"m\.tmx:4 is no XML \(Entity 'nbsp' not defined\)"),
+    ],
+)
+def test_an_entity_that_nobody_declares_is_named(here, head, seg, message):
+    (here / "m.tmx").write_bytes(tmx("\n", unit(("en", seg), ("ko", "가")), head=head))
+    with pytest.raises(UserError, match=message):
+        read("text_en", source="tmx", path="m.tmx")
+
+
+def test_a_unit_that_never_ends_is_refused(here, monkeypatch):
+    monkeypatch.setattr(files, "LONGEST_LINE", 200_000)
+    many = [unit(("en", "one"), ("ko", "하나"))] * 5_000
+    (here / "m.tmx.gz").write_bytes(gzip.compress(tmx(*many)))
+    assert len(read("line", source="tmx", path="m.tmx.gz")) == 5_000
+    for body in (tmx(*many[:9], "<x/>" * 100_000), tmx(f"<tu>{'<tuv/>' * 100_000}</tu>")):
+        (here / "m.tmx.gz").write_bytes(gzip.compress(body))
+        with pytest.raises(
+            UserError, match=r"m\.tmx\.gz has 0 MiB without the end of a unit, the most that one may be"
+        ):
+            read("line", source="tmx", path="m.tmx.gz")
 
 
 @pytest.mark.parametrize("reference", ['SYSTEM "secret.txt"', 'SYSTEM "http://127.0.0.1:9/x"', '"inside"'])
@@ -170,7 +229,7 @@ def test_line_pairs_by_pattern_and_code(here):
     (here / "set/news/v1.en-ko.kr").write_text("하나\n")
     (here / "set/v2.en-ko.en_US").write_text("two\n")
     settings = {"source": "moses", "path": "set", "files": "**/*.en-ko.{lang}"}
-    with pytest.raises(UserError, match=r"set has \*\*/\*\.en-ko\.\{lang\} in en_US, kr, but not in ko: remove it"):
+    with pytest.raises(UserError, match=r"set has no \*\*/\*\.en-ko\.\{lang\} in ko: it has en_US, kr; name in corpus"):
         read("id", **settings)
     assert read("file", "id", *TEXTS, **settings, codes={"ko": "kr"}) == [
         ("set/news/v1.en-ko.en_US.gz", "news/v1.en-ko.en#1", 1, "one", "하나"),
@@ -180,7 +239,7 @@ def test_line_pairs_by_pattern_and_code(here):
     (here / "set/en/x.en").write_text("three\n")
     (here / "set/en/x.ko").write_text("no\n")
     assert read("text_en", languages=["en"], source="moses", path="set", files="{lang}/x.{lang}") == [("three",)]
-    with pytest.raises(UserError, match=r"in en, but not in ko"):
+    with pytest.raises(UserError, match=r"in ko: it has en; name"):
         read("id", source="moses", path="set", files="{lang}/x.{lang}")
     with pytest.raises(UserError, match=r"set has no file x\.\{lang\}"):
         read("id", source="moses", path="set", files="x.{lang}")
@@ -197,7 +256,7 @@ def test_line_pairs_are_read_as_they_are_asked_for(here, monkeypatch):
 
     moses(here, en="", ko="")
     monkeypatch.setattr(files, "lines", lines)
-    batches = sources.batches(Source(**MOSES), ["en", "ko"], {})
+    batches = sources.batches(Source(**MOSES), Wanted(["en", "ko"]), NOTES)
     sizes = []
     for number, batch in enumerate(batches, 1):
         assert read_lines <= 2 * number * rows.ROWS

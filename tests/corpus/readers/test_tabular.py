@@ -11,9 +11,10 @@ import pytest
 
 from stages.corpus.readers import rows, sources, tabular
 from stages.settings.corpus import Source
+from stages.shared.codes import Wanted
 from stages.shared.errors import UserError
 from tests.conftest import ROOT
-from tests.corpus.readers.reading import read
+from tests.corpus.readers.reading import NOTES, read
 from tests.fakes.hub import SHA, serving
 
 COLUMNS = {"id": "id", "text": "{lang}"}
@@ -71,6 +72,23 @@ def test_columns_of_a_language_however_spelt(here, row, text, codes):
         assert read("text_en", "text_ko", **settings) == [("a", "b")]
 
 
+def test_a_regional_variant_beside_its_language_is_not_taken_for_it(here):
+    jsonl(here / "x.jsonl", {"pt": "facto", "pt_BR": "fato", "en": "fact"})
+    settings = {"source": "jsonl", "path": "x.jsonl", "columns": {"text": "{lang}"}}
+    both = {"languages": ["pt-PT", "pt-BR"]}
+    assert read("text_en", "text_pt-BR", languages=["en", "pt-BR"], **settings) == [("fact", "fato")]
+    assert read("text_pt-PT", "text_pt-BR", **both, **settings) == [("facto", "fato")]
+    with pytest.raises(UserError, match=r"x\.jsonl:1 has no 'pt-PT' \(it has 'pt', 'pt_BR', 'en'\)"):
+        read("text_pt-PT", "text_pt-BR", **both, **settings, codes={"pt-BR": "pt"})
+    # One column never fills two languages.
+    jsonl(here / "x.jsonl", {"pt": "facto"})
+    with pytest.raises(UserError, match=r"x\.jsonl:1 has no 'pt-PT' \(it has 'pt'\): name its column"):
+        read("text_pt-PT", "text_pt-BR", **both, **settings)
+    jsonl(here / "x.jsonl", {"nob": "en", "nno": "ein"})
+    with pytest.raises(UserError, match=r"x\.jsonl:1 has nob, nno, each of which may be no: say in corpus\.codes"):
+        read("text_no", languages=["no"], **settings)
+
+
 def test_a_column_that_begins_late_is_found(here):
     jsonl(here / "x.jsonl", {"en": "a"}, {"en": "b", "ko": "c"})
     assert read(*TEXTS, source="jsonl", path="x.jsonl", columns={"text": "{lang}"})[1] == (2, "x.jsonl#2", "b", "c")
@@ -102,7 +120,7 @@ def test_rows_of_a_megabyte_make_smaller_batches(here, monkeypatch):
     monkeypatch.setattr(rows, "CHARS", 2_500_000)
     jsonl(here / "x.jsonl", *({"en": "a" * 1_000_000, "ko": str(i)} for i in range(7)))
     source = Source(source="jsonl", path="x.jsonl", columns={"text": "{lang}"})
-    found = list(sources.batches(source, ["en", "ko"], {}))
+    found = list(sources.batches(source, Wanted(["en", "ko"]), NOTES))
     assert [batch.rows.height for batch in found] == [3, 3, 1]
     assert found[-1].rows.row(0) == (7, "x.jsonl#7", None, None, None, "a" * 1_000_000, "6")
 
@@ -151,6 +169,12 @@ def test_csv_that_is_broken_is_told(here, text, message):
         read("id", source="csv", path="x.csv", columns={"text": "{lang}"})
 
 
+def test_parquet_with_a_column_twice_is_told(here):
+    pq.write_table(pa.table([pa.array(["a"]), pa.array(["b"]), pa.array(["c"])], names=["en", "ko", "en"]), "x.parquet")
+    with pytest.raises(UserError, match=r"x\.parquet has the column 'en' more than once: rename or remove one"):
+        read("id", source="parquet", path="x.parquet", columns={"text": "{lang}"})
+
+
 def test_parquet_by_row_groups(here):
     table = pl.DataFrame(
         {"id": range(1000), "t": [{"en": f"e{i}", "ko": f"k{i}"} for i in range(1000)], "kind": ["x", "y"] * 500},
@@ -169,7 +193,7 @@ def test_batches_of_parquet_are_of_bounded_size(here, monkeypatch):
     table = pa.table({"en": [f"{i}" + "é" * 250_000 for i in range(12)]})
     pq.write_table(table, "x.parquet", compression="none", use_dictionary=False)
     source = Source(source="parquet", path="x.parquet", columns={"text": "{lang}"})
-    heights = [batch.rows.height for batch in sources.batches(source, ["en"], {})]
+    heights = [batch.rows.height for batch in sources.batches(source, Wanted(["en"]), NOTES)]
     assert sum(heights) == 12
     assert max(heights) <= 4
 

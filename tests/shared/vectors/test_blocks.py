@@ -181,6 +181,18 @@ def test_a_flipped_bit_is_seen(state):
     assert kept().encode(TEXTS, "query").tobytes() == whole.tobytes()
 
 
+def test_no_bit_of_what_says_how_a_block_is_read_leads_to_an_error(state, monkeypatch):
+    whole = kept().encode(TEXTS[:5], "query")
+    (file,) = state.rglob("*.npz")
+    held = file.read_bytes()
+    for bit in range(8 * (len(held) - 90), 8 * len(held)):
+        bad = bytearray(held)
+        bad[bit // 8] ^= 1 << bit % 8
+        file.write_bytes(bad)
+        found = blocks._read(file, 5)
+        assert found is None or found.tobytes() == whole.tobytes()
+
+
 def test_a_block_of_another_shape_is_encoded_again(state):
     whole = kept().encode(TEXTS, "query")
     file = next(state.rglob("*.npz"))
@@ -216,7 +228,7 @@ def test_experiments_at_once_agree(state):
     for worker in workers:
         worker.join()
     assert found == {kept().encode(TEXTS, "query").tobytes()}
-    assert not list(state.rglob("*.draft"))
+    assert not list(state.rglob("*.lock"))
 
 
 def test_a_place_that_cannot_be_written_is_a_warning(state, caplog):

@@ -126,6 +126,20 @@ def test_a_flipped_bit_costs_its_text(state, caplog):
     assert last.encoder.seen == []
 
 
+def test_what_is_no_vector_any_longer_costs_its_text(state):
+    """As a flipped bit in the kind of a value, or in a name of the schema, leaves it."""
+    whole = kept().encode(TEXTS, "passage")
+    with sqlite3.connect(file_of(state)) as db:
+        db.execute("UPDATE vectors SET vector = NULL WHERE text = (SELECT min(text) FROM vectors)")
+        db.execute("UPDATE vectors SET vector = 'text' WHERE text = (SELECT max(text) FROM vectors)")
+    again = kept()
+    assert again.encode(TEXTS, "passage").tobytes() == whole.tobytes()
+    assert len(again.encoder.seen) == 2
+    held = file_of(state).read_bytes()
+    file_of(state).write_bytes(held.replace(b"CREATE TABLE vectors", b"CREATE TABL\xc2 vectors"))
+    assert kept().encode(TEXTS, "passage").tobytes() == whole.tobytes()
+
+
 def test_vectors_of_another_length_or_text_are_not_taken(state):
     whole = kept().encode(TEXTS, "passage")
     with sqlite3.connect(file_of(state)) as db:

@@ -3,7 +3,7 @@
     python -m tests.synthesize.llm.asking RUN
 
 RUN is a file of JSON: {"llm": changes of the settings, "tasks": what `tasks` takes, "out": a file for the values}, and
-maybe "die": "before" or "after" a batch is created.
+maybe "die": "before" or "after" a batch is created, "grace": seconds after an interrupt.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from stages.settings import yaml12
 from stages.settings.llm import Llm
 from stages.shared import errors
+from stages.shared.endpoint import sending
 from stages.synthesize.forms import Queries, Texts, check_queries, check_texts, stand_in
 from stages.synthesize.llm.converse import ask
 from stages.synthesize.llm.request import Steps
@@ -89,6 +90,7 @@ def main() -> None:
     llm = settings(**run["llm"])
     if "die" in run:
         dying(run["die"])
+    sending.GRACE = run.get("grace", sending.GRACE)
     with Session(llm) as session:
         made = session.run({"queries": tasks(llm, **run["tasks"])})["queries"]
         values = {"made": made, "failures": session.failures, "cost": session.meter.cost}

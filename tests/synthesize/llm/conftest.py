@@ -38,11 +38,12 @@ def start(tmp_path):
     """Start `asking` in a process of its own; its values go to the file `out`."""
     started = []
 
-    def begin(llm, count, environment=(), die=None, **some):
+    def begin(llm, count, environment=(), die=None, grace=None, **some):
         file = tmp_path / f"run-{len(started)}.json"
         changes = llm.model_dump(exclude_unset=True)
         run = {"llm": changes, "tasks": {"count": count, **some}, "out": str(file.with_suffix(".out"))}
-        file.write_text(json.dumps(run | ({"die": die} if die else {})), encoding="utf-8")
+        run |= {name: value for name, value in (("die", die), ("grace", grace)) if value}
+        file.write_text(json.dumps(run), encoding="utf-8")
         environment = os.environ | {"PYTHONPATH": str(asking.ROOT)} | dict(environment)
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.synthesize.llm.asking", file],

@@ -71,7 +71,6 @@ NO_REPLY = "no reply in 1 attempts, the last: the endpoint's answer holds no rep
         (http("null"), NO_REPLY),
         (http({"choices": None}), NO_REPLY),
         (http({"choices": [{"message": None}]}), NO_REPLY),
-        (http({"choices": [{"message": {"content": GOOD}}], "usage": 7}), NO_REPLY),
         (message(7), NO_REPLY),
         (message([7]), NO_REPLY),
         (message(None), "no usable reply in 1 tries: no JSON object in the reply"),

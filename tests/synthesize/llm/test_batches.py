@@ -82,6 +82,10 @@ def test_errors_that_pass_are_mended_by_another_batch(settings):
         ("hang", [4, 1], "no reply in 2 batches, the last: 500: "),
         ("empty-choices", [4, 1], "no reply in 2 batches, the last: the endpoint's answer holds no reply"),
         ("expired", [4, 1], "no reply in 2 batches, the last: 500: The batch was expired"),
+        ("200-500", [4, 1], "no reply in 2 batches, the last: 500: The server had an error"),
+        ("choice-error", [4, 1], "no reply in 2 batches, the last: 502: Provider returned error: no power, "),
+        ("broken-off", [4, 1], "no reply in 2 batches, the last: the endpoint broke the reply off"),
+        ("200-400", [4], "refused by the endpoint (400: Invalid value for 'messages'.)"),
         ("400", [4], "refused by the endpoint (400: Invalid value for 'messages'.)"),
         ("refusal", [4], "refused: I can't help with that."),
         ("schema", [4, 1, 1], "no usable reply in 3 tries: not the form asked for (queries: Field required)"),
@@ -97,6 +101,32 @@ def test_an_error_that_lasts_is_one_failure_with_its_reason(settings, fault, bat
         assert (job, task) == ("queries", "item 1")
         assert found.startswith(reason)
         assert once_each(endpoint, llm)
+
+
+def test_lines_that_are_none_cost_no_others(settings, caplog):
+    with Endpoint() as endpoint:
+        finish = endpoint._finish
+
+        def spoils(batch, *some):
+            finish(batch, *some)
+            file, content = endpoint._files[batch["output_file_id"]]
+            first, _, rest = content.partition(b"\n")
+            if len(endpoint.batches) == 1:
+                endpoint._files[file["id"]] = file, first[:20] + b"\n[" + b"[" * 99_999 + b"\n7\n\xff\n" + rest
+
+        endpoint._finish = spoils
+        llm = settings(endpoint, mode="batch")
+        assert run(llm, 4)[0] == right(4)
+        assert sizes(endpoint) == [4, 1]
+        assert "4 lines of the file file-" in caplog.text and "are no JSON: left out" in caplog.text
+
+
+@pytest.mark.parametrize("answer", [{"error": {"message": "no power", "code": 503}}, [], {}, b"<html>", b'{"id": '])
+def test_what_is_no_batch_is_one_sentence(settings, answer):
+    with Endpoint() as endpoint:
+        endpoint._create = lambda body: answer
+        said = stopped(settings(endpoint, mode="batch", retries=0))
+        assert endpoint.url in said
 
 
 @pytest.mark.parametrize("end", ["expired", "cancelled"])

@@ -131,7 +131,7 @@ def test_what_is_no_cache_is_one_sentence(tmp_path):
     other = tmp_path / "other.sqlite"
     with sqlite3.connect(other) as db:
         db.execute("CREATE TABLE replies (x)")
-    assert "table replies already exists" in refusal(other)
+    assert "cannot be used (it is another database): name another file" in refusal(other)
 
 
 def test_a_cache_of_a_later_version_is_left_alone(opened, path):
@@ -141,6 +141,104 @@ def test_a_cache_of_a_later_version_is_left_alone(opened, path):
     assert f"has version {CACHE_VERSION + 1}, this code {CACHE_VERSION}: name another file" in refusal(path)
     with sqlite3.connect(path) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (CACHE_VERSION + 1,)
+
+
+def test_an_empty_file_is_no_new_cache(opened, path):
+    """It was one, and all in it is lost: to ask for it again costs what it cost."""
+    opened().close()
+    path.write_bytes(b"")
+    assert "cannot be used (it is empty, and was not when it was made: bring it back from a copy" in refusal(path)
+    assert path.read_bytes() == b""
+    path.unlink()
+    assert opened().get(request().key) is None
+
+
+def test_what_is_left_of_another_cache_does_not_come_into_a_new_one(opened, path):
+    cache = opened()
+    cache.put(request(), REPLY)
+    left = path.with_name(path.name + "-wal")
+    written = left.read_bytes()
+    cache.close()
+    path.unlink()
+    left.write_bytes(written)
+    assert opened().get(request().key) is None
+
+
+def flip(path, key, change):
+    with sqlite3.connect(path) as db:
+        db.execute(f"UPDATE replies SET {change} WHERE key = ?", (key,))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "content = replace(content, 'queries', 'pueries')",
+        "content = CAST(x'ff7b22' AS TEXT)",
+        "finish = 'stop'",
+        "completion_tokens = 1",
+    ],
+)
+def test_a_damaged_reply_is_none_and_is_said(opened, path, caplog, change):
+    cache = opened()
+    for number in range(2):
+        cache.put(request(number), REPLY)
+    flip(path, request().key, change)
+    assert cache.get(request().key) is None
+    assert cache.get(request(1).key) == REPLY
+    # It was paid for, and is asked for again.
+    assert cache.lost(request().key) == 1
+    assert cache.claim(request().key)
+    cache.put(request(), REPLY)
+    assert cache.get(request().key) == REPLY
+    cache.close()
+    assert f"{path}: 1 replies were damaged or broken off, and are asked for again" in caplog.text
+
+
+def old_cache(path, *replies):
+    """A cache as earlier versions made it, without checksums."""
+    cache = Cache(path)
+    for number, reply in enumerate(replies):
+        cache.put(request(number), reply)
+    cache.close()
+    with sqlite3.connect(path) as db:
+        db.execute("DROP TABLE checksums")
+
+
+def test_a_cache_without_checksums_gets_them_and_says_so(opened, path, caplog):
+    caplog.set_level("INFO")
+    old_cache(path, REPLY, Reply("another"))
+    assert opened().get(request().key) == REPLY
+    assert f"{path}: its 2 replies have checksums from now on" in caplog.text
+    flip(path, request().key, "content = 'x'")
+    assert opened().get(request().key) is None
+    assert opened().get(request(1).key) == Reply("another")
+    assert caplog.text.count("from now on") == 1
+
+
+def test_a_reply_that_was_broken_off_and_kept_is_asked_for_again(opened, path):
+    old_cache(path, Reply('{"queries": ["a', "error"))
+    cache = opened()
+    assert cache.get(request().key) is None
+    assert cache.claim(request().key)
+
+
+def test_counts_that_were_kept_as_they_came_are_none(opened, path):
+    old_cache(path, REPLY)
+    flip(path, request().key, "prompt_tokens = 'many', completion_tokens = '12'")
+    assert opened().get(request().key) == REPLY._replace(prompt_tokens=None, completion_tokens=12)
+
+
+def test_a_damaged_file_is_one_sentence(opened, path):
+    cache = opened()
+    for number in range(50):
+        cache.put(request(number), REPLY)
+    cache.close()
+    content = bytearray(path.read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"^llm\.cache: .* \(.*malformed") as caught:
+        opened().get(request().key)
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_one_request_is_one_row_with_what_was_asked(opened, path):

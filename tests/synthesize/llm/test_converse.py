@@ -8,11 +8,12 @@ import time
 import pytest
 
 from stages.synthesize.forms import Queries, Triple
-from stages.synthesize.llm.converse import Filled, Form, Text, ask, read
+from stages.synthesize.llm.converse import LONGEST_REPLY, Filled, Form, Text, ask, read
 from stages.synthesize.llm.request import STAND_IN, Failed, Reply
 from tests.synthesize.llm import asking
 
 GOOD = '{"queries": ["a", "b"]}'
+DRAFT = '{"queries": ["draft"]}'
 
 
 @pytest.mark.parametrize(
@@ -31,6 +32,8 @@ GOOD = '{"queries": ["a", "b"]}'
         f"[{GOOD}]",
         f'[{GOOD}, {{"queries": ["c"]}}]',
         f'{{"reply": {GOOD}}}',
+        f"Draft: {DRAFT} Final answer: {GOOD}",
+        f'{{"reply": {DRAFT}}} {{"reply": {GOOD}}}',
         f'{{"n": {"9" * 5000}}} {GOOD}',
         f"{{'queries': ['c']}} {GOOD}",
         f"\ufeff{GOOD}",
@@ -40,6 +43,79 @@ GOOD = '{"queries": ["a", "b"]}'
 )
 def test_a_reply_is_found_in_what_stands_around_it(reply):
     assert read(reply, Queries).queries == ["a", "b"]
+
+
+# Beginnings and ends of reasoning.
+REASONING = [
+    ("<think>", "</think>"),
+    ("<thinking>", "</thinking>"),
+    ("<THOUGHT>", "</THOUGHT>"),
+    ("<reasoning>", "</reasoning>"),
+    ("<seed:think>", "</seed:think>"),
+    ("<longcat_think>", "</longcat_think>"),
+    ("[THINK]", "[/THINK]"),
+    ("◁think▷", "◁/think▷"),
+    ("<|START_THINKING|>", "<|END_THINKING|><|START_RESPONSE|>"),
+    ("<|begin_of_thought|>", "<|end_of_thought|>"),
+    ("<|channel>thought\n", "<channel|>"),
+    ("<|channel|>analysis<|message|>", "<|end|><|start|>assistant<|channel|>final <|constrain|>json<|message|>"),
+    ("<|channel|>analysis<|message|>", "<|end|>"),
+    ("analysisWe need two. ", "assistantfinal"),
+    ("Here is my thought process: ", "Here is my response: "),
+]
+
+
+@pytest.mark.parametrize(("begin", "end"), REASONING, ids=str)
+def test_no_draft_within_reasoning_is_the_answer(begin, end):
+    for reply in (
+        f"{begin}Maybe {DRAFT}?{end}\n{GOOD}",
+        f"{begin}Maybe {DRAFT}?{end}{GOOD}<|end|>",
+        f"{begin}One: {DRAFT}{end}{begin}Two: {DRAFT}{end}{GOOD}",
+    ):
+        assert read(reply, Queries).queries == ["a", "b"]
+    for cut_off in (True, False):
+        for reply in (f"{begin}Maybe {DRAFT} but these are bad", f"{begin}Maybe {DRAFT}"):
+            with pytest.raises(ValueError, match="which ends within its reasoning"):
+                read(reply, Queries, cut_off)
+
+
+@pytest.mark.parametrize(
+    "end", ["</think>", "</seed:think>", "[/THINK]", "assistantfinal", "<|channel|>final<|message|>"]
+)
+def test_what_comes_before_an_end_of_reasoning_is_reasoning(end):
+    """Where the prompt has begun it."""
+    assert read(f"Maybe {DRAFT}?{end}{GOOD}", Queries).queries == ["a", "b"]
+    with pytest.raises(ValueError, match=r"^no JSON object in the reply$"):
+        read(f"Maybe {DRAFT}?{end}", Queries)
+
+
+@pytest.mark.parametrize(
+    "text", ["what <think> does", "</think>", "[THINK]", "<|channel|>final", "Here is my response:"]
+)
+def test_marks_within_an_answer_are_its_text(text):
+    for reply in ({"queries": [text]}, {"reply": {"queries": [text]}}):
+        assert read(f"Here: {json.dumps(reply)} Done.", Queries).queries == [text]
+
+
+@pytest.mark.parametrize("reply", [f"Draft: {DRAFT} Final answer: {GOOD[:-4]}", f"Draft: {DRAFT} Final answer: {{"])
+def test_a_draft_is_no_answer_where_the_answer_is_not_whole(reply):
+    with pytest.raises(ValueError, match=r"no JSON object in the reply|the reply goes on after the JSON object"):
+        read(reply, Queries, cut_off=True)
+    if reply.endswith("{"):
+        return
+    with pytest.raises(ValueError, match="no JSON object in the reply"):
+        read(reply, Queries)
+
+
+def test_reasoning_after_an_answer_is_none():
+    assert read(f"Draft: {DRAFT}\n{GOOD} <think>Is {DRAFT} better?</think>", Queries).queries == ["a", "b"]
+
+
+def test_a_reply_that_was_cut_off_has_its_answer_at_its_end():
+    for reply in (GOOD, f"{GOOD}\n```\n", f'{{"reply": {GOOD}}}', f"[{GOOD}, {DRAFT}]", f"{GOOD}{' ' * 50}"):
+        assert read(reply, Queries, cut_off=True).queries == ["a", "b"]
+    with pytest.raises(ValueError, match="the reply goes on after the JSON object"):
+        read(f"Draft: {DRAFT} These are bad, since", Queries, cut_off=True)
 
 
 @pytest.mark.parametrize(
@@ -198,6 +274,11 @@ def test_a_reply_that_was_cut_off_says_so():
     assert made == ["a", "b"]
     assert "the reply was cut off at its greatest length, so write less; no JSON" in requests[1].messages[-1]["content"]
     assert dialogue([Reply(GOOD, "length")])[1] == ["a", "b"]
+
+
+def test_a_reply_beyond_measure_is_not_read():
+    _, made = dialogue(["x" * (LONGEST_REPLY + 1)])
+    assert made == "a reply of 1,000,001 characters, where 1,000,000 are read at most"
 
 
 def test_a_stand_in_is_not_checked():

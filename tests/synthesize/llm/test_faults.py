@@ -8,8 +8,13 @@ from tests.fakes.endpoint import Endpoint
 from tests.synthesize.llm.conftest import once_each, right, rows, run
 
 PASSING = ("429", "429-date", "500", "503-retry-after", "hang", "reset", "cut", "not-json", "empty-choices")
-READABLE = ("no-usage", "fences", "prose", "think")
-ASKED_AGAIN = ("length", "truncated", "invalid", "schema", "wrong-language")
+PASSING += ("200-500", "200-429", "choice-error", "broken-off", "endless", "trickle", "bomb", "deep")
+READABLE = ("no-usage", "text-usage", "odd-usage", "fences", "prose", "think", "draft")
+ASKED_AGAIN = ("length", "truncated", "invalid", "schema", "wrong-language", "think-cut", "draft-cut", "thought")
+# Those that are met after so many seconds.
+SLOW = ("hang", "trickle")
+CUT = "no usable reply in 3 tries: the reply was cut off at its greatest length, so write less; "
+MEND = "raise max_completion_tokens in llm.parameters, or have the model think less"
 LASTING = {
     "429": "no reply in 3 attempts, the last: 429: Rate limit reached",
     "500": "no reply in 2 attempts, the last: 500: The server had an error",
@@ -19,8 +24,21 @@ LASTING = {
     "cut": "no reply in 2 attempts, the last: connection failed (ContentLengthError: 400, message: Not enough data",
     "not-json": "no reply in 2 attempts, the last: the endpoint's answer is not JSON",
     "empty-choices": "no reply in 2 attempts, the last: the endpoint's answer holds no reply",
+    "trickle": "no reply in 2 attempts, the last: no reply within 0.3 s",
+    "endless": "no reply in 2 attempts, the last: the endpoint's answer is longer than 16 MiB",
+    "bomb": "no reply in 2 attempts, the last: the endpoint's answer is longer than 16 MiB",
+    "deep": "no reply in 2 attempts, the last: the endpoint's answer is nested too deeply",
+    "200-500": "no reply in 2 attempts, the last: 500: The server had an error",
+    "200-429": "no reply in 3 attempts, the last: 429: Rate limit reached",
+    "choice-error": "no reply in 2 attempts, the last: 502: Provider returned error: no power, ",
+    "broken-off": "no reply in 2 attempts, the last: the endpoint broke the reply off, and says no reason",
     "400": "refused by the endpoint (400: Invalid value for 'messages'.)",
-    "length": "no usable reply in 3 tries: the reply was cut off at its greatest length, so write less; no JSON",
+    "200-400": "refused by the endpoint (400: Invalid value for 'messages'.)",
+    "misplaced": "the reply's content is empty, and the JSON is in its 'reasoning_content': the server takes all",
+    "think-cut": f"{CUT}no JSON object in the reply, which ends within its reasoning; {MEND}",
+    "draft-cut": f"{CUT}no JSON object in the reply (",
+    "thought": f"{CUT}no JSON object in the reply; {MEND}",
+    "length": f"{CUT}no JSON object in the reply (",
     "truncated": "no usable reply in 3 tries: no JSON object in the reply (",
     "invalid": "no usable reply in 3 tries: no JSON object in the reply",
     "schema": "no usable reply in 3 tries: not the form asked for (queries: Field required)",
@@ -38,7 +56,7 @@ def meets(fault, body, nth):
 @pytest.mark.parametrize("fault", PASSING + READABLE + ASKED_AGAIN)
 def test_a_fault_that_passes_changes_nothing(settings, fault):
     with Endpoint(faults=lambda body, nth: meets(fault, body, nth)) as endpoint:
-        llm = settings(endpoint, timeout=0.3 if fault == "hang" else 5.0)
+        llm = settings(endpoint, timeout=0.3 if fault in SLOW else 5.0)
         made, session = run(llm)
         assert made == right()
         assert session.failures == []
@@ -54,21 +72,24 @@ def test_a_fault_that_passes_changes_nothing(settings, fault):
 def test_a_fault_that_lasts_is_one_failure_with_its_reason(settings, monkeypatch, fault):
     monkeypatch.setattr(sending, "BUSY", 0.5)  # or the test would wait eleven times
     with Endpoint(faults=lambda body, nth: fault if "test 1." in body["messages"][0]["content"] else None) as endpoint:
-        llm = settings(endpoint, timeout=0.3 if fault == "hang" else 5.0, retries=1)
+        llm = settings(endpoint, timeout=0.3 if fault in SLOW else 5.0, retries=1)
         made, session = run(llm)
         assert made == [right()[0], None, right()[2]]
         ((job, task, reason),) = session.failures
         assert (job, task) == ("queries", "item 1")
         assert reason.startswith(LASTING[fault])
-        assert once_each(endpoint, llm)
+        if fault == "misplaced":  # what a server that is mended must be asked again is not kept
+            assert len(rows(llm)) == 2
+        else:
+            assert once_each(endpoint, llm)
         # Its replies, if it has any, are those of the next run too; without any it is asked for anew.
-        paid = endpoint.answers().total() > 2
+        paid = endpoint.answers().total() > 2 and fault != "misplaced"
         endpoint.faults = None
         before = len(endpoint.requests)
         made, again = run(llm)
         assert (made[1], again.failures) == ((None, session.failures) if paid else (right()[1], []))
         assert len(endpoint.requests) - before == (0 if paid else 1)
-        assert once_each(endpoint, llm)
+        assert fault == "misplaced" or once_each(endpoint, llm)
 
 
 def test_a_limit_that_is_met_again_and_again_costs_no_item(settings, monkeypatch):

@@ -91,6 +91,35 @@ def test_what_the_endpoint_does_not_count_is_counted_by_bytes(settings):
         assert spent(endpoint, llm) < session.meter.cost <= session.meter.bound(asked) * 2
 
 
+@MODES
+@pytest.mark.parametrize("fault", ["text-usage", "odd-usage"])
+def test_a_reply_is_kept_whatever_is_said_of_its_tokens(settings, mode, fault):
+    with Endpoint(faults=lambda body, nth: fault) as endpoint:
+        llm = settings(endpoint, mode=mode, **PRICED)
+        made, session = run(llm)
+        assert made == right()
+        assert once_each(endpoint, llm)
+        if fault == "text-usage":
+            assert session.meter.cost == pytest.approx(spent(endpoint, llm))
+        else:  # by bytes
+            assert session.meter.prompt_tokens == session.meter.completion_tokens == 0
+            assert session.meter.cost > spent(endpoint, llm)
+        again = run(llm)[1]
+        assert again.meter.cost == pytest.approx(session.meter.cost)
+        assert once_each(endpoint, llm)
+
+
+@MODES
+def test_a_reply_in_the_wrong_place_may_be_billed(settings, mode):
+    with Endpoint(faults=lambda body, nth: "misplaced") as endpoint:
+        llm = settings(endpoint, mode=mode, **PRICED)
+        _, session = run(llm, 1)
+        assert "the JSON is in its 'reasoning_content'" in session.failures[0].reason
+        assert "{enable_thinking: false}" in session.failures[0].reason
+        assert session.meter.cost == pytest.approx(session.meter.bound(request(llm)))
+        assert rows(llm) == []
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

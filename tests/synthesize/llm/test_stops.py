@@ -36,6 +36,13 @@ def key(monkeypatch):
         ("403", ["refuses the key in ISOGLOSS_TEST_KEY (403: You are not allowed", "llm.base_url"]),
         ("404", ["does not know the model 'isogloss-mini' or the path (404: The model", "check both"]),
         ("429-quota", ["says that the account has no credit left (429: You exceeded", "top it up"]),
+        (
+            "200-401",
+            ["refuses the key in ISOGLOSS_TEST_KEY (401: Incorrect API key provided: [key].)", "check the key"],
+        ),
+        ("200-403", ["refuses the key in ISOGLOSS_TEST_KEY (403: You are not allowed", "llm.base_url"]),
+        ("200-404", ["does not know the model 'isogloss-mini' or the path (404: The model", "check both"]),
+        ("200-429-quota", ["says that the account has no credit left (402: You exceeded", "top it up"]),
     ],
 )
 def test_what_asking_again_cannot_mend_stops_at_once(settings, key, mode, fault, words):
@@ -156,6 +163,28 @@ def test_a_second_interrupt_ends_at_once(settings, start):
         assert process.returncode == 1
         assert output.splitlines()[-1] == "error: interrupted; run the same command again to go on"
         assert "Traceback" not in output
+
+
+@pytest.mark.parametrize("fault", ["hang", "trickle"])
+def test_an_interrupt_does_not_wait_for_what_never_ends(settings, start, fault):
+    """What came in before is kept, and what is given up counts as paid for."""
+    with Endpoint(faults=lambda body, nth: fault if "test 7." in body["messages"][0]["content"] else None) as endpoint:
+        llm = settings(endpoint, timeout=600.0, concurrency=1)
+        process = start(llm, 8, grace=0.2)
+        while len(endpoint.requests) < 8:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        begin = time.monotonic()
+        output = process.communicate(timeout=20)[1]
+        assert time.monotonic() - begin < 5
+        assert process.returncode == 1
+        assert "1 requests were still being answered 0.2 s after the interrupt: they may be billed" in output
+        assert output.splitlines()[-1].startswith("error: synthesize, queries: interrupted; replies so far are kept")
+        assert "Traceback" not in output
+        assert len(rows(llm)) == 7
+        assert [attempts for _, attempts in rows(llm, "lost")] == [1]
+        endpoint.faults = None
+        assert run(llm, 8)[0] == right(8)
 
 
 async def ended_meanwhile(llm, items, end):
