@@ -26,8 +26,8 @@ TREC_MEASURES = {"ndcg": "ndcg_cut", "map": "map_cut", "recall": "recall", "accu
 
 def main() -> None:
     settings, languages, benchmarks = read_score(), read_languages(), read_benchmarks()
-    references, fusions = read_names("references"), read_names("fusions")
-    names = models.rows(read_names("recipes"), read_names("merges"), references, fusions)
+    references, fusions, reranked = read_names("references"), read_names("fusions"), read_names("rerank")
+    names = models.rows(read_names("recipes"), read_names("merges"), references, fusions, reranked)
     for stale in sorted({f.name for f in RUNS_FOLDER.iterdir()} - set(names)):
         log.warning(f"data/runs/{stale} is of no model in params.yaml and left out: `python -m tools.tidy` removes it")
     judged = {
@@ -47,7 +47,7 @@ def main() -> None:
             table = pl.concat(parts)
             tables.write(table.select(*QUERY_SCORES), scores / f"{model}.parquet", QUERY_SCORES)
             tables.write_json(summary(table, task_groups(measured(languages, benchmarks))), metrics / f"{model}.json")
-    tables.write_json(runs.records(references, fusions), REFERENCE_RECORDS)
+    tables.write_json(runs.records(references, fusions, reranked), REFERENCE_RECORDS)
     log.info(f"{len(names)} models on {', '.join(benchmarks)}: {', '.join(settings.metrics)}")
 
 

@@ -1,4 +1,4 @@
-"""trainsets: a recipe's compositions become one training set, with every text stored once.
+"""trainsets: the compositions of a recipe or a re-ranker become one training set, with every text stored once.
 
 How many queries and rows each has, and why others have none, is counted: recipes differ in language alone only where
 they train on the same queries.
@@ -13,8 +13,10 @@ import polars as pl
 from stages.schemas.trainsets import BATCHES, TRAINING_ROWS, TRAINING_TEXTS, TRAINSETS_FOLDER
 from stages.schemas.triples import TRIPLES, TRIPLES_FOLDER
 from stages.settings.languages import read_languages
-from stages.settings.recipes import Recipe, read_recipes
+from stages.settings.recipes import read_recipes
+from stages.settings.rerankers import read_rerankers
 from stages.settings.seed import read_seed
+from stages.settings.training_sets import TrainingSet
 from stages.shared import collection, errors, seeds, tables
 from stages.shared.compositions import Composition, composition
 from stages.shared.passages import passage_text
@@ -24,7 +26,8 @@ REPORT = Path("metrics/trainsets.json")
 
 
 def main() -> None:
-    recipes, languages, seed = read_recipes(), read_languages(), read_seed()
+    rerankers, languages, seed = read_rerankers(), read_languages(), read_seed()
+    recipes: dict[str, TrainingSet] = {**read_recipes(), **rerankers}
     stored = collection.read(languages)
     synthetic = stored.queries.filter(origin="synthetic")["query"].unique()
     texts = pl.concat(
@@ -57,7 +60,8 @@ def main() -> None:
                 trained[-1].update(triples["query"])
             rows, distinct = store_once(pl.concat(parts))
             if rows.is_empty():
-                raise errors.UserError(f"recipes.{name} has no triple: {missing(recipe)}")
+                group = "rerankers" if name in rerankers else "recipes"
+                raise errors.UserError(f"{group}.{name} has no triple: {missing(recipe)}")
             tables.write(distinct, draft / name / "texts.parquet", TRAINING_TEXTS)
             tables.write(rows, draft / name / "rows.parquet", TRAINING_ROWS)
             tables.write(batches(recipe.hybrid, compositions), draft / name / "batches.parquet", BATCHES)
@@ -80,8 +84,8 @@ def counted(asked: pl.Series, found: pl.DataFrame, kept: pl.DataFrame) -> dict[s
     }
 
 
-def missing(recipe: Recipe) -> str:
-    """What a recipe without a triple lacks."""
+def missing(recipe: TrainingSet) -> str:
+    """What a training set without a triple lacks."""
     if not recipe.synthetic:
         return f"no training query of its languages has negatives by negatives.{recipe.negatives}"
     kinds = "synthetic training queries" + (" and others" if recipe.synthetic < 1 else "")

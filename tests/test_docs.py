@@ -84,7 +84,7 @@ def test_the_flow_of_data_names_every_stage():
 
 def test_the_result_table_is_that_of_the_metrics():
     found = params.load(ROOT / "params.yaml")
-    names = models.rows(found.recipes, found.merges, found.references, found.fusions)
+    names = models.rows(found.recipes, found.merges, found.references, found.fusions, found.rerank)
     scores = {name: json.loads((ROOT / f"metrics/models/{name}.json").read_text())["test"] for name in names}
     columns = [*(task.name for task in tasks(found.languages, found.languages)), *GROUPS]
     assert rows("results", TEXTS["docs/results.md"]) == results.table(scores, columns, found.compare.metric)

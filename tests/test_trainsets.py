@@ -69,6 +69,20 @@ def test_a_joint_recipe_holds_its_compositions_in_order_and_each_text_once(works
     assert texts == sorted(texts)
 
 
+def test_a_re_ranker_has_a_training_set_as_recipes_have(workspace):
+    prepared(workspace, joint=["koenen", "enenen"], one=["enenen"])
+    same = {"compositions": ["koenen", "enenen"], "negatives": "window"}
+    workspace.edit(rerankers={"cross": same}).run("trainsets")
+    folder = Path("data/trainsets")
+    for name in ("texts", "rows", "batches"):
+        assert (folder / f"cross/{name}.parquet").read_bytes() == (folder / f"joint/{name}.parquet").read_bytes()
+    assert counted()["recipes"]["cross"] == counted()["recipes"]["joint"]
+    tables.write(pl.DataFrame(schema=TRIPLES), "data/triples/window/kokoko.parquet", TRIPLES)
+    workspace.edit(rerankers={"cross": {**same, "compositions": ["kokoko"]}})
+    with pytest.raises(UserError, match=r"rerankers\.cross has no triple"):
+        workspace.run("trainsets")
+
+
 FOUR = ["koenen", "enkoko", "en-en-en", "kokoen", "enenen"]
 
 

@@ -1,8 +1,8 @@
 """python -m tools.disk: what the study will take on disk, as far as that is known before it is built, and how it stays
 small.
 
-Models are most of it: the base, and one as large for each recipe and merge, in the checkout and in DVC's cache. Of what
-is kept of texts only the size of one is known before the benchmarks are built.
+Models are most of it: the base, and one as large for each recipe, re-ranker and merge, in the checkout and in DVC's
+cache. Of what is kept of texts only the size of one is known before the benchmarks are built.
 """
 
 from __future__ import annotations
@@ -90,18 +90,19 @@ def smaller(study: Params) -> list[str]:
 def needs(study: Params, experiments: int = 1) -> list[DiskNeed]:
     """What the study takes, with as many `experiments` of it."""
     base, count = sized(study.base), len(models.names(study.recipes, study.merges))
+    stored = count + len(study.rerankers)
     linked = links()
     each = base.parameters and base.parameters * WIDTHS[study.base.dtype]
-    what = f"{count} models ({_parts(study)}) of {size(each) if each else 'the size of the base'} each, "
+    what = f"{stored} models ({_parts(study)}) of {size(each) if each else 'the size of the base'} each, "
     what += "one copy for models/ and DVC's cache" if linked else "in models/ and once more in DVC's cache"
     # Experiments are built in places that are cleared: all of them are in the cache alone.
     copies = experiments + (0 if linked else 1)
     if experiments > 1:
         what += f", which holds those of {experiments} experiments"
-    found = [DiskNeed(what, each and each * count * copies)]
+    found = [DiskNeed(what, each and each * stored * copies)]
     if not base.static:
         trained = base.parameters and base.parameters * WIDTHS["float32"] * TRAINED_COPIES
-        found.append(DiskNeed("checkpoints of the recipe in training, at most", trained))
+        found.append(DiskNeed("checkpoints of the model in training, at most", trained))
         found += _kept(study, base, count * experiments)
     for package, encoder in packages(study).items():
         if not converted(encoder):
@@ -244,7 +245,7 @@ def _reflinks(folder: Path) -> bool:
 
 
 def _parts(study: Params) -> str:
-    counts = {"recipe": len(study.recipes), "merge": len(study.merges)}
+    counts = {"recipe": len(study.recipes), "re-ranker": len(study.rerankers), "merge": len(study.merges)}
     told = [f"{count} {name}{'s' if count > 1 else ''}" for name, count in counts.items() if count]
     return ", ".join(["the base", *told])
 

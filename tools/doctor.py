@@ -197,6 +197,7 @@ def space(study: Params) -> Iterator[Finding]:
         return
     total = sum(need.bytes or 0 for need in found)
     folders = [models.source(name) for name in ("base", *study.recipes)] + [models.MERGED / n for n in study.merges]
+    folders += [models.RERANKERS / n for n in study.rerankers]
     there = sum(disk.taken(folder) for folder in folders)
     if models_need.bytes - there > free:
         yield Finding("disk", "fail", said, details[-1].strip())

@@ -1,8 +1,8 @@
 """Overlays: what a study of studies/ changes in params.yaml.
 
-An overlay holds only what differs. Groups are merged key by key, and anything else is replaced; `null` for a named data
-set, strategy, recipe, merge, benchmark, reference, fusion or index removes it. A group tagged `!only` takes the place
-of the one that is there: its members are the only ones, whatever the default has or will have.
+An overlay holds only what differs. Groups are merged key by key, and anything else is replaced; `null` for a named
+member of a group (a recipe, a benchmark, ...: NAMED) removes it. A group tagged `!only` takes the place of the one that
+is there: its members are the only ones, whatever the default has or will have.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ from stages.shared.errors import UserError
 
 STUDIES = Path("studies")
 # Groups whose members are named by the study, so that an overlay may remove one.
-NAMED = ("fetch", "negatives", "recipes", "merges", "benchmarks", "references", "fusions", "indexes")
+NAMED = (
+    *("fetch", "negatives", "recipes", "rerankers", "merges"),
+    *("benchmarks", "references", "fusions", "rerank", "indexes"),
+)
 
 
 class Only(dict):

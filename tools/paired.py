@@ -17,12 +17,11 @@ def over_seeds(
     """`significance.pairs` of one benchmark's values by one metric, with a column `seed`: of each query's mean over the
     seeds in which it was asked. Also their number, `seeds`, and in how many the difference has the same sign,
     `same_sign`."""
-    names = values["model"].unique(maintain_order=True).to_list()
+    names = values["model"].unique(maintain_order=True)
+    compared = [(name, reference) for name in names if name != reference]
     by_seed = _by_seed(values, groups)
     asked = by_seed.group_by("group", "model", "query", maintain_order=True).agg(pl.col("value").mean())
-    table = significance.pairs(
-        asked.sort("group", "model", "query"), values["benchmark"][0], names, [reference], settings, seed
-    )
+    table = significance.pairs(asked.sort("group", "model", "query"), values["benchmark"][0], compared, settings, seed)
     means = by_seed.group_by("group", "seed", "model").agg(pl.col("value").mean())
     apart = means.join(means.filter(model=reference), on=["group", "seed"], suffix="_reference")
     signs = apart.select("group", "model", sign=(pl.col("value") - pl.col("value_reference")).sign())

@@ -26,7 +26,7 @@ def main() -> None:
     if not SUMMARY_FILE.is_file():
         raise UserError("there are no results yet: run `make repro`")
     summary = tables.read_json(SUMMARY_FILE)
-    names = models.rows(study.recipes, study.merges, study.references, study.fusions)
+    names = models.rows(study.recipes, study.merges, study.references, study.fusions, study.rerank)
     scores = {}
     for name in names:
         file = MODEL_METRICS / f"{name}.json"

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from stages.check import params
 from stages.schemas.benchmarks import BENCHMARK_METRICS, BENCHMARKS_FOLDER
 from stages.schemas.curves import TRAINING_CURVES
-from stages.schemas.runs import RUNS_FOLDER
+from stages.schemas.runs import RERANKED_FOLDER, RUNS_FOLDER
 from stages.settings import yaml12
 from stages.shared import drafts, errors, models, tables
 from tools import lock
@@ -33,19 +33,31 @@ def main() -> None:
     expected = {
         models.TRAINED: set(recipes),
         models.MERGED: set(merges),
+        models.RERANKERS: set(study.rerankers),
         models.INDEXES: set(indexes),
         Path("data/fetch"): set(fetch),
         RUNS_FOLDER: {*models.names(recipes, merges), *references},
+        RERANKED_FOLDER: set(study.rerank),
         BENCHMARKS_FOLDER: set(benchmarks),
         BENCHMARK_METRICS: {f"{name}.json" for name in benchmarks},
-        TRAINING_CURVES: {f"{name}.csv" for name in recipes},
+        TRAINING_CURVES: {f"{name}.csv" for name in (*recipes, *study.rerankers)},
     }
     for folder, names in expected.items():
         for stale in sorted(folder.iterdir()) if folder.is_dir() else []:
             if stale.name not in names and stale.name != ".gitignore":
                 remove(stale, "which params.yaml does not name")
-    named: dict[str, Iterable[str]] = {"fetch": fetch, "recipes": recipes, "merges": merges, "benchmarks": benchmarks}
-    prune_lock({**named, "references": references, "indexes": indexes})
+    prune_lock(
+        {
+            "fetch": fetch,
+            "recipes": recipes,
+            "rerankers": study.rerankers,
+            "merges": merges,
+            "benchmarks": benchmarks,
+            "references": references,
+            "rerank": study.rerank,
+            "indexes": indexes,
+        }
+    )
 
 
 def remove(stale: Path, why: str) -> None:

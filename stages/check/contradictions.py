@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stages.check import collection, encoders, knowledge_base, measuring, merges, negatives, recipes, references
+from stages.check import (
+    collection,
+    encoders,
+    knowledge_base,
+    measuring,
+    merges,
+    negatives,
+    recipes,
+    references,
+    rerankers,
+)
 from stages.check.groups import Params
 
 
 def contradictions(params: Params) -> Iterator[str]:
     """One sentence each, with its mend."""
-    for part in (collection, knowledge_base, encoders, negatives, recipes, merges, measuring, references):
+    parts = (collection, knowledge_base, encoders, negatives, recipes, merges, measuring, references, rerankers)
+    for part in parts:
         yield from part.contradictions(params)

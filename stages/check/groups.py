@@ -19,12 +19,15 @@ from stages.settings.negatives import Strategies
 from stages.settings.recipes import Recipes
 from stages.settings.references import Reference
 from stages.settings.report import Report
+from stages.settings.rerank import Reranked
+from stages.settings.rerankers import Reranker
 from stages.settings.retrieve import Retrieve
 from stages.settings.score import Score
 from stages.settings.seed import Seed
 from stages.settings.synthesize import Synthesize
 from stages.settings.teacher import Teacher
 from stages.settings.train import Train
+from stages.settings.training_sets import TrainingSet
 from stages.settings.triples import Triples
 from stages.settings.types import Group, Name
 
@@ -45,14 +48,22 @@ class Params(Group):
     triples: Triples
     recipes: Recipes
     train: Train
+    rerankers: dict[Name, Reranker]
     merges: dict[Name, Merge]
     benchmarks: Benchmarks
     contamination: Contamination
     retrieve: Retrieve
     references: dict[Name, Reference]
     fusions: dict[Name, Fusion]
+    rerank: dict[Name, Reranked]
     score: Score
     labels: Labels
     compare: Compare
     report: Report
     indexes: dict[Name, Index]
+
+    @property
+    def training_sets(self) -> dict[str, TrainingSet]:
+        """What recipes and re-rankers are trained on, by their keys."""
+        recipes = {f"recipes.{name}": recipe for name, recipe in self.recipes.items()}
+        return recipes | {f"rerankers.{name}": reranker for name, reranker in self.rerankers.items()}

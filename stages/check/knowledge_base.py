@@ -40,13 +40,13 @@ def _unlabelled(synthesize: Synthesize) -> Iterator[str]:
 
 def _unsearched(params: Params, base: Labelled) -> Iterator[str]:
     """What a knowledge base in one language, with the labels and measures it has, cannot give."""
-    for name, recipe in params.recipes.items():
-        for spelling in recipe.compositions:
+    for key, trained_on in params.training_sets.items():
+        for spelling in trained_on.compositions:
             with contextlib.suppress(UserError):  # is told elsewhere
                 searched = {*composition(spelling, params.languages)[1:]} == {base.language}
                 if not searched and base.language in params.languages:
                     yield (
-                        f"recipes.{name}.compositions has {spelling!r}, but what corpus.labelled searches is in "
+                        f"{key}.compositions has {spelling!r}, but what corpus.labelled searches is in "
                         f"{base.language}: its positives and negatives must be, too"
                     )
     for name, strategy in params.negatives.items():

@@ -1,45 +1,51 @@
-"""Contradictions of recipes: strategies, compositions and batches that there are not."""
+"""Contradictions of recipes and re-rankers: strategies, compositions and batches that there are not."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from stages.check.groups import Params
-from stages.settings.recipes import Recipe
+from stages.settings.training_sets import TrainingSet
 from stages.shared.compositions import composition
 from stages.shared.errors import UserError
 from stages.shared.models import BASE_NAME
 
 
 def contradictions(params: Params) -> Iterator[str]:
-    for name, recipe in params.recipes.items():
+    for name in params.recipes:
         if name == BASE_NAME or name in params.merges:
             yield f"recipes.{name} has the name of another model: rename it"
-        if recipe.negatives not in params.negatives:
-            yield (
-                f"recipes.{name}.negatives is {recipe.negatives!r}, which no strategy makes: "
-                f"name one of {', '.join(params.negatives)}"
-            )
-        for spelling in recipe.compositions:
-            try:
-                composition(spelling, params.languages)
-            except UserError as error:
-                yield f"recipes.{name}.compositions: {error}"
-                break
-        else:
-            yield from _unmixed(name, recipe, params.languages)
+    for key, trained_on in params.training_sets.items():
+        yield from _unmade(key, trained_on, params)
     if len({params.negatives[r.negatives].k for r in params.recipes.values() if r.negatives in params.negatives}) > 1:
         yield "the recipes' negatives differ in k, so their losses would not compare: give them one k"
 
 
-def _unmixed(name: str, recipe: Recipe, languages: list[str]) -> Iterator[str]:
-    """Batches that a hybrid recipe asks for and has no compositions for."""
-    if recipe.hybrid is None:
+def _unmade(key: str, trained_on: TrainingSet, params: Params) -> Iterator[str]:
+    """What the training set of the group `key` names, and nothing makes."""
+    if trained_on.negatives not in params.negatives:
+        yield (
+            f"{key}.negatives is {trained_on.negatives!r}, which no strategy makes: "
+            f"name one of {', '.join(params.negatives)}"
+        )
+    for spelling in trained_on.compositions:
+        try:
+            composition(spelling, params.languages)
+        except UserError as error:
+            yield f"{key}.compositions: {error}"
+            break
+    else:
+        yield from _unmixed(key, trained_on, params.languages)
+
+
+def _unmixed(key: str, trained_on: TrainingSet, languages: list[str]) -> Iterator[str]:
+    """Batches that a hybrid training set asks for and has no compositions for."""
+    if trained_on.hybrid is None:
         return
-    crosses = {composition(spelling, languages).crosses for spelling in recipe.compositions}
-    for kind, needed in (("mono-lingual", recipe.hybrid > 0), ("cross-lingual", recipe.hybrid < 1)):
+    crosses = {composition(spelling, languages).crosses for spelling in trained_on.compositions}
+    for kind, needed in (("mono-lingual", trained_on.hybrid > 0), ("cross-lingual", trained_on.hybrid < 1)):
         if needed and (kind == "cross-lingual") not in crosses:
             yield (
-                f"recipes.{name}.hybrid is {recipe.hybrid:g}, so some batches are {kind}, but none of its compositions "
+                f"{key}.hybrid is {trained_on.hybrid:g}, so some batches are {kind}, but none of its compositions "
                 "is: add one, or change hybrid"
             )

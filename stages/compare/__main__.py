@@ -2,7 +2,8 @@
 
 Models are chosen on `compare.select_on` alone; every other benchmark only reports. Each model is compared with the base
 and with the best single recipe in each task group, on queries: a query's value is its mean over the group's tasks, so
-that one query asked in two languages counts once. Language bias is compared like a task group.
+that one query asked in two languages counts once. What a re-ranker ranked again is compared with its own first stage as
+well: else nothing would tell what the re-ranker adds. Language bias is compared like a task group.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from stages.settings.languages import read_languages
 from stages.settings.merges import read_merges
 from stages.settings.reading import read_names
 from stages.settings.recipes import read_recipes
+from stages.settings.rerank import read_rerank
 from stages.settings.seed import read_seed
 from stages.shared import errors, models, seeds, tables
 from stages.shared.compositions import composition
@@ -40,12 +42,12 @@ def main() -> None:
         raise UserError("compare takes no options: experiments are set side by side by `python -m tools.experiments`")
     settings, languages, seed = read_compare(), read_languages(), read_seed()
     benchmarks, recipes, merges = read_benchmarks(), read_recipes(), read_merges()
-    contaminated = contamination.read(benchmarks, list(recipes))
+    contaminated = contamination.read(benchmarks, [*recipes, *read_names("rerankers")])
     groups = task_groups(measured(languages, benchmarks))
-    references = [*read_names("references"), *read_names("fusions")]
+    references, reranked = [*read_names("references"), *read_names("fusions")], read_rerank()
     # References are measured and tested as models are, but none is chosen, nor bars a model from the front.
     own = models.names(recipes, merges)
-    names = [*own, *references]
+    names = [*own, *references, *reranked]
     scores = pl.concat(
         tables.read(SCORES_FOLDER / f"{name}.parquet", QUERY_SCORES).select(pl.lit(name).alias("model"), pl.all())
         for name in names
@@ -61,15 +63,18 @@ def main() -> None:
         key: choice.lead(worth, selecting, settings.select_on, of)
         for key, of in (("best_recipe", list(recipes)), ("chosen_model", own))
     }
+    compared = [(name, reference) for reference in (models.BASE_NAME, best) for name in names if name != reference]
+    firsts = [(name, row.first_row) for name, row in reranked.items()]
+    compared += [pair for pair in firsts if pair not in compared]
     tests = pl.concat(
-        significance.test(values, groups, benchmark, names, [models.BASE_NAME, best], settings, seed)
-        for benchmark in benchmarks
+        significance.test(values, groups, benchmark, compared, settings, seed) for benchmark in benchmarks
     )
     kinds = {
         models.BASE_NAME: "base",
         **dict.fromkeys(recipes, "recipe"),
         **dict.fromkeys(merges, "merge"),
         **dict.fromkeys(references, "reference"),
+        **dict.fromkeys(reranked, "re-ranked"),
     }
     front = {b: choice.pareto(worth.filter(pl.col("model").is_in(own), benchmark=b)) for b in benchmarks}
     matches = {

@@ -10,7 +10,6 @@ says more and the other less.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import product
 
 import numpy as np
 import polars as pl
@@ -30,15 +29,14 @@ def test(
     values: pl.DataFrame,
     groups: dict[str, str],
     benchmark: str,
-    names: list[str],
-    references: list[str],
+    compared: Sequence[tuple[str, str]],
     settings: Compare,
     seed: int,
 ) -> pl.DataFrame:
-    """Each model against each reference in each task group and in language bias: mean difference, its bootstrap
-    interval, and the paired tests' p, plain and corrected over all distinct pairs of the benchmark."""
+    """Each pair that is `compared`, a model and a reference, in each task group and in language bias: mean difference,
+    its bootstrap interval, and the paired tests' p, plain and corrected over all distinct pairs of the benchmark."""
     asked = by_query(values.filter(pl.col("benchmark") == benchmark), groups)
-    table = pairs(asked, benchmark, names, references, settings, seed)
+    table = pairs(asked, benchmark, compared, settings, seed)
     return family(table.select(pl.lit(benchmark).alias("benchmark"), pl.all()), settings)
 
 
@@ -54,21 +52,24 @@ def by_query(values: pl.DataFrame, groups: dict[str, str]) -> pl.DataFrame:
 
 
 def pairs(
-    values: pl.DataFrame, benchmark: str, names: list[str], references: list[str], settings: Compare, seed: int
+    values: pl.DataFrame, benchmark: str, compared: Sequence[tuple[str, str]], settings: Compare, seed: int
 ) -> pl.DataFrame:
-    """Columns group, model, reference, queries, difference, median, low, high, p_mean, p_ranks (of language bias alone)
+    """Each pair that is `compared`, a model and a reference, as far as the group has values of both.
+
+    Columns group, model, reference, queries, difference, median, low, high, p_mean, p_ranks (of language bias alone)
     and p, of the sorted values `by_query`; the median is that of the queries' differences."""
     rows = []
     for group in (g for g in TESTED_GROUPS if g in set(values["group"])):
         own = values.filter(group=group)
-        # Fusions have no language bias.
-        held = [name for name in names if name in set(own["model"])]
-        compared = [(name, reference) for reference, name in product(references, held) if name != reference]
-        columns = {name: own.filter(model=name)["value"].to_numpy() for name in held}
-        differences = np.stack([columns[name] - columns[reference] for name, reference in compared], axis=1)
+        # Fusions may have no language bias.
+        columns = {str(name): rows["value"].to_numpy() for (name,), rows in own.group_by("model", maintain_order=True)}
+        held = [(name, reference) for name, reference in compared if name in columns and reference in columns]
+        if not held:
+            continue
+        differences = np.stack([columns[name] - columns[reference] for name, reference in held], axis=1)
         # The same resamples for every pair: their intervals then differ by the models alone.
         low, high = intervals(differences, settings, seeds.number(seed, "bootstrap", benchmark, group))
-        for number, (name, reference) in enumerate(compared):
+        for number, (name, reference) in enumerate(held):
             gaps = differences[:, number]
             by_mean = _p_mean(gaps)
             by_ranks = _p_ranks(gaps) if group == BIAS else None

@@ -43,7 +43,10 @@ TEXTS_AT_ONCE = 10_000  # texts of training looked up at once
 
 
 def main() -> None:
-    settings, benchmarks, recipes = read_contamination(), read_benchmarks(), read_names("recipes")
+    settings, benchmarks = read_contamination(), read_benchmarks()
+    keys = {name: f"recipes.{name}" for name in read_names("recipes")}
+    keys |= {name: f"rerankers.{name}" for name in read_names("rerankers")}
+    recipes = list(keys)
     ALLOWED.unlink(missing_ok=True)
     about = {name: tables.read_json(BENCHMARKS_FOLDER / name / "about.json") for name in benchmarks}
     asked = pl.concat(asked_of(name) for name in benchmarks).with_columns(plain=sketches.plain(pl.col("text")))
@@ -65,7 +68,7 @@ def main() -> None:
         found = [counts for by_lang in by_recipe.values() for counts in by_lang.values()]
         most = [max(counts.get(plural, 0) for counts in found) for plural in PLURALS.values()]
         log.info(f"{name}: at most {100 * most[0]:.2f} % of its queries and {100 * most[1]:.2f} % of its passages")
-    limits.check(report, benchmarks, recipes)
+    limits.check(report, benchmarks, keys)
     tables.write_text("No recipe trains on more of a benchmark than it allows.\n", ALLOWED)
 
 

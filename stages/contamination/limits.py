@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from stages.contamination.examples import EXAMPLES, EXAMPLES_FILE
@@ -16,13 +18,14 @@ EXAMPLES_SHOWN = 3  # examples in a refusal
 LENGTH = 80  # characters of a text that it shows
 
 
-def check(shares: ContaminationShares, benchmarks: dict[str, Benchmark], recipes: list[str]) -> None:
-    """Raise `UserError` if a recipe trains on more of a benchmark, in any language, than its `max_contamination`."""
+def check(shares: ContaminationShares, benchmarks: dict[str, Benchmark], keys: Mapping[str, str]) -> None:
+    """Raise `UserError` if a recipe or re-ranker trains on more of a benchmark, in any language, than its
+    `max_contamination`; `keys`: of each its key of params."""
     for name, benchmark in benchmarks.items():
         limit = 1.0 if benchmark.max_contamination is None else benchmark.max_contamination
         over = [
             (found[plural], recipe, lang, kind)
-            for recipe in recipes
+            for recipe in keys
             for lang, found in shares[name][recipe].items()
             for kind, plural in PLURALS.items()
             if found.get(plural, 0.0) > limit
@@ -32,7 +35,7 @@ def check(shares: ContaminationShares, benchmarks: dict[str, Benchmark], recipes
             where = "in some language" if lang == POOL else f"in {lang}"
             others = len({case[1] for case in over} - {recipe})
             raise UserError(
-                f"recipes.{recipe} trains on {100 * share:.3g} % of the {PLURALS[kind]} of the benchmark {name} "
+                f"{keys[recipe]} trains on {100 * share:.3g} % of the {PLURALS[kind]} of the benchmark {name} "
                 f"{where}, and benchmarks.{name}.max_contamination allows {100 * limit:.3g} %"
                 f"{f' ({others} more go beyond it)' if others else ''}: {_examples(name, recipe, kind, lang)}; take "
                 f"such texts out of what is trained on ({EXAMPLES_FILE} and {CONTAMINATION_METRICS} have more), raise "

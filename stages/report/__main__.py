@@ -19,6 +19,8 @@ from stages.settings.merges import read_merges
 from stages.settings.reading import read_names
 from stages.settings.recipes import read_recipes
 from stages.settings.report import read_report
+from stages.settings.rerank import read_rerank
+from stages.settings.rerankers import read_rerankers
 from stages.settings.seed import read_seed
 from stages.settings.teacher import read_teacher
 from stages.settings.train import read_train
@@ -33,6 +35,7 @@ def main() -> None:
         report=read_report(),
         languages=read_languages(),
         recipes=read_recipes(),
+        rerankers=read_rerankers(),
         merges=read_merges(),
         benchmarks=read_benchmarks(),
         compare=read_compare(),
@@ -42,8 +45,9 @@ def main() -> None:
         seed=read_seed(),
         precision=read_precision(),
         references=[*read_names("references"), *read_names("fusions")],
+        rerank=read_rerank(),
     )
-    results = inputs.read(study.models, study.references, list(study.recipes), list(study.benchmarks))
+    results = inputs.read(study.models, study.beside, list(study.trained), list(study.benchmarks))
     page = view.page(study, results)
     with tables.replacing(OUT) as draft:
         draft.mkdir()

@@ -45,9 +45,10 @@ def encoder(role: str, settings: PretrainedEncoder, record: dict[str, Any]) -> S
 
 
 def reference(name: str, record: dict[str, Any]) -> ShownEncoder:
-    """`record` says how the reference or fusion `name` was run."""
+    """`record` says how the reference, fusion or re-ranked row `name` was run."""
     prompts, traits = _as_run(record)
-    traits += [(trait, str(record[trait])) for trait in ("k1", "b", "k") if trait in record]
+    own = ("k1", "b", "k", "reranker", "first_stage", "depth")
+    traits += [(trait.replace("_", " "), str(record[trait])) for trait in own if trait in record]
     if "of" in record:
         traits.append(("of", ", ".join(record["of"])))
     for benchmark, count in record.get("ranks_unknown", {}).items():

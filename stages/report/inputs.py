@@ -42,13 +42,13 @@ class Results(NamedTuple):
     corpus: dict[str, Any]  # what `corpus` counted
     contamination: ContaminationShares
     encoders: dict[str, dict[str, Any]]  # {base or teacher: how it is run}
-    references: dict[str, dict[str, Any]]  # {reference or fusion: how it was run}
+    references: dict[str, dict[str, Any]]  # {reference, fusion or re-ranked row: how it was run}
     labels: dict[str, dict[str, Any]]  # {benchmark by label: {tasks: {task: counts}, models: {model: numbers}}}
 
 
 def read(names: list[str], references: list[str], recipes: list[str], benchmarks: list[str]) -> Results:
-    """Everything the report shows of these models, references and benchmarks; raises `UserError` for what is missing or
-    stale."""
+    """Everything the report shows of these models, of what is measured beside them (`references`), of what was trained
+    (`recipes`, re-rankers among them) and of these benchmarks; raises `UserError` for what is missing or stale."""
     summary = tables.read_json(SUMMARY_FILE)
     best, chosen = summary["best_recipe"], summary["chosen_model"]
     for name in (best, chosen):

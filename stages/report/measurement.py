@@ -10,7 +10,7 @@ from stages.report import charts, contamination, recipes
 from stages.report.cells import Cell, Heading, Table, TableRow, column, ranks
 from stages.report.contamination import Held
 from stages.report.inputs import Measured, Results
-from stages.report.significance import Headline, Significance, headlines, significance
+from stages.report.significance import Headline, RerankedGroup, Significance, headlines, reranked, significance
 from stages.report.study import Study
 from stages.report.wording import GROUP_TITLES, metric_title, source
 from stages.schemas.comparison import BIAS_TABLE
@@ -42,6 +42,7 @@ class Measurement(NamedTuple):
     scatter: charts.Scatter | None
     bars: list[Bar]
     significance: Significance
+    reranked: list[RerankedGroup]  # each re-ranker against its own first stage
     compositions: Table | None
     metrics: Table
     headlines: list[Headline]
@@ -59,7 +60,7 @@ def measurement(study: Study, results: Results, name: str) -> Measurement:
     marks = {model: _marks(model, facts, results) for model in study.rows}
     present = [t for t in study.tasks if any(t.name in row for row in values.values())]
     groups = {group: [t.name for t in present if t.group == group] for group in GROUPS}
-    compared = significance(measured.significance, study.rows, marks)
+    compared = significance(measured.significance, study.rows, marks, [BASE_NAME, results.best_recipe])
     shown = headlines(compared, values, results)
     against_best = [(h.group, h.against_best.verdict) for h in shown if h.against_best]
     trained = [part.name for part in recipes.chosen(study, results.chosen).parts if part.name in study.recipes]
@@ -73,6 +74,7 @@ def measurement(study: Study, results: Results, name: str) -> Measurement:
         scatter=tradeoff_chart(values, facts, results.chosen),
         bars=bias_bars(measured.bias, marks, results.chosen),
         significance=compared,
+        reranked=reranked(measured.significance, {name: row.first_row for name, row in study.rerank.items()}, values),
         compositions=compositions_table(study, values, [t for names in groups.values() for t in names]),
         metrics=metrics_table(results, name),
         headlines=shown,

@@ -55,6 +55,7 @@ class Page(NamedTuple):
     recipes: list[Ingredient]
     merges: list[tuple[str, str, str]]
     seed: int
+    reranked: bool  # whether re-rankers rank something again
 
     @property
     def measurements(self) -> list[Measurement]:

@@ -11,7 +11,7 @@ import jinja2
 from stages.report.cells import DASH, Cell, Table
 from stages.report.measurement import Bar
 from stages.report.page import Page
-from stages.report.significance import Comparison, Headline, Significance
+from stages.report.significance import Comparison, Headline, RerankedGroup, Significance
 
 
 def text(template: str, page: Page) -> str:
@@ -30,6 +30,7 @@ def text(template: str, page: Page) -> str:
         "markdown": markdown_table,
         "results": results,
         "tests": tests,
+        "reranked": reranked,
         "headlines": headlines,
         "biases": biases,
         "own": own,
@@ -68,6 +69,15 @@ def tests(compared: Significance) -> list[list[Cell]]:
     ]
 
 
+def reranked(groups: list[RerankedGroup]) -> list[list[Cell]]:
+    """A row for each group and re-ranked row, beside its first stage."""
+    return [
+        [Cell(text) for text in (group.name, row.name, row.first_stage, row.before, row.after, *row.comparison)]
+        for group in groups
+        for row in group.rows
+    ]
+
+
 def headlines(rows: list[Headline]) -> list[list[Cell]]:
     """The chosen model beside the base and the best recipe."""
     return [
@@ -91,8 +101,9 @@ def own(table: Table, model: str) -> list[list[Cell]]:
 
 
 def beside(table: Table, model: str) -> list[list[Cell]]:
-    """The means and the bias of `model` and of the references, each after its name; nothing is best."""
-    rows = [row for row in table.rows if row.name == model or row.kind == "reference"]
+    """The means and the bias of `model`, of the references and of what is re-ranked, each after its name; nothing is
+    best."""
+    rows = [row for row in table.rows if row.name == model or row.kind in ("reference", "re-ranked")]
     return [[Cell(row.name), *(Cell(cell.text) for cell in row.cells[:4])] for row in rows]
 
 

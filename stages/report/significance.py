@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -48,9 +49,27 @@ class Headline(NamedTuple):
     against_best: Comparison | None
 
 
-def significance(table: pl.DataFrame, names: list[str], marks: dict[str, list[str]]) -> Significance:
-    """The tests by group, then model, with a column for each reference."""
-    references = sorted(table["reference"].unique(maintain_order=True), key=lambda name: name != BASE_NAME)
+class RerankedRow(NamedTuple):
+    """What a re-ranker makes of its own first stage: the values of both, and the test of their difference."""
+
+    name: str
+    first_stage: str
+    before: str
+    after: str
+    comparison: Comparison
+
+
+class RerankedGroup(NamedTuple):
+    name: str
+    rows: list[RerankedRow]
+
+
+def significance(
+    table: pl.DataFrame, names: list[str], marks: dict[str, list[str]], references: list[str]
+) -> Significance:
+    """The tests by group, then model, with a column for each of the `references`, as far as there are tests."""
+    tested = set(table["reference"])
+    references = [name for name in dict.fromkeys(references) if name in tested]
     by_pair = {(row["group"], row["model"], row["reference"]): row for row in table.iter_rows(named=True)}
     groups = []
     for group in table["group"].unique(maintain_order=True):
@@ -63,6 +82,24 @@ def significance(table: pl.DataFrame, names: list[str], marks: dict[str, list[st
         groups.append(ComparedGroup(GROUP_TITLES[group], max(row["queries"] for row in own.values()), rows))
     tests = {(group, *sorted(pair)) for group, *pair in by_pair}
     return Significance(references, len(tests), groups)
+
+
+def reranked(
+    table: pl.DataFrame, first_stages: Mapping[str, str], values: dict[str, dict[str, float]]
+) -> list[RerankedGroup]:
+    """The tests of each re-ranked row against its own first stage, by group; `first_stages` {row: first stage}."""
+    by_pair = {(row["group"], row["model"], row["reference"]): row for row in table.iter_rows(named=True)}
+    groups = []
+    for group in table["group"].unique(maintain_order=True):
+        shown = ranks if group == BIAS else points
+        rows = [
+            RerankedRow(name, first, shown(values[first][group]), shown(values[name][group]), comparison)
+            for name, first in first_stages.items()
+            if (comparison := _comparison(by_pair.get((group, name, first))))
+        ]
+        if rows:
+            groups.append(RerankedGroup(GROUP_TITLES[group], rows))
+    return groups
 
 
 def _comparison(row: dict[str, Any] | None) -> Comparison | None:

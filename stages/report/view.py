@@ -43,10 +43,10 @@ def page(study: Study, results: Results) -> Page:
         synthesis=provenance.synthesis_table(results.synthesis),
         negatives=provenance.negatives_table(results.negatives),
         trained_queries=provenance.trained_queries(
-            results.trainsets, results.negatives, {name: recipe.negatives for name, recipe in study.recipes.items()}
+            results.trainsets, results.negatives, {name: own.negatives for name, own in study.trained.items()}
         ),
         corpus=provenance.corpus(results.corpus),
-        contamination=contamination.table(results.contamination, list(study.recipes)),
+        contamination=contamination.table(results.contamination, list(study.trained)),
         encoders=[
             encoders.encoder("base", study.base, results.encoders["base"]),
             encoders.encoder("teacher", study.teacher, results.encoders["teacher"]),
@@ -59,6 +59,7 @@ def page(study: Study, results: Results) -> Page:
         recipes=[recipes.ingredient(study, name) for name in study.recipes],
         merges=[(name, merge.method, recipes.formula(merge)) for name, merge in study.merges.items()],
         seed=study.seed,
+        reranked=bool(study.rerank),
     )
 
 

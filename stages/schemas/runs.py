@@ -11,7 +11,9 @@ from stages.schemas.types import Schema
 RUNS_FOLDER = Path("data/runs")
 # Of fusions, which are made of the others.
 FUSED_FOLDER = Path("data/fused")
-# Beside a reference's runs: what was run, and how.
+# Of first stages that were re-ranked.
+RERANKED_FOLDER = Path("data/reranked")
+# Beside the runs of references, fusions and re-rankers: what was run, and how.
 RUN_RECORD = "about.json"
 
 RUN: Schema = {

@@ -13,7 +13,7 @@ SCORES_FOLDER = Path("data/scores")
 MODEL_METRICS = Path("metrics/models")
 # Beside the mean of language bias: half of that mean may come of one query in twenty.
 BIAS_MEDIAN = "language_bias_median"
-# How each reference and fusion was run.
+# How each reference, fusion and re-ranked row was run.
 REFERENCE_RECORDS = Path("metrics/references.json")
 
 QUERY_SCORES: Schema = {

@@ -7,14 +7,12 @@ from typing import Annotated
 from pydantic import Field
 
 from stages.settings.reading import value
-from stages.settings.types import Group, Name, Share
+from stages.settings.training_sets import TrainingSet
+from stages.settings.types import Name
 
 
-class Recipe(Group):
-    compositions: Annotated[list[str], Field(min_length=1)]
-    negatives: Name
-    hybrid: Share | None = None
-    synthetic: Share | None = None
+class Recipe(TrainingSet):
+    pass
 
 
 Recipes = Annotated[dict[Name, Recipe], Field(min_length=1)]

@@ -1,14 +1,15 @@
-"""`train`: how every recipe is trained."""
+"""`train`: how every recipe is trained, and every re-ranker where it says nothing else."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from stages.settings.freeze import Freeze
-from stages.settings.reading import value
+from stages.settings.reading import PARAMS, validated, value
 from stages.settings.types import Count, Group, Positive, Share, word_or
+from stages.shared.errors import UserError
 
 if TYPE_CHECKING:
     Targets = list[str] | Literal["all-linear"]
@@ -51,6 +52,23 @@ class Train(Group):
     def rate(self, static: bool) -> float:
         """The learning rate: what suits the kind of base, static or a transformer, where none is set."""
         return self.learning_rate or LEARNING_RATES["static" if static else "lora" if self.lora else "transformer"]
+
+    def transformer_rate(self, base: str, key: str = "train") -> float:
+        """The learning rate for the transformer `base`; raises `UserError`, which names the group `key`, if it is a
+        static base's."""
+        rate = self.rate(static=False)
+        if not self.lora and rate > MOST_OF_A_TRANSFORMER:
+            raise UserError(
+                f"{key}.learning_rate is {rate:g}, which suits a static base, but {base} is a transformer: write null, "
+                f"which is {LEARNING_RATES['transformer']:g}, or what suits it"
+            )
+        return rate
+
+    def changed(self, differing: dict[str, Any], key: str) -> Train:
+        """These settings with those that `differing`, the group `key` of params, has instead; raises `UserError` if
+        they do not go together."""
+        found: Train = validated(self.model_dump() | differing, Train, PARAMS, key.split("."))
+        return found
 
     @model_validator(mode="after")
     def _logged(self) -> Train:

@@ -40,6 +40,8 @@ def load(
     folder = Path(folder)
     if is_static(folder):
         return StaticEncoder(folder, batch_size)
+    if models.is_cross_encoder(folder):
+        raise UserError(f"{folder} is a re-ranker, which has no vectors: name it under rerank, and an encoder here")
     record = models.record(folder)
     trusted = trust_remote_code or record.get("trust_remote_code", False)
     model = opened(folder, trust_remote_code=trusted, attn_implementation=record.get("attention"))

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
+    from sentence_transformers import CrossEncoder, SentenceTransformer
 
 # Texts by which the length of all is told.
 SAMPLED = 200
+# Tokens of a batch: on a CPU few are as fast as many, and leave less to fill up.
+BATCH_TOKENS = {"cpu": 256}
+BATCH_TOKENS_ELSEWHERE = 2**14
 
 
-def mean_tokens(model: SentenceTransformer, texts: list[str]) -> float | None:
+def mean_tokens(model: SentenceTransformer | CrossEncoder, texts: list[str]) -> float | None:
     """The mean length of `texts` in tokens, as `model` cuts them, of a sample of them; None if it has no tokenizer that
     takes texts, as static models."""
     tokenizer: Any = model.tokenizer
@@ -25,16 +28,22 @@ def mean_tokens(model: SentenceTransformer, texts: list[str]) -> float | None:
     return sum(map(len, ids)) / len(sampled)
 
 
-def equally_long(lengths: np.ndarray, tokens: int) -> Iterator[list[int]]:
+def batch_tokens(device: str) -> int:
+    """Tokens that a batch of `equally_long` has on a kind of device (`cpu`, `cuda`, ...)."""
+    return BATCH_TOKENS.get(device, BATCH_TOKENS_ELSEWHERE)
+
+
+def equally_long(lengths: np.ndarray, tokens: int, multiple: int = 1) -> Iterator[list[int]]:
     """Rows of `lengths` cut into batches of some `tokens`; a batch may repeat its last row.
 
     What a text becomes must not tell what else is in its batch. Its last bits depend on padding and on the batch's
     shape, by which matrix products choose the order of their sums, but not on the batch's other rows. So the rows of a
-    batch are equally long, and for each length all batches have one shape, filled up with repeats.
+    batch are equally long, and for each length all batches have one shape, filled up with repeats; of a `multiple` of
+    rows.
     """
     for length in np.unique(lengths):
         own = np.flatnonzero(lengths == length).tolist()
-        size = max(1, tokens // max(1, int(length)))
+        size = max(1, tokens // max(1, int(length)) // multiple) * multiple
         for at in range(0, len(own), size):
             batch = own[at : at + size]
             yield batch + batch[-1:] * (size - len(batch))

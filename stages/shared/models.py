@@ -22,6 +22,8 @@ BASE_NAME = "base"
 BASE = MODELS / BASE_NAME
 TRAINED = MODELS / "trained"
 MERGED = MODELS / "merged"
+# Cross-encoders, which read a query and a passage together: they have no vectors, and rank what others found.
+RERANKERS = MODELS / "rerankers"
 # What answers questions: a model's vectors of labelled entries.
 INDEXES = MODELS / "indexes"
 # In a model's folder: name, preset, revision, pooling, prompts, max_length, dtype, attention, padding, dimension and
@@ -45,9 +47,15 @@ def names(recipes: Iterable[str], merges: Iterable[str]) -> list[str]:
     return [BASE_NAME, *recipes, *merges]
 
 
-def rows(recipes: Iterable[str], merges: Iterable[str], references: Iterable[str], fusions: Iterable[str]) -> list[str]:
-    """All that is measured: the models of a study, then what they are measured beside."""
-    return [*names(recipes, merges), *references, *fusions]
+def rows(
+    recipes: Iterable[str],
+    merges: Iterable[str],
+    references: Iterable[str],
+    fusions: Iterable[str],
+    reranked: Iterable[str],
+) -> list[str]:
+    """All that is measured: the models of a study, then what they are measured beside, be it made of them."""
+    return [*names(recipes, merges), *references, *fusions, *reranked]
 
 
 def record(folder: Path) -> dict[str, Any]:
@@ -58,8 +66,20 @@ def record(folder: Path) -> dict[str, Any]:
     if not (folder / RECORD).is_file():
         return {}
     found: dict[str, Any] = tables.read_json(folder / RECORD)
-    ours = any(folder.resolve().is_relative_to(own.resolve()) for own in (BASE, TRAINED, MERGED))
+    ours = any(folder.resolve().is_relative_to(own.resolve()) for own in (BASE, TRAINED, MERGED, RERANKERS))
     return found | {"trust_remote_code": ours and bool(found.get("trust_remote_code"))}
+
+
+def is_cross_encoder(folder: Path) -> bool:
+    """Whether sentence-transformers saved a cross-encoder in `folder`, which it would load as an encoder of no use.
+
+    Raises `UserError` if what says so is damaged.
+    """
+    config = folder / "config_sentence_transformers.json"
+    try:
+        return config.is_file() and tables.read_json(config).get("model_type") == "CrossEncoder"
+    except AttributeError as error:
+        raise unloadable(folder, error) from None
 
 
 def base_record() -> dict[str, Any]:

@@ -66,7 +66,7 @@ def load(settings: PretrainedEncoder, key: str) -> tuple[SentenceTransformer, di
     origin = None if preset_name else of_config(config)
     if origin:
         preset = _fill_in(PRESETS[origin], stated, modules)
-    _refuse(name, key, files, config, modules)
+    _refuse(name, key, files, config, modules, stated)
     if not local and not revision:
         log.warning(
             f"{key}.revision is not set, so {name} is what its authors last put there: pin {files.commit or 'it'}"
@@ -182,8 +182,12 @@ def _permit_code(settings: PretrainedEncoder, key: str, preset: Preset) -> None:
         )
 
 
-def _refuse(name: str, key: str, files: _Files, config: dict[str, Any], modules: list[Any]) -> None:
+def _refuse(
+    name: str, key: str, files: _Files, config: dict[str, Any], modules: list[Any], stated: dict[str, Any]
+) -> None:
     """Raise `UserError` for what would be loaded as something else than a plain model."""
+    if stated.get("model_type") == "CrossEncoder":
+        raise UserError(f"{key}.name {name!r} is a re-ranker, which has no vectors: name an encoder")
     if files.path("adapter_config.json"):
         raise UserError(
             f"{key}.name {name!r} is an adapter (LoRA), not a model: fold it into its model with peft's "

@@ -1,18 +1,19 @@
-"""The runs of whatever is measured, as `retrieve`, `references` and `fusions` wrote them."""
+"""The runs of whatever is measured, as `retrieve`, `references`, `fusions` and `rerank` wrote them."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from stages.schemas.runs import FUSED_FOLDER, RUN, RUN_RECORD, RUNS_FOLDER
+from stages.schemas.runs import FUSED_FOLDER, RERANKED_FOLDER, RUN, RUN_RECORD, RUNS_FOLDER
 from stages.shared import tables
 from stages.shared.errors import UserError
 
 
 def run(row: str, benchmark: str) -> pl.DataFrame:
-    """The run (RUN) of a model, reference or fusion; raises `UserError` if it is missing."""
+    """The run (RUN) of a model, a reference, a fusion or a re-ranker; raises `UserError` if it is missing."""
     return _read(row, f"{benchmark}.run.parquet")
 
 
@@ -21,15 +22,28 @@ def relevant(row: str, benchmark: str) -> pl.DataFrame:
     return _read(row, f"{benchmark}.relevant.parquet")
 
 
-def records(references: list[str], fusions: list[str]) -> dict[str, dict[str, Any]]:
-    """How each reference and fusion was run; raises `UserError` if it is not known."""
-    files = [FUSED_FOLDER / RUN_RECORD, *(RUNS_FOLDER / name / RUN_RECORD for name in references)]
-    if missing := [file for file in files if not file.is_file()]:
-        raise UserError(f"{missing[0]} is missing: run `dvc repro`")
-    fused, *found = map(tables.read_json, files)
-    return dict(zip(references, found, strict=True)) | {name: fused[name] for name in fusions}
+def records(references: list[str], fusions: list[str], reranked: list[str]) -> dict[str, dict[str, Any]]:
+    """How each reference, fusion and re-ranked row was run; raises `UserError` if it is not known."""
+    fused = _record(FUSED_FOLDER)
+    return {
+        **{name: _record(RUNS_FOLDER / name) for name in references},
+        **{name: fused[name] for name in fusions},
+        **{name: _record(RERANKED_FOLDER / name) for name in reranked},
+    }
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    file = folder / RUN_RECORD
+    if not file.is_file():
+        raise UserError(f"{file} is missing: run `dvc repro`")
+    found: dict[str, Any] = tables.read_json(file)
+    return found
 
 
 def _read(row: str, file: str) -> pl.DataFrame:
-    fused = FUSED_FOLDER / row
-    return tables.read((fused if fused.is_dir() else RUNS_FOLDER / row) / file, RUN)
+    found = [folder / row for folder in (RUNS_FOLDER, FUSED_FOLDER, RERANKED_FOLDER) if (folder / row).is_dir()]
+    if len(found) > 1:
+        raise UserError(
+            f"{found[0]} and {found[1]} are both there, one of them of another study: run `python -m tools.tidy`"
+        )
+    return tables.read((found or [RUNS_FOLDER / row])[0] / file, RUN)

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
+    from sentence_transformers import CrossEncoder, SentenceTransformer
 
 
-def save(model: SentenceTransformer, folder: Path) -> None:
+def save(model: SentenceTransformer | CrossEncoder, folder: Path) -> None:
     """Save as safetensors, without the model card sentence-transformers writes (it holds dates)."""
     tokenizer = model.tokenizer
     if hasattr(tokenizer, "backend_tokenizer"):

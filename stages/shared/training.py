@@ -1,4 +1,4 @@
-"""Contrastive training of a sentence-transformers model: the loss, and a trainer that a kill cannot set back.
+"""Training of a sentence-transformers model: a trainer that a kill cannot set back, and the contrastive loss.
 
 The loss is InfoNCE (van den Oord et al. 2018) over a batch's positives and negatives, with one addition: a text of the
 query's own parallel group, its translation included, is never its negative. Batches need no sampling against
@@ -7,7 +7,9 @@ duplicates then, in one language or across languages.
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import logging
 import shutil
 import time
@@ -24,6 +26,9 @@ from datasets import Dataset
 from filelock import FileLock, Timeout
 from safetensors.torch import load_file, save_file
 from sentence_transformers import (
+    CrossEncoder,
+    CrossEncoderTrainer,
+    CrossEncoderTrainingArguments,
     SentenceTransformer,
     SentenceTransformerTrainer,
     SentenceTransformerTrainingArguments,
@@ -36,7 +41,9 @@ from torch.nn import functional as F
 from transformers.trainer_callback import ProgressCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
+from stages.schemas.curves import CURVE
 from stages.shared import files, seals, seeds
+from stages.shared.durations import duration
 from stages.shared.errors import UserError
 from stages.shared.roles import PROMPT_NAMES
 from stages.shared.state import STATE
@@ -157,15 +164,20 @@ def _seed(*names: object) -> np.ndarray:
     return np.array([seeds.number(*names)], np.uint64)
 
 
-class Trainer(SentenceTransformerTrainer):
-    """Its checkpoints hold what is trained alone, as safetensors: of LoRA the adapters, and never the frozen weights.
+class _SmallCheckpoints:
+    """A trainer whose checkpoints hold what is trained alone, as safetensors: of LoRA the adapters, and never what is
+    frozen.
 
     The rest of a checkpoint (optimizer, schedule, random state) transformers reads with `weights_only`: nothing is
     unpickled. Each is sealed once it is whole, and the one before it stays beside it.
     """
 
+    model: Any
+    args: Any
+    state: Any
+
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        super()._save_checkpoint(model, trial)
+        super()._save_checkpoint(model, trial)  # type: ignore[misc]
         seals.seal(Path(str(self.args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}")
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
@@ -180,21 +192,21 @@ class Trainer(SentenceTransformerTrainer):
                 parameter.copy_(held[name])
 
     def _trained(self) -> Iterator[tuple[str, nn.Parameter]]:
-        assert isinstance(self.model, nn.Module)
         return ((name, p) for name, p in self.model.named_parameters() if p.requires_grad)
+
+
+class Trainer(_SmallCheckpoints, SentenceTransformerTrainer):
+    """Of bi-encoders."""
+
+
+class RerankerTrainer(_SmallCheckpoints, CrossEncoderTrainer):
+    """Of cross-encoders, which take no prompts."""
 
 
 TRAINED_WEIGHTS = "trained.safetensors"
 # The last, and the one before it to fall back to.
 KEPT_CHECKPOINTS = 2
 STEPS_TIMED = 3
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
 
 
 class Progress(ProgressCallback):
@@ -220,9 +232,9 @@ class Progress(ProgressCallback):
 
 
 def fit(
-    model: SentenceTransformer,
+    model: SentenceTransformer | CrossEncoder,
     rows: Dataset,
-    loss: InfoNCE,
+    loss: nn.Module,
     fingerprint: str,
     *,
     seed: int,
@@ -238,7 +250,8 @@ def fit(
     checkpoint_every: int = 500,
     pools: list[Pool] | None = None,
 ) -> list[tuple[int, float]]:
-    """Train `model` in place on `rows` (columns query, positive, negative_1..., label); return (step, loss) points.
+    """Train `model` in place on `rows` (columns query, positive, negative_1... and, for InfoNCE, label); return
+    (step, loss) points.
 
     Batches are of all rows at random, or of `pools`, each of which must have a batch of rows. `fingerprint` must change
     with everything that shapes the training: under it checkpoints are kept, and a run that was killed goes on from the
@@ -251,8 +264,9 @@ def fit(
         # A table's batches are small: more threads gain nothing, and waiting for them costs much on a busy machine.
         torch.set_num_threads(1)
     folder = STATE / "training" / fingerprint
+    kind, arguments, prompts = _kind(model, rows.column_names)
     with _alone(folder) as alone:
-        args = SentenceTransformerTrainingArguments(
+        args = arguments(
             output_dir=str(folder),
             max_steps=steps,
             per_device_train_batch_size=min(batch_size, len(rows)),
@@ -266,7 +280,7 @@ def fit(
             # Unless told so, transformers takes bf16 without a GPU for a mistake.
             use_cpu=precision == "bf16" and not torch.cuda.is_available(),
             activation_checkpointing=gradient_checkpointing,
-            prompts=_column_prompts(model, rows.column_names),
+            prompts=prompts,
             batch_sampler=partial(PooledBatches, pools=pools, steps=steps) if pools else BatchSamplers.BATCH_SAMPLER,
             dataloader_drop_last=True,
             dataloader_pin_memory=torch.cuda.is_available(),
@@ -280,7 +294,7 @@ def fit(
             report_to="none",
             disable_tqdm=False,
         )
-        trainer = Trainer(model=model, args=args, train_dataset=rows, loss=loss)
+        trainer = kind(model=model, args=args, train_dataset=rows, loss=loss)
         # Or transformers writes the tokenizer's special tokens into the model's config, unlike the base's.
         trainer.processing_class = None
         trainer.remove_callback(ProgressCallback)
@@ -293,6 +307,22 @@ def fit(
     if any(value != value for _, value in points):
         raise UserError("the training loss is not a number: lower train.learning_rate or use train.precision fp32")
     return points
+
+
+def _kind(model: SentenceTransformer | CrossEncoder, columns: list[str]) -> tuple[Any, Any, dict[str, str] | None]:
+    """The trainer of such a model, its arguments' class, and the prompts of each column."""
+    if isinstance(model, SentenceTransformer):
+        return Trainer, SentenceTransformerTrainingArguments, _column_prompts(model, columns)
+    return RerankerTrainer, CrossEncoderTrainingArguments, None
+
+
+def curve(points: list[tuple[int, float]]) -> str:
+    """The points that `fit` returns as a CSV table (CURVE)."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(list(CURVE))
+    writer.writerows((step, f"{loss:.5f}") for step, loss in points)
+    return out.getvalue()
 
 
 def forget(fingerprint: str) -> None:

@@ -20,21 +20,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from sentence_transformers import SentenceTransformer
+from sentence_transformers import CrossEncoder, SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Transformer
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from stages.settings.freeze import Freeze
 from stages.shared.errors import UserError
-from stages.shared.lengths import equally_long
+from stages.shared.lengths import batch_tokens, equally_long
 from stages.shared.roles import PROMPT_NAMES, Role
 from stages.shared.vectors.states import KeptStates, key
 
 log = logging.getLogger(__name__)
-# Tokens of a batch: on a CPU few are as fast as many, and leave less to fill up.
-BATCH_TOKENS = {"cpu": 256}
-BATCH_TOKENS_ELSEWHERE = 2**14
 # Texts tokenized at once, and those of a progress bar.
 TEXTS = 4096
 BAR_AFTER = 5
@@ -42,13 +39,15 @@ BAR_AFTER = 5
 DROPOUTS = ("attention_dropout", "dropout", "dropout_prob")
 # Cosine that vectors with and without the cut have at least.
 AGREEMENT = 0.9999
+# Of either kind the layers can be frozen; only a bi-encoder's outcome can be kept, for a cross-encoder reads pairs.
+Freezable = SentenceTransformer | CrossEncoder
 
 
-def layers(model: SentenceTransformer) -> tuple[list[str], nn.ModuleList]:
+def layers(model: Freezable) -> tuple[list[str], nn.ModuleList]:
     """Where a transformer's layers are within it, and they; raises `UserError` if it has none that can be told."""
     module: Any = model[0]
     if isinstance(module, Transformer):
-        inner = module.model
+        inner = _inner(model)
         depth = getattr(inner.config, "num_hidden_layers", None) or getattr(inner.config, "n_layers", None)
         for name, part in inner.named_modules():
             if isinstance(part, nn.ModuleList) and len(part) == depth:
@@ -56,13 +55,13 @@ def layers(model: SentenceTransformer) -> tuple[list[str], nn.ModuleList]:
     raise UserError("train.freeze is of a transformer's layers, and the base has none: write null")
 
 
-def _inner(model: SentenceTransformer) -> Any:
-    """The transformers model within `model`."""
+def _inner(model: Freezable) -> Any:
+    """The transformers model within `model`, without a head."""
     first: Any = model[0]
-    return first.model
+    return first.model.base_model
 
 
-def embeddings(model: SentenceTransformer) -> tuple[list[str], nn.Module]:
+def embeddings(model: Freezable) -> tuple[list[str], nn.Module]:
     """Where all is that a transformer does before its first layer, and it."""
     inner = _inner(model)
     if isinstance(found := getattr(inner, "embeddings", None), nn.Module):
@@ -71,7 +70,7 @@ def embeddings(model: SentenceTransformer) -> tuple[list[str], nn.Module]:
     return next(name.split(".") for name, part in inner.named_modules() if part is table), table
 
 
-def frozen(model: SentenceTransformer, settings: Freeze) -> list[nn.Module]:
+def frozen(model: Freezable, settings: Freeze) -> list[nn.Module]:
     """The parts of `model` that are frozen; raises `UserError` if it lacks such layers."""
     _, found = layers(model)
     if settings.layers >= len(found):
@@ -79,7 +78,7 @@ def frozen(model: SentenceTransformer, settings: Freeze) -> list[nn.Module]:
     return [*found[: settings.layers], *([embeddings(model)[1]] if settings.embeddings else [])]
 
 
-def freeze(model: SentenceTransformer, settings: Freeze) -> None:
+def freeze(model: Freezable, settings: Freeze) -> None:
     """Take the frozen weights of `model` from training, in place; raises `UserError` if it lacks such layers.
 
     They are run without dropout, as the shared trunk is.
@@ -157,11 +156,11 @@ class Trunk:
     def _compute(self, missing: dict[bytes, np.ndarray], what: str = "text") -> None:
         names = list(missing)
         device = self._inner.device
-        tokens = BATCH_TOKENS.get(device.type, BATCH_TOKENS_ELSEWHERE)
         with tqdm(
             total=len(missing), desc=f"{what} states of the frozen layers", unit=" texts", delay=BAR_AFTER
         ) as bar:
-            for batch in equally_long(np.array([len(ids) for ids in missing.values()], np.int64), tokens):
+            lengths = np.array([len(ids) for ids in missing.values()], np.int64)
+            for batch in equally_long(lengths, batch_tokens(device.type)):
                 ids = torch.from_numpy(np.stack([missing[names[row]] for row in batch])).to(device)
                 states = self._run(ids).to(self._states.dtype).cpu()
                 if not torch.isfinite(states).all():

@@ -1,18 +1,15 @@
 """train: fine-tune the base on one recipe's training set, with InfoNCE over in-batch and mined negatives."""
 
-import csv
-import io
 import logging
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from stages.schemas.curves import CURVE, TRAINING_CURVES
+from stages.schemas.curves import TRAINING_CURVES
 from stages.schemas.trainsets import TRAINSETS_FOLDER
 from stages.settings.seed import read_seed
-from stages.settings.train import LEARNING_RATES, MOST_OF_A_TRANSFORMER, Train, read_train
-from stages.shared import encoder, errors, lengths, member, models, query_normalizer, tables
+from stages.settings.train import Train, read_train
+from stages.shared import encoder, errors, lengths, member, models, query_normalizer, tables, training_rows
 from stages.shared.errors import UserError
-from stages.train import data
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -39,8 +36,8 @@ def main() -> None:
     from stages.shared import saving, training, trunk
     from stages.train import lora
 
-    rows = data.dataset(TRAINSETS_FOLDER / name, query_normalizer.read(models.BASE))
-    drawn = data.pools(name, settings.batch_size)
+    rows = training_rows.dataset(TRAINSETS_FOLDER / name, query_normalizer.read(models.BASE))
+    drawn = training_rows.pools(name, settings.batch_size)
     model = base(settings, record)
     length = model.max_seq_length
     if settings.max_length:
@@ -77,7 +74,7 @@ def main() -> None:
         saving.save(model.to(dtype=getattr(torch, record["dtype"])), draft)
         models.copy_record(models.BASE, draft, settings.freeze.model_dump() if settings.freeze else None)
         models.copy_normalizer(models.BASE, draft)
-    tables.write_text(curve(points), TRAINING_CURVES / f"{name}.csv")
+    tables.write_text(training.curve(points), TRAINING_CURVES / f"{name}.csv")
     training.forget(key)
     log.info(
         f"{name}: {rows.num_rows:,} rows, {settings.steps:,} steps, loss {points[0][1]:.3f} to {points[-1][1]:.3f}"
@@ -113,14 +110,9 @@ def learning_rate(settings: Train, record: dict[str, Any], model: "SentenceTrans
     """That of the params, or what suits the kind of base; raises `UserError` if a transformer has a static base's."""
     from sentence_transformers.base.losses.gradcache import has_static_embedding_input
 
-    static = has_static_embedding_input(model)
-    rate = settings.rate(static)
-    if not static and not settings.lora and rate > MOST_OF_A_TRANSFORMER:
-        raise UserError(
-            f"train.learning_rate is {rate:g}, which suits a static base, but {record['name']} is a transformer: write "
-            f"null, which is {LEARNING_RATES['transformer']:g}, or what suits it"
-        )
-    return rate
+    if has_static_embedding_input(model):
+        return settings.rate(static=True)
+    return settings.transformer_rate(record["name"])
 
 
 def freeze(model: "SentenceTransformer", settings: Train) -> "Trunk | None":
@@ -148,14 +140,6 @@ def announce(name: str, settings: Train, rows: "Dataset", model: "SentenceTransf
     if mean := lengths.mean_tokens(model, [text for column in columns for text in few[column]]):
         said += f", about {texts * mean:,.0f} tokens"
     log.info(f"{said}, learning rate {rate:g}")
-
-
-def curve(points: list[tuple[int, float]]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(list(CURVE))
-    writer.writerows((step, f"{loss:.5f}") for step, loss in points)
-    return out.getvalue()
 
 
 if __name__ == "__main__":

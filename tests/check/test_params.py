@@ -33,6 +33,12 @@ KNOWLEDGE_BASE = {
     "recipes": {"only": {"compositions": ["enenen", "ko-en-en"], "negatives": "window"}},
     "merges": {},
 }
+# A base that has layers, a re-ranker of it, and what is re-ranked.
+TRANSFORMER = {"base__name": "some/transformer"}
+CROSS = {"compositions": ["enenen"], "negatives": "window"}
+ROW = {"reranker": "cross", "first_stage": "data/runs/bm25", "depth": 100}
+RERANKED = {**TRANSFORMER, "rerankers": {"cross": CROSS}}
+LORA = {"rank": 4, "alpha": 8.0, "targets": "all-linear", "dropout": 0.0}
 # A translation that is right but for its name, and prices.
 QUERIES = {"of": "queries", "source": "en", "target": "ko"}
 PRICES = {"input": 0.15, "output": 0.6}
@@ -301,6 +307,52 @@ MARKDOWN = {"corpus__source": "markdown", "corpus__columns": None}
             ["fusions.g.of names 'f', a fusion itself: name the rows that it is of"],
         ),
         ({"fusions__bm25": {"of": ["joint", "base"]}}, ["fusions.bm25 has the name of a reference: rename it"]),
+        (
+            {"rerankers": {"c": CROSS}},
+            ["rerankers.c reads a query and a passage together, which base.name static cannot"],
+        ),
+        (
+            {**TRANSFORMER, "rerankers": {"joint": CROSS}},
+            ["rerankers.joint has the name of a recipe: rename it"],
+        ),
+        (
+            {**TRANSFORMER, "rerankers": {"c": {**CROSS, "negatives": "windwo"}}},
+            ["rerankers.c.negatives is 'windwo', which no strategy makes"],
+        ),
+        (
+            {**TRANSFORMER, "rerankers": {"c": {**CROSS, "compositions": ["enen"]}}},
+            ["rerankers.c.compositions: 'enen' is no composition of en, ko"],
+        ),
+        (
+            {**TRANSFORMER, "rerankers": {"c": {**CROSS, "hybrid": 0.5}}},
+            ["rerankers.c.hybrid is 0.5, so some batches are cross-lingual"],
+        ),
+        (
+            {**TRANSFORMER, "rerankers": {"c": {**CROSS, "train": {"steps": 3}}}},
+            ["params.yaml: rerankers.c.train: log_every is 4, but there are only 3 steps: lower it"],
+        ),
+        (
+            {**TRANSFORMER, "rerankers": {"c": {**CROSS, "train": {"temperature": 1.0}}}},
+            ["unknown key rerankers.c.train.temperature"],
+        ),
+        (
+            {**TRANSFORMER, "train__lora": LORA, "rerankers": {"c": CROSS}},
+            ["rerankers.c would be trained with train.lora", "write `lora: null` under rerankers.c.train"],
+        ),
+        (
+            {**RERANKED, "rerank": {"r": {**ROW, "reranker": "corss"}}},
+            ["rerank.r.reranker is 'corss', which there is not (did you mean cross?): add rerankers.corss"],
+        ),
+        (
+            {**RERANKED, "rerank": {"r": {**ROW, "first_stage": "bm25"}}},
+            ["rerank.r.first_stage is 'bm25', which holds no runs", "data/runs/bm25"],
+        ),
+        (
+            {**RERANKED, "rerank": {"r": {**ROW, "depth": 101}}},
+            ["rerank.r.depth is 101, but its first stage keeps only retrieve.depth 100 ranks"],
+        ),
+        ({**RERANKED, "rerank": {"bm25": ROW}}, ["rerank.bm25 has the name of a reference: rename it"]),
+        ({**RERANKED, "rerank": {"joint": ROW}}, ["rerank.joint has the name of a model: rename it"]),
         ({"fusions__avg-four": {"of": ["joint", "base"]}}, ["fusions.avg-four has the name of a model of the study"]),
         ({"llm__batch_size": 50_001}, ["llm.batch_size is 50001", "50000"]),
         ({"llm__provider": "azure"}, ["llm.provider is 'azure'", "'recorded' or 'openai'"]),
@@ -509,6 +561,13 @@ def test_recipes_of_unequal_numbers_of_negatives_do_not_compare(workspace):
 def test_a_strategy_that_no_recipe_uses_may_have_another_k(workspace):
     workspace.edit(negatives__few={**WINDOW, "k": 2})
     assert params.load().negatives["few"].k == 2
+
+
+def test_first_stages_are_models_references_and_fusions(workspace):
+    firsts = ["data/runs/base", "data/runs/joint", "data/runs/avg-four", "data/runs/bm25", "data/fused/both"]
+    rows = {f"r{number}": {**ROW, "first_stage": first} for number, first in enumerate(firsts)}
+    workspace.edit(**RERANKED, fusions={"both": {"of": ["bm25", "base"]}}, rerank=rows)
+    assert [row.first_row for row in params.load().rerank.values()] == ["base", "joint", "avg-four", "bm25", "both"]
 
 
 def test_hyphens_may_part_a_composition(workspace):

@@ -113,6 +113,30 @@ def test_a_row_without_language_bias_is_compared_in_all_else(study):
     assert summary()["test"]["r"].keys() == {"mono", "cross", "multi"}
 
 
+def test_what_is_re_ranked_is_compared_with_its_own_first_stage(study):
+    rows = {"rr": "data/runs/r", "rm": "data/runs/m", "rb": "data/runs/base"}
+    study.edit(
+        rerankers={"c": {"compositions": ["enenen"], "negatives": "window"}},
+        rerank={name: {"reranker": "c", "first_stage": first, "depth": 10} for name, first in rows.items()},
+    )
+    leak(recipes=("koenko", "enenen", "c"))
+    own = {"base": 0.3, "koenko": 0.5, "enenen": 0.4, "m": 0.6, "r": 0.7}
+    measure({benchmark: {**own, "rr": 0.9, "rm": 0.1, "rb": 0.8} for benchmark in ("dev", "test")})
+    study.run("compare")
+    # However good it is, it is not chosen.
+    assert summary()["chosen_model"] == "m"
+    tradeoff = pl.read_csv("metrics/tables/tradeoff/test.csv")
+    assert tradeoff.filter(kind="re-ranked")["model"].to_list() == ["rr", "rm", "rb"]
+    assert not tradeoff.filter(kind="re-ranked")["pareto"].any()
+    tested = pl.read_csv("metrics/tables/significance/test.csv").filter(group="mono")
+    found = {
+        (model, reference): gap for model, reference, gap in tested.select("model", "reference", "difference").rows()
+    }
+    assert found["rr", "r"] == pytest.approx(0.2) and found["rm", "m"] == pytest.approx(-0.5)
+    assert len(found) == tested.height == 7 + 7 + 2
+    assert found["rb", "base"] == pytest.approx(0.5)
+
+
 def test_a_benchmark_is_compared_by_its_own_metric(study):
     """Here mrr@10 turns the order around; on dev, it then decides which model is chosen."""
     values = {"base": 0.3, "koenko": 0.5, "enenen": 0.4, "m": 0.6, "r": 0.2}

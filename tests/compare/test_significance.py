@@ -45,8 +45,9 @@ def scores(by_model, queries=40, seed=0, tasks=("en-en", "ko-ko", "en-ko", "ko-e
 
 
 def run(values, references=("base",), settings=SETTINGS, seed=1):
-    names = values["model"].unique(maintain_order=True).to_list()
-    return significance.test(values, GROUPS, "dev", names, list(references), settings, seed)
+    names = values["model"].unique(maintain_order=True)
+    compared = [(name, reference) for reference in references for name in names if name != reference]
+    return significance.test(values, GROUPS, "dev", compared, settings, seed)
 
 
 def per_query(values, model, tasks):

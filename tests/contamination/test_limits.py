@@ -15,6 +15,7 @@ from stages.shared.errors import UserError
 from tests.contamination.conftest import BUS, OTHER, QUESTION, train
 
 RECIPES = ["koenko", "enenen"]
+KEYS = {name: f"recipes.{name}" for name in RECIPES}
 
 
 def check(workspace, shares, shown=(), **allowed):
@@ -25,7 +26,7 @@ def check(workspace, shares, shown=(), **allowed):
         report[benchmark][recipe][lang] |= found
     tables.write(pl.DataFrame(list(shown), schema=EXAMPLES, orient="row"), EXAMPLES_FILE, EXAMPLES)
     workspace.edit(**{f"benchmarks__{name}__max_contamination": limit for name, limit in allowed.items()})
-    limits.check(report, read_benchmarks(), RECIPES)
+    limits.check(report, read_benchmarks(), KEYS)
 
 
 def row(name, lang, slot, match, text, trained):
@@ -71,11 +72,11 @@ def test_passages_that_are_not_counted_are_not_limited(workspace):
     counts = {"queries": 0.01, "passages_known": 1.0}
     report = {"test": {recipe: {"en": counts | {"queries": 0.0}, "*": counts} for recipe in RECIPES}}
     benchmarks = {"test": read_benchmarks()["test"].model_copy(update={"max_contamination": 0.01})}
-    limits.check(report, benchmarks, RECIPES)
+    limits.check(report, benchmarks, KEYS)
     tables.write(pl.DataFrame(schema=EXAMPLES), EXAMPLES_FILE, EXAMPLES)
     benchmarks = {"test": benchmarks["test"].model_copy(update={"max_contamination": 0.009})}
     with pytest.raises(UserError, match="trains on 1 % of the queries of the benchmark test"):
-        limits.check(report, benchmarks, RECIPES)
+        limits.check(report, benchmarks, KEYS)
 
 
 def test_the_stage_allows_training_within_the_limits_alone_and_tells_what_it_found_in_any_case(study):

@@ -29,8 +29,14 @@ def test_a_transformer_goes_through_the_whole_graph(graph, tmp_path):
     graph.edit("train.steps", 4)
     graph.edit("train.mini_batch_size", 16)
     graph.edit("train.max_length", 16)
+    graph.edit("rerankers", {"cross": {"compositions": ["enenen", "koenen"], "negatives": "window"}})
+    graph.edit("fusions", {"both": {"of": ["bm25", "koenen"]}})
+    firsts = {"words-again": "data/runs/bm25", "both-again": "data/fused/both"}
+    reranked = {name: {"reranker": "cross", "first_stage": first, "depth": 5} for name, first in firsts.items()}
+    graph.edit("rerank", reranked)
     ran = graph.repro()
     assert {"base", "candidates", "train@koenen", "merge@avg-koenen-kokoko", "report"} <= ran
+    assert {"rerankers@cross", *(f"rerank@{name}" for name in reranked)} <= ran
     base = SentenceTransformer(str(graph.folder / "models/base"), local_files_only=True)
     for folder in ("trained/koenen", "merged/avg-koenen-kokoko"):
         model = SentenceTransformer(str(graph.folder / "models" / folder), local_files_only=True)
@@ -43,6 +49,20 @@ def test_a_transformer_goes_through_the_whole_graph(graph, tmp_path):
         assert any(not weights[name].equal(value) for name, value in base.named_parameters())
     scores = json.loads(graph.read("metrics/models/avg-koenen-kokoko.json"))["test"]
     assert {"en-en", "en-ko", "ko-*", "mono", "language_bias"} <= set(scores)
+    again = json.loads(graph.read("metrics/models/both-again.json"))["test"]
+    assert {"en-en", "en-ko", "ko-*", "mono"} <= set(again)
+    assert "words-again | bm25" in graph.read("metrics/report/tables.md").decode()
+    # A depth: nothing is trained or encoded, only that row is ranked again, and only new pairs are scored.
+    graph.edit("rerank.words-again.depth", 8)
+    said = graph.run("dvc", "repro")
+    assert set(re.findall(r"Running stage '([^']+)'", said)) == {
+        *("check", "rerank@words-again", "score", "labels", "compare", "report")
+    }
+    (scored, kept), *_ = re.findall(r"words-again: ([\d,]+) pairs scored in all, ([\d,]+) were kept", said)
+    assert 0 < int(scored.replace(",", "")) < int(kept.replace(",", ""))
+    # A new first stage, of a re-ranker that is there.
+    graph.edit("rerank.base-again", {"reranker": "cross", "first_stage": "data/runs/base", "depth": 5})
+    assert "rerankers@cross" not in graph.repro("rerank@base-again")
     # A new benchmark: nothing is trained, and no text of another benchmark is encoded.
     folder = graph.folder / "new"
     folder.mkdir()

@@ -220,3 +220,10 @@ def test_queries_are_normalized_and_passages_are_not(kind, tmp_path):
     np.testing.assert_allclose(own.encode(raw, "passage"), plain.encode(raw, "passage"), atol=1e-6)
     gap = np.abs(own.encode(raw, "query") - plain.encode(raw, "query")).max(axis=1)
     assert (gap > 1e-3).all()
+
+
+def test_a_re_ranker_is_no_encoder(tmp_path):
+    (tmp_path / "modules.json").write_text('[{"path": "", "type": "sentence_transformers.base.modules.Transformer"}]')
+    (tmp_path / "config_sentence_transformers.json").write_text('{"model_type": "CrossEncoder"}')
+    with pytest.raises(UserError, match=r"is a re-ranker, which has no vectors: name it under rerank"):
+        encoder.load(tmp_path, 4)

@@ -354,6 +354,13 @@ def test_a_pickle_beside_safetensors_is_refused(tmp_path):
     refused(tmp_path / "table", r"keeps pytorch_model\.bin as a pickle")
 
 
+def test_a_cross_encoder_is_refused(tmp_path):
+    folder = save_sentence_transformer(tmp_path / "st")
+    config = folder / "config_sentence_transformers.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"model_type": "CrossEncoder"}))
+    refused(folder, "is a re-ranker, which has no vectors: name an encoder")
+
+
 def test_adapters_and_quantized_models_are_refused(tmp_path):
     folder = save_transformer(tmp_path / "m", "bert")
     config = folder / "config.json"

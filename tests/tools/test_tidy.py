@@ -15,6 +15,10 @@ KEPT = [
     "data/runs/avg-four/x",
     "data/runs/bm25/x",
     "data/fused/x",
+    "data/reranked/.gitignore",
+    "data/reranked/better/x",
+    "models/rerankers/cross/model.safetensors",
+    "metrics/training/cross.csv",
     "data/benchmarks/dev/x",
     "data/fetch/belebele/data/kor_Hang.jsonl",
     "data/corpus/passages.parquet",
@@ -38,6 +42,8 @@ STALE = [
     "data/fetch/koenen/x",
     "metrics/training/old.csv",
     "metrics/benchmarks/old.json",
+    "data/reranked/cross/x",
+    "models/rerankers/koenen/model.safetensors",
     "metrics/training/koenen",
 ]
 FETCHED = {"belebele": {"repo": "facebook/belebele", "revision": "main", "files": ["data/kor_Hang.jsonl"]}}
@@ -52,7 +58,14 @@ def test_only_what_is_not_named_is_removed(workspace, capsys):
         file = workspace.path / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("x")
-    workspace.edit(fetch=FETCHED).run("tidy")
+    trained = {"compositions": ["enenen"], "negatives": "window"}
+    workspace.edit(
+        fetch=FETCHED,
+        base__name="some/transformer",
+        rerankers={"cross": trained},
+        rerank={"better": {"reranker": "cross", "first_stage": "data/runs/bm25", "depth": 10}},
+    )
+    workspace.run("tidy")
     assert files(workspace) == {*KEPT, "params.yaml"}
     printed = capsys.readouterr().out
     assert len(printed.splitlines()) == len(STALE)

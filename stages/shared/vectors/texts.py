@@ -9,17 +9,13 @@ anew. The means of a table's rows do not; those of a transformer's are batched s
 (`lengths.equally_long`; one by one short texts take three to seven times as long). Another machine may give other last
 bits all the same.
 
-Several processes may share a file. Whatever is wrong with it is a warning, and the texts are encoded again; it may be
-deleted at any time.
+Several processes may share a file, which may be deleted at any time (`store`).
 """
 
 from __future__ import annotations
 
 import logging
-import sqlite3
-import zlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,17 +24,13 @@ from tqdm import tqdm
 from stages.shared.lengths import equally_long
 from stages.shared.roles import PROMPT_NAMES, Encoder, Role
 from stages.shared.vectors.keys import digest, place
+from stages.shared.vectors.store import VectorStore
 
 log = logging.getLogger(__name__)
 # Texts that are committed at once: what a kill may lose.
 COMMITTED = 2048
 # Tokens of a batch.
 TOKENS = 256
-# Keys of a query; SQLite takes 999 at least.
-KEYS_AT_ONCE = 500
-# What SQLite says of damage may quote it, and be no text itself.
-TROUBLE = (sqlite3.Error, OSError, UnicodeError)
-DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class KeptTexts:
@@ -62,7 +54,7 @@ class KeptTexts:
         dimension = empty.shape[1] or self.encoder.encode(texts[:1], role).shape[1]
         vectors = np.empty((len(texts), dimension), np.float32)
         keys = [digest(text) for text in texts]
-        with _Store(self.files[role]) as store:
+        with VectorStore(self.files[role]) as store:
             missing = store.read(keys, vectors)
             with tqdm(
                 total=len(missing), desc=f"{role} vectors", unit=" texts", disable=len(missing) <= COMMITTED
@@ -93,80 +85,3 @@ class KeptTexts:
             cut = {"truncation": True, "max_length": model.max_seq_length}
             lengths = np.array([len(ids) for ids in model.tokenizer([prompt + t for t in texts], **cut)["input_ids"]])
         yield from equally_long(lengths, TOKENS)
-
-
-class _Store:
-    """A file of vectors; while it cannot be used, `db` is None and nothing is found or kept."""
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-        self.db: sqlite3.Connection | None = None
-
-    def __enter__(self) -> _Store:
-        self._open()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._close()
-
-    def read(self, keys: list[bytes], vectors: np.ndarray) -> list[int]:
-        """Fill in the `vectors` that are there, and return the rows of the others."""
-        rows = {key: row for row, key in enumerate(keys)}
-        missing, bad = set(range(len(keys))), 0
-        for at in range(0, len(keys), KEYS_AT_ONCE):
-            part = keys[at : at + KEYS_AT_ONCE]
-            marks = ", ".join("?" * len(part))
-            try:
-                for key, vector, check in self._execute(f"SELECT * FROM vectors WHERE text IN ({marks})", part):
-                    # A flipped bit may make a value one of another kind, or the index find another row.
-                    whole = isinstance(vector, bytes) and key in rows and len(vector) == vectors[0].nbytes
-                    if not whole or zlib.crc32(key + vector) != check:
-                        bad += 1
-                        continue
-                    vectors[rows[key]] = np.frombuffer(vector, np.float32)
-                    missing.discard(rows[key])
-            except TROUBLE as error:
-                self._fail(error)
-        if bad:
-            log.warning(f"{self.file} is damaged: {bad:,} texts are encoded again")
-        return sorted(missing)
-
-    def write(self, keys: list[bytes], vectors: np.ndarray, rows: list[int]) -> None:
-        """Keep the vectors of `rows`, all or none."""
-        held = [(keys[row], vectors[row].tobytes()) for row in rows]
-        try:
-            self._execute("BEGIN IMMEDIATE")
-            if self.db is not None:
-                self.db.executemany(
-                    "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)",
-                    [(key, vector, zlib.crc32(key + vector)) for key, vector in held],
-                )
-            self._execute("COMMIT")
-        except TROUBLE as error:
-            self._fail(error)
-
-    def _open(self) -> None:
-        try:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            self.db = sqlite3.connect(self.file, timeout=60, isolation_level=None)
-            self.db.execute("CREATE TABLE IF NOT EXISTS vectors (text BLOB PRIMARY KEY, vector BLOB, checksum INTEGER)")
-        except TROUBLE as error:
-            self._fail(error)
-
-    def _close(self) -> None:
-        if self.db is not None:
-            self.db.close()
-        self.db = None
-
-    def _execute(self, statement: str, values: list[bytes] | tuple[()] = ()) -> Any:
-        return self.db.execute(statement, values) if self.db is not None else ()
-
-    def _fail(self, error: Exception) -> None:
-        self._close()
-        if isinstance(error, UnicodeError) or getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGE:
-            log.warning(f"{self.file} is damaged ({error}): its texts are encoded again")
-            for file in (self.file, self.file.with_name(self.file.name + "-journal")):
-                file.unlink(missing_ok=True)
-            self._open()
-        else:
-            log.warning(f"{self.file} cannot be used ({error}): vectors are not kept")

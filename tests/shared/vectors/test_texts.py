@@ -155,7 +155,7 @@ def test_a_place_that_cannot_be_written_is_a_warning(state, caplog):
     state.parent.mkdir()
     state.write_text("no folder")
     assert kept().encode(TEXTS, "passage").tobytes() == Numbers().encode(TEXTS, "passage").tobytes()
-    assert "vectors are not kept" in caplog.text
+    assert "nothing is kept in it" in caplog.text
 
 
 def _encode(folder, part, queue):

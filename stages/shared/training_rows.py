@@ -1,4 +1,4 @@
-"""A recipe's training set as the trainer reads it."""
+"""A recipe's or re-ranker's training set as the trainer reads it."""
 
 from __future__ import annotations
 
@@ -17,15 +17,18 @@ if TYPE_CHECKING:
     from stages.shared.training import Pool
 
 
-def pools(name: str, batch_size: int) -> list[Pool] | None:
-    """The rows that hybrid batches are drawn from, with the share of each pool; None: all rows alike."""
+def pools(name: str, batch_size: int, group: str = "recipes") -> list[Pool] | None:
+    """The rows that hybrid batches are drawn from, with the share of each pool; None: all rows alike.
+
+    Raises `UserError`, which names `group`, if a pool has no batch.
+    """
     rows = tables.read(TRAINSETS_FOLDER / name / "rows.parquet", TRAINING_ROWS)["composition"]
     found = []
     for share, compositions in tables.read(TRAINSETS_FOLDER / name / "batches.parquet", BATCHES).iter_rows():
         held = rows.is_in(compositions).arg_true().to_numpy()
         if len(held) < batch_size:
             raise UserError(
-                f"recipes.{name}.hybrid draws batches of {', '.join(compositions)} alone, but there are {len(held):,} "
+                f"{group}.{name}.hybrid draws batches of {', '.join(compositions)} alone, but there are {len(held):,} "
                 f"such rows, fewer than train.batch_size ({batch_size:,}): lower it, or change the recipe"
             )
         found.append((share, held))

@@ -4,16 +4,15 @@ import polars as pl
 import pytest
 
 from stages.schemas.trainsets import TRAINING_TEXTS
-from stages.shared import query_normalizer, tables
+from stages.shared import query_normalizer, tables, training_rows
 from stages.shared.errors import UserError
-from stages.train import data
 from tests.fakes.checkpoints import static_model
 from tests.train.preparing import prepared, trainset
 
 
 def test_rows_are_looked_up_column_by_column(workspace):
     texts = trainset()
-    rows = data.dataset(workspace.path / "data/trainsets/r")
+    rows = training_rows.dataset(workspace.path / "data/trainsets/r")
     assert rows.column_names == ["query", "positive", "negative_1", "negative_2", "label"]
     assert rows[3] == {
         "query": texts[3],
@@ -32,7 +31,10 @@ def test_queries_alone_are_normalized(workspace):
     drawn_out = pl.DataFrame({"text": [text + "!!!" for text in texts]})
     tables.write(drawn_out, "data/trainsets/r/texts.parquet", TRAINING_TEXTS)
     folder = workspace.path / "data/trainsets/r"
-    plain, normalized = data.dataset(folder), data.dataset(folder, query_normalizer.Normalizer(LEARNT))
+    plain, normalized = (
+        training_rows.dataset(folder),
+        training_rows.dataset(folder, query_normalizer.Normalizer(LEARNT)),
+    )
     assert normalized.features == plain.features
     assert normalized["query"][:] == [text + "!" for text in texts[:24]]
     for column in ("positive", "negative_1", "negative_2", "label"):
@@ -42,7 +44,7 @@ def test_queries_alone_are_normalized(workspace):
 def test_pools_are_the_rows_of_their_compositions(workspace, training, monkeypatch):
     pools = [(0.25, ["kokoen"]), (0.75, ["enkoko", "koenen"])]
     prepared(workspace, static_model(), ("enkoko", "kokoen", "koenen"), pools)
-    found = [(share, rows.tolist()) for share, rows in data.pools("r", 8)]
+    found = [(share, rows.tolist()) for share, rows in training_rows.pools("r", 8)]
     assert found == [(0.25, list(range(8, 16))), (0.75, [*range(8), *range(16, 24)])]
     given = []
     monkeypatch.setattr(training, "fit", lambda *a, pools, **k: given.append(pools) or [(1, 0.0)])
@@ -61,7 +63,7 @@ def test_a_pool_of_less_than_a_batch_is_refused(workspace, training):
         "recipes.r.hybrid draws batches of kokoko alone, but there are 0 such rows, fewer than train.batch_size (8): "
         "lower it, or change the recipe"
     )
-    assert data.pools("r", 0)
+    assert training_rows.pools("r", 0)
     prepared(workspace, None, ("enenen", "koenen"), [(0.5, ["enenen"]), (0.5, ["koenen"])], batch_size=13)
     with pytest.raises(UserError, match="enenen alone, but there are 12 such rows"):
         workspace.run("train", "r")

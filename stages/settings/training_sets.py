@@ -1,0 +1,16 @@
+"""What a training set is made of: that of a recipe, and that of a re-ranker."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from stages.settings.types import Group, Name, Share
+
+
+class TrainingSet(Group):
+    compositions: Annotated[list[str], Field(min_length=1)]
+    negatives: Name
+    hybrid: Share | None = None
+    synthetic: Share | None = None

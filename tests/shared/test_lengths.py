@@ -1,0 +1,23 @@
+"""lengths: batches of one length and one shape for each length."""
+
+import numpy as np
+import pytest
+
+from stages.shared.lengths import equally_long
+
+LENGTHS = np.array([3, 5, 3, 3, 5, 3, 3])
+
+
+@pytest.mark.parametrize(
+    ("tokens", "multiple", "wanted"),
+    [
+        (6, 1, [[0, 2], [3, 5], [6, 6], [1], [4]]),
+        (100, 1, [[0, 2, 3, 5, 6, *[6] * 28], [1, *[4] * 19]]),
+        (6, 4, [[0, 2, 3, 5], [6, 6, 6, 6], [1, 4, 4, 4]]),
+        (25, 4, [[0, 2, 3, 5, 6, 6, 6, 6], [1, 4, 4, 4]]),
+    ],
+)
+def test_batches_are_equally_long_and_filled_up(tokens, multiple, wanted):
+    found = list(equally_long(LENGTHS, tokens, multiple))
+    assert found == wanted
+    assert all(len(set(LENGTHS[batch])) == 1 for batch in found)
