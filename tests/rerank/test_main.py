@@ -13,6 +13,7 @@ from stages.schemas.benchmarks import (
     BENCHMARK_PASSAGES,
     BENCHMARK_QRELS,
     BENCHMARK_QUERIES,
+    IDENTICAL,
     RERANK,
 )
 from stages.schemas.runs import RUN
@@ -121,6 +122,7 @@ def study(workspace):
         ("qrels", qrels, BENCHMARK_QRELS),
         ("labels", [], BENCHMARK_LABELS),
         ("rerank", [], RERANK),
+        ("identical", [], IDENTICAL),
     ):
         tables.write(pl.DataFrame(rows, schema, orient="row"), folder / f"{name}.parquet", schema)
     (folder / "about.json").write_text(json.dumps({"by_label": False}))
