@@ -76,6 +76,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
         with drafts.draft(path) as draft:
             yield draft
             drafts.put(draft, path)
+    except UserError:
+        raise
     except Exception as error:
         error.add_note(str(path))  # where the error itself does not say
         raise

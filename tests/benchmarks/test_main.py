@@ -291,7 +291,7 @@ def test_candidates_of_something_else_are_refused(publish, made):
 @pytest.mark.parametrize("name", ["/tmp/x", "../x"])
 def test_a_name_leads_out_of_no_folder(workspace, name):
     workspace.edit(**{f"benchmarks__{name}": {"source": "beir", "path": "x"}})
-    with pytest.raises(UserError, match=r"^params\.yaml: benchmarks\.\S*/x: '\S*' is no name: use letters"):
+    with pytest.raises(UserError, match=r"^stages\.benchmarks: '\S*' is no name: use letters"):
         workspace.run("benchmarks", name)
 
 

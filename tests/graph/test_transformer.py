@@ -70,7 +70,7 @@ def test_a_transformer_goes_through_the_whole_graph(graph, tmp_path):
         lines = [json.dumps({"_id": name, "text": text}) + "\n" for name, text in texts.items()]
         (folder / f"{kind}.en.jsonl").write_text("".join(lines))
     (folder / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\nq1\tp1\t1\n")
-    graph.edit("benchmarks.new", {"source": "beir", "path": "new"})
+    graph.edit("benchmarks.new", {"source": "beir", "path": "new", "languages": ["en"]})
     said = graph.run("dvc", "repro", "retrieve-base", "retrieve-trained@koenen", "contamination")
     assert not re.search(r"Running stage '(train|merge|candidates|base)", said)
     assert re.findall(r"(\w+): (\d+) texts encoded in all", said) == [("base", "3"), ("koenen", "3")]

@@ -47,7 +47,11 @@ def test_a_new_table_of_a_stage_reruns_that_stage_alone(graph):
 
 
 def test_a_new_merging_method_trains_nothing(graph):
-    graph.code("stages/settings/merges.py", ('Literal["linear"]', 'Literal["linear", "stub"]'))
+    graph.code(
+        "stages/settings/merges.py",
+        ("METHODS: dict[str, Method] = {\n", 'METHODS: dict[str, Method] = {\n    "stub": Method(True, "none", {}),\n'),
+        ("MergingMethod = Literal[\n", 'MergingMethod = Literal[\n    "stub",\n'),
+    )
     graph.code(
         "stages/merge.py",
         ("    try:\n", '    if merge.method == "stub":\n        loaded = loaded[:1] * len(loaded)\n    try:\n'),

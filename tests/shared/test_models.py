@@ -55,7 +55,7 @@ def test_code_of_a_foreign_folder_does_not_run_though_its_record_says_so(workspa
     code = folder / "modeling_tiny.py"
     assert "auto_map" in json.loads((folder / "config.json").read_text())
     code.write_text(f"open({str(workspace.path / 'ran')!r}, 'w').close()\n{code.read_text()}")
-    with pytest.raises(UserError, match=f"^{place} cannot be loaded: .* contains custom code") as caught:
+    with pytest.raises(UserError, match=f"^{place} cannot be loaded \\(.* contains custom code") as caught:
         encoder.load(Path(place), 4)
     assert "\n" not in str(caught.value) and not Path("ran").exists()
     # Asked for by name, or in the study's own folder, it does.
