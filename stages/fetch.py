@@ -17,7 +17,7 @@ from huggingface_hub.utils import filter_repo_objects
 
 from stages.settings.fetch import Fetch, read_fetch
 from stages.shared import errors, member, tables
-from stages.shared.errors import UserError
+from stages.shared.errors import UserError, first_line
 from stages.shared.state import STATE
 
 log = logging.getLogger("fetch")
@@ -80,7 +80,7 @@ def download(name: str, wanted: Fetch, folder: Path) -> list[str]:
     except hub.OfflineModeIsEnabled:
         raise UserError(f"{where} needs the network: unset HF_HUB_OFFLINE") from None
     except (httpx2.HTTPError, OSError) as error:
-        raise UserError(f"{where} cannot be downloaded now ({_first_line(error)}): {_AGAIN}") from None
+        raise UserError(f"{where} cannot be downloaded now ({first_line(error)}): {_AGAIN}") from None
     # Where the connection is lost, snapshot_download takes what is there for all there is.
     lacking = [file for file in files if not (folder / file).is_file()]
     if lacking:
@@ -89,10 +89,6 @@ def download(name: str, wanted: Fetch, folder: Path) -> list[str]:
 
 
 _AGAIN = "run it again, and what is there already is kept"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def _shown(names: list[str]) -> str:

@@ -72,11 +72,9 @@ def cut_tokens(benchmarks: dict[str, Tables]) -> dict[str, dict[str, dict[str, f
 
     from stages.shared import pieces
 
-    try:
+    with models.loading(models.BASE):
         whole = Tokenizer.from_file(str(models.BASE / models.WHOLE_TOKENIZER))
         cut = Tokenizer.from_file(str(next(models.BASE.rglob("tokenizer.json"))))
-    except Exception as error:  # tokenizers raises no other
-        raise models.unloadable(models.BASE, error) from None
     normal = query_normalizer.read(models.BASE) or list
     prompts = models.base_record()["prompts"]
     found: dict[str, dict[str, dict[str, float]]] = {}

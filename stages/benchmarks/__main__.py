@@ -28,7 +28,7 @@ from stages.schemas.benchmarks import (
 from stages.settings.benchmarks import Benchmark, read_benchmark
 from stages.settings.languages import read_languages
 from stages.settings.seed import read_seed
-from stages.shared import errors, identical, judgements, member, tables, untranslated
+from stages.shared import codes, errors, identical, judgements, member, tables, untranslated
 from stages.shared.codes import Wanted
 from stages.shared.errors import UserError
 
@@ -74,7 +74,7 @@ def main() -> None:
     }
     if told := wanted.told():
         report["spelt"] = told
-        log.info(f"languages as {name} spells them: {', '.join(f'{lang} is {s}' for lang, s in told.items())}")
+        log.info(codes.said(name, told))
     tables.write_json(report, BENCHMARK_METRICS / f"{name}.json")
     log.info(f"{name}: {queries.height:,} queries, {passages.height:,} passages, {qrels.height:,} qrels")
 
@@ -117,49 +117,51 @@ def build(name: str, benchmark: Benchmark, wanted: Wanted, seed: int) -> Built:
         passages = passages.join(kept.to_frame("passage"), on="passage", how="semi")
         qrels, rerank = (table.join(passages, on="passage", how="semi") for table in (qrels, rerank))
     searched = texts.join(passages.lazy(), on=["passage", "lang"], how="semi").collect(engine="streaming")
+    built = Built(searched, queries, qrels, rerank, parts.labels, parts.ids_shared, left_out)
     if not benchmark.keep_untranslated:
-        # Of those that are left: a set of millions is never held at once.
-        searched = _translated(name, searched, "passage", languages, left_out)
-        qrels = qrels.join(searched, on=["passage", "lang"], how="semi")
-        queries = queries.join(qrels, on="query", how="semi")
-        rerank = rerank.join(queries, on="query", how="semi").join(searched, on="passage", how="semi")
-        if queries.is_empty():
-            raise UserError(
-                f"benchmarks.{name}: no query has a relevant passage that is translated: check its languages, or set "
-                f"benchmarks.{name}.keep_untranslated to true"
-            )
-        for lang in languages:
-            gone = any(left_out[UNTRANSLATED_TEXTS.format(lang, kind)] for kind in ("query", "passage"))
-            if gone and lang not in {*queries["lang"], *searched["lang"]}:
-                raise UserError(
-                    f"benchmarks.{name}: nothing in {lang} is translated: leave it out of its languages, or set "
-                    f"benchmarks.{name}.keep_untranslated to true"
-                )
+        built = _all_translated(name, built, languages)
     # The same id may be a passage's and a query's.
     labels = [
         parts.labels.filter(kind=kind).filter(pl.col("id").is_in(names.implode()))
-        for kind, names in (("passage", searched["passage"]), ("query", queries["query"]))
+        for kind, names in (("passage", built.passages["passage"]), ("query", built.queries["query"]))
     ]
-    return Built(searched, queries, qrels, rerank, pl.concat(labels), parts.ids_shared, left_out)
+    return built._replace(labels=pl.concat(labels))
 
 
 def _translated(
     name: str, texts: pl.DataFrame, kind: str, languages: list[str], left_out: Counter[str]
 ) -> pl.DataFrame:
     """`texts` without those that are no translation; raises `UserError` if none is left."""
-    failed = untranslated.rows(texts, kind, languages)
-    counts = {
-        str(lang): (int(own["failed"].sum()), own.height)
-        for (lang,), own in texts.select("lang", failed=failed).group_by("lang", maintain_order=True)
-    }
-    untranslated.warn(f"{name}, {kind}", counts, f"benchmarks.{name}")
-    if failed.all() and len(failed):
+    found, left = untranslated.without(texts, kind, languages, f"{name}, {kind}", f"benchmarks.{name}")
+    if found.is_empty() and left:
         raise UserError(
             f"benchmarks.{name}: every {kind} is untranslated (not in its language's script): check its languages, or "
             f"set benchmarks.{name}.keep_untranslated to true"
         )
-    left_out.update({UNTRANSLATED_TEXTS.format(lang, kind): few for lang, (few, _) in counts.items() if few})
-    return texts.filter(~failed)
+    left_out.update({UNTRANSLATED_TEXTS.format(lang, kind): few for lang, few in left.items()})
+    return found
+
+
+def _all_translated(name: str, built: Built, languages: list[str]) -> Built:
+    """`built` without passages that are no translation, and without what then is of no use. Of those that are left: a
+    set of millions is never held at once. Raises `UserError` if nothing of a language is left."""
+    searched = _translated(name, built.passages, "passage", languages, built.left_out)
+    qrels = built.qrels.join(searched, on=["passage", "lang"], how="semi")
+    queries = built.queries.join(qrels, on="query", how="semi")
+    rerank = built.rerank.join(queries, on="query", how="semi").join(searched, on="passage", how="semi")
+    if queries.is_empty():
+        raise UserError(
+            f"benchmarks.{name}: no query has a relevant passage that is translated: check its languages, or set "
+            f"benchmarks.{name}.keep_untranslated to true"
+        )
+    for lang in languages:
+        gone = any(built.left_out[UNTRANSLATED_TEXTS.format(lang, kind)] for kind in ("query", "passage"))
+        if gone and lang not in {*queries["lang"], *searched["lang"]}:
+            raise UserError(
+                f"benchmarks.{name}: nothing in {lang} is translated: leave it out of its languages, or set "
+                f"benchmarks.{name}.keep_untranslated to true"
+            )
+    return built._replace(passages=searched, queries=queries, qrels=qrels, rerank=rerank)
 
 
 def among_passages(name: str, built: Built) -> tuple[pl.DataFrame, dict[str, int]]:

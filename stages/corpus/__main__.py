@@ -26,7 +26,7 @@ from stages.settings.corpus import Corpus, read_corpus
 from stages.settings.languages import read_languages
 from stages.settings.seed import read_seed
 from stages.settings.split import Split
-from stages.shared import errors, split, tables, untranslated
+from stages.shared import codes, errors, split, tables, untranslated
 from stages.shared.codes import Wanted
 from stages.shared.errors import UserError
 from stages.shared.judgements import NO_PASSAGE, NO_QUERY
@@ -136,14 +136,8 @@ def answer(
     """Write the source's queries and qrels: what is judged of a passage left out holds of the one it repeats."""
     queries, qrels = judged(settings, Wanted(languages, settings.codes), counts.noted)
     if not settings.keep_untranslated:
-        failed = untranslated.rows(queries, "query", languages)
-        counts.noted["queries left out as untranslated"] += int(failed.sum())
-        of = {
-            lang: (int(failed.filter(queries["lang"] == lang).sum()), own.height)
-            for (lang,), own in queries.group_by("lang", maintain_order=True)
-        }
-        untranslated.warn(f"{settings.path}, queries", of, "corpus")
-        queries = queries.filter(~failed)
+        queries, left = untranslated.without(queries, "query", languages, f"{settings.path}, queries", "corpus")
+        counts.noted["queries left out as untranslated"] += sum(left.values())
         qrels = qrels.join(queries, on="query", how="semi", maintain_order="left")
     rows = spool.find(qrels["passage"])
     stands = pl.Series(np.where(twins[rows["row"]] < 0, rows["row"], twins[rows["row"]]), dtype=pl.UInt32)
@@ -170,7 +164,7 @@ def tell(report: dict[str, Any]) -> None:
     read = ", ".join(f"{part} {rows:,}" for part, rows in report["read"].items())
     log.info(f"rows read: {read or 'none'}")
     for part, spelt in report.get("spelt", {}).items():
-        log.info(f"languages as {part} spells them: {', '.join(f'{lang} is {s}' for lang, s in spelt.items())}")
+        log.info(codes.said(part, spelt))
     for kind in ("left_out", "noted"):
         for reason, count in report[kind].items():
             log.info(f"{kind.replace('_', ' ')}: {count:,} {reason}")

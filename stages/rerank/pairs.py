@@ -59,18 +59,13 @@ class KeptPairs:
         from sentence_transformers import CrossEncoder
 
         record = models.record(self.folder)
-        try:
+        with models.loading(self.folder):
             return CrossEncoder(
                 str(self.folder),
                 local_files_only=True,
                 trust_remote_code=record["trust_remote_code"],
                 model_kwargs={"attn_implementation": record["attention"]},
             )
-        except MemoryError:
-            raise
-        # Code of a model's authors, and a file that is cut off, may raise anything.
-        except Exception as error:
-            raise models.unloadable(self.folder, error) from None
 
     def score(self, pairs: list[Pair]) -> np.ndarray:
         """How well each passage answers its query, float32, shape [pairs]; `pairs` (query, passage) must differ."""

@@ -25,15 +25,8 @@ if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
 
 log = logging.getLogger("rerankers")
-# What the trainer takes as params have it.
-TAKEN = {
-    *("steps", "batch_size", "warmup", "weight_decay", "max_grad_norm", "precision", "gradient_checkpointing"),
-    *("log_every", "checkpoint_every"),
-}
 # Of the base's record, what holds for a cross-encoder made of it.
 KEPT_TRAITS = ("name", "revision", "dtype", "attention", "padding", "trust_remote_code")
-# Rows by which the tokens of all are told.
-ROWS_READ = 100
 
 
 def main() -> None:
@@ -77,7 +70,7 @@ def main() -> None:
         seed=seed,
         pools=drawn,
         learning_rate=rate,
-        **settings.model_dump(include=TAKEN),
+        **settings.fitted,
     )
     model.max_seq_length = length
     with tables.replacing(models.RERANKERS / name) as draft:
@@ -118,7 +111,7 @@ def cross_encoder(name: str, record: dict[str, Any], seed: int) -> CrossEncoder:
     except Exception as error:
         if models.damaged(models.BASE):
             raise models.unloadable(models.BASE, error) from None
-        reason = models.first_line(error)
+        reason = errors.first_line(error)
         raise UserError(f"rerankers.{name}: {record['name']} cannot be made a cross-encoder ({reason})") from None
     inner: Any = model.model
     if inner.config.pad_token_id is None:
@@ -132,7 +125,7 @@ def announce(name: str, settings: Train, rows: Dataset, model: CrossEncoder, rat
     passages = [column for column in rows.column_names if column != "query"]
     pairs = settings.steps * min(settings.batch_size, rows.num_rows) * len(passages)
     said = f"{name}: {rows.num_rows:,} rows, {settings.steps:,} steps of {settings.batch_size:,}: {pairs:,} pairs"
-    few = rows.select(range(min(ROWS_READ, rows.num_rows)))
+    few = training_rows.few(rows)
     sides = [list(few["query"]), [text for column in passages for text in few[column]]]
     means = [lengths.mean_tokens(model, texts) for texts in sides]
     if means[0] and means[1]:

@@ -29,6 +29,11 @@ LEARNING_RATES = {"static": 3e-3, "transformer": 2e-5, "lora": 1e-4}
 # Beyond, all that a transformer has learnt is lost.
 MOST_OF_A_TRANSFORMER = 2e-3
 
+FITTED = {
+    *("steps", "batch_size", "warmup", "weight_decay", "max_grad_norm", "precision", "gradient_checkpointing"),
+    *("log_every", "checkpoint_every"),
+}
+
 
 class Train(Group):
     steps: Count
@@ -48,6 +53,11 @@ class Train(Group):
     max_length: Count | None
     log_every: Count
     checkpoint_every: Count
+
+    @property
+    def fitted(self) -> dict[str, Any]:
+        """What the trainer takes as params have it."""
+        return self.model_dump(include=FITTED)
 
     def rate(self, static: bool) -> float:
         """The learning rate: what suits the kind of base, static or a transformer, where none is set."""

@@ -126,6 +126,11 @@ class Wanted:
         return {lang: ", ".join(spellings) for lang, spellings in sorted(self.spelt.items()) if spellings}
 
 
+def said(source: str, told: Mapping[str, str]) -> str:
+    """What `Wanted.told` gives of a source, as a line of the log."""
+    return f"languages as {source} spells them: {', '.join(f'{lang} is {spelling}' for lang, spelling in told.items())}"
+
+
 def same(language: str, spellings: Iterable[str]) -> set[str]:
     """Those of `spellings` that say no other region than `language` does, or than it is taken to say."""
     return {spelling for spelling in spellings if (near := _near(language, spelling)) and near.distance <= 0}

@@ -59,7 +59,7 @@ def opened(folder: Path, device: str | None = None, *, trust_remote_code: bool, 
     from sentence_transformers import SentenceTransformer
 
     given = {name: value for name, value in how.items() if value}
-    try:
+    with models.loading(folder):
         model = SentenceTransformer(
             str(folder),
             device=device,
@@ -67,11 +67,6 @@ def opened(folder: Path, device: str | None = None, *, trust_remote_code: bool, 
             trust_remote_code=trust_remote_code,
             model_kwargs=given or None,
         )
-    except MemoryError:
-        raise
-    # Code of a model's authors, and a file that is cut off, may raise anything.
-    except Exception as error:
-        raise models.unloadable(folder, error) from None
     pieces.check(model, str(folder), lambda file: any(folder.rglob(file)))
     return model
 
@@ -80,10 +75,8 @@ def is_static(folder: Path) -> bool:
     """Whether the model in `folder` is one StaticEmbedding; raises `UserError` if there is none."""
     if not (folder / "modules.json").is_file():
         raise UserError(f"{folder} holds no model (modules.json is missing): run `dvc repro`")
-    try:
+    with models.loading(folder):
         modules = [module["type"].rsplit(".", 1)[-1] for module in tables.read_json(folder / "modules.json")]
-    except (TypeError, KeyError, AttributeError) as error:
-        raise models.unloadable(folder, error) from None
     return modules in (["StaticEmbedding"], ["StaticEmbedding", "Normalize"])
 
 
@@ -102,13 +95,11 @@ class StaticEncoder:
         from tokenizers import Tokenizer
 
         config = folder / "config_sentence_transformers.json"
-        try:
+        with models.loading(folder):
             inner = folder / json.loads((folder / "modules.json").read_text())[0]["path"]
             self.tokenizer = Tokenizer.from_file(str(inner / "tokenizer.json"))
             self.table = load_file(inner / "model.safetensors")["embedding.weight"].astype(np.float32)
             self.prompts = json.loads(config.read_text()).get("prompts", {}) if config.is_file() else {}
-        except Exception as error:  # tokenizers raises no other
-            raise models.unloadable(folder, error) from None
         self.tokenizer.no_padding()
         pieces.fits(self.tokenizer.get_vocab(), len(self.table), str(folder))
         self.batch_size = batch_size

@@ -78,6 +78,11 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(f"error: {terminal.printable(told)}")
 
 
+def first_line(error: BaseException) -> str:
+    """What an error of others says, as a part of a sentence."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:")
+
+
 def fault(error: BaseException | None) -> str | None:
     """The sentence for a full disk, used up memory and the like, if `error` tells of one or comes of one."""
     while error is not None:

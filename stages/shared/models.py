@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from stages.shared import tables
-from stages.shared.errors import UserError
+from stages.shared.errors import UserError, first_line
 
 MODELS = Path("models")
 # The name of the base among a study's models.
@@ -90,6 +91,18 @@ def base_record() -> dict[str, Any]:
     return found
 
 
+@contextmanager
+def loading(folder: Path) -> Iterator[None]:
+    """In the block the model in `folder` is loaded: whatever is wrong with it is a `UserError`."""
+    try:
+        yield
+    except (UserError, MemoryError):
+        raise
+    # Code of a model's authors, and a file that is cut off, may raise anything; tokenizers raises no other.
+    except Exception as error:
+        raise unloadable(folder, error) from None
+
+
 def unloadable(folder: Path, error: Exception) -> UserError:
     """What is wrong with the model in `folder`, of which loading raised `error`: a file of it, if one is not whole."""
     mend = "run `dvc repro` if a stage made it, else copy the model again"
@@ -112,11 +125,6 @@ def damaged(folder: Path) -> Path | None:
         except (ValueError, RecursionError, OSError, SafetensorError):
             return file
     return None
-
-
-def first_line(error: Exception) -> str:
-    """What an error of others says, as a part of a sentence."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:")
 
 
 def copy_record(folder: Path, target: Path, frozen: dict[str, Any] | None = None) -> None:

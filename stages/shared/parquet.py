@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.shared import files
-from stages.shared.errors import UserError
+from stages.shared.errors import UserError, first_line
 
 ROWS_OF_BATCH = 50_000
 # The way to a value: (translation, en) for the column translation.en.
@@ -29,8 +29,7 @@ def opened(path: str | Path) -> Iterator[Any]:
             yield file
     # Damage that the format does not see shows where values are taken.
     except (OSError, UnicodeDecodeError, pa.ArrowException, pl.exceptions.PolarsError) as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{path} cannot be read ({first.rstrip('.')}): is it a whole Parquet file?") from None
+        raise UserError(f"{path} cannot be read ({first_line(error)}): is it a whole Parquet file?") from None
 
 
 def rows(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -23,7 +23,7 @@ from transformers import CONFIG_MAPPING
 
 from stages.settings.encoders import PretrainedEncoder
 from stages.shared import carried, models, packaged, pieces
-from stages.shared.errors import UserError
+from stages.shared.errors import UserError, first_line
 from stages.shared.presets import PRESETS, Preset, named, of_config
 from stages.shared.roles import PROMPT_NAMES
 
@@ -213,7 +213,7 @@ def _refuse(
 
 def _unloadable(name: str, revision: str | None, key: str, preset: Preset, error: Exception) -> UserError:
     file = models.damaged(Path(name)) if Path(name).is_dir() else None
-    reason = f"{file.relative_to(name)} is damaged or cut off" if file else models.first_line(error)
+    reason = f"{file.relative_to(name)} is damaged or cut off" if file else first_line(error)
     note = f" ({preset.note})" if preset.note else ""
     return UserError(f"{key}.name {name!r}{f' at {revision}' if revision else ''} cannot be loaded: {reason}{note}")
 

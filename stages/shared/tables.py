@@ -45,8 +45,9 @@ def read_json(path: str | Path) -> Any:
 
 
 def _damaged(path: Path, error: BaseException) -> UserError:
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return UserError(f"{path} is damaged or cut off ({reason}): run `dvc repro`, which makes it again")
+    return UserError(
+        f"{path} is damaged or cut off ({errors.first_line(error)}): run `dvc repro`, which makes it again"
+    )
 
 
 def write(table: pl.DataFrame, path: str | Path, schema: Schema) -> None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from stages.shared.training import Pool
 
+ROWS_SAMPLED = 100
+
 
 def pools(name: str, batch_size: int, group: str = "recipes") -> list[Pool] | None:
     """The rows that hybrid batches are drawn from, with the share of each pool; None: all rows alike.
@@ -33,6 +35,11 @@ def pools(name: str, batch_size: int, group: str = "recipes") -> list[Pool] | No
             )
         found.append((share, held))
     return found or None
+
+
+def few(rows: Dataset) -> Dataset:
+    """Rows by which the tokens of all are told."""
+    return rows.select(range(min(ROWS_SAMPLED, rows.num_rows)))
 
 
 def dataset(folder: Path, normalizer: query_normalizer.Normalizer | None = None) -> Dataset:

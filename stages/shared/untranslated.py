@@ -80,6 +80,20 @@ def rows(table: pl.DataFrame, item: str, languages: Sequence[str]) -> pl.Series:
     return pl.Series(found)
 
 
+def without(
+    table: pl.DataFrame, item: str, languages: Sequence[str], name: str, group: str
+) -> tuple[pl.DataFrame, dict[str, int]]:
+    """The rows of `table` (as `rows` takes it) that are translations, and for each language how many others it had,
+    which is said (`warn`)."""
+    failed = rows(table, item, languages)
+    counts = {
+        str(lang): (int(own["failed"].sum()), own.height)
+        for (lang,), own in table.select("lang", failed=failed).group_by("lang", maintain_order=True)
+    }
+    warn(name, counts, group)
+    return table.filter(~failed), {lang: few for lang, (few, _) in counts.items() if few}
+
+
 def warn(name: str, counts: Mapping[str, tuple[int, int]], group: str) -> None:
     """Say of each language how many of how many texts are no translation, as a warning if they are many; `group` has
     the key that keeps them."""

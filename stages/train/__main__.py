@@ -19,13 +19,6 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger("train")
-# What the trainer takes as params have it.
-FITTED = {
-    *("steps", "batch_size", "warmup", "weight_decay", "max_grad_norm", "precision", "gradient_checkpointing"),
-    *("log_every", "checkpoint_every"),
-}
-# Rows by which the tokens of all are told.
-ROWS_SAMPLED = 100
 
 
 def main() -> None:
@@ -62,7 +55,7 @@ def main() -> None:
         seed=seed,
         pools=drawn,
         learning_rate=rate,
-        **settings.model_dump(include=FITTED),
+        **settings.fitted,
     )
     if adapted:
         lora.fold(adapted)
@@ -136,7 +129,7 @@ def announce(name: str, settings: Train, rows: "Dataset", model: "SentenceTransf
     columns = [column for column in rows.column_names if column != "label"]
     texts = settings.steps * min(settings.batch_size, rows.num_rows) * len(columns)
     said = f"{name}: {rows.num_rows:,} rows, {settings.steps:,} steps of {settings.batch_size:,}: {texts:,} texts"
-    few = rows.select(range(min(ROWS_SAMPLED, rows.num_rows)))
+    few = training_rows.few(rows)
     if mean := lengths.mean_tokens(model, [text for column in columns for text in few[column]]):
         said += f", about {texts * mean:,.0f} tokens"
     log.info(f"{said}, learning rate {rate:g}")

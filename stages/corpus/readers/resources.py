@@ -18,7 +18,7 @@ from stages.corpus.readers.rows import batched
 from stages.settings.corpus import Source
 from stages.shared import files
 from stages.shared.codes import Wanted
-from stages.shared.errors import UserError
+from stages.shared.errors import UserError, first_line
 
 log = logging.getLogger("corpus")
 FORMATS: dict[str, Any] = {
@@ -60,8 +60,7 @@ def _strings(path: Path, encoding: str) -> dict[str, str]:
     try:
         store = kind.parsestring(text.encode())
     except (base.ParseError, etree.XMLSyntaxError, pyyaml.YAMLError, RecursionError, ValueError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{path} cannot be read ({reason}): mend the file") from None
+        raise UserError(f"{path} cannot be read ({first_line(error)}): mend the file") from None
     units = [unit for unit in store.units if unit.istranslatable()]
     texts = {str(unit.getid()).lstrip("."): _first_form(unit) for unit in units}
     return {key: text for key, text in texts.items() if text}

@@ -15,7 +15,7 @@ from stages.corpus.readers.rows import CHARS, ROWS, batched
 from stages.settings.corpus import HubSet, Source
 from stages.shared import codes, jsonl, parquet, separated
 from stages.shared.codes import Wanted
-from stages.shared.errors import UserError
+from stages.shared.errors import UserError, first_line
 from stages.shared.parquet import Way
 
 # Rows looked at to know a file's columns: a JSON row may lack those it has no value for.
@@ -93,11 +93,7 @@ def hub_rows(wanted: HubSet | None, path: str) -> Iterator[tuple[str, dict[str, 
         pa.ArrowException,
         datasets.exceptions.DatasetsError,
     ) as error:
-        raise UserError(f"{name} cannot be read: {_first_line(error)}: check corpus.dataset and corpus.path") from None
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise UserError(f"{name} cannot be read: {first_line(error)}: check corpus.dataset and corpus.path") from None
 
 
 def _dicts(
