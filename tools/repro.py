@@ -1,8 +1,9 @@
 """python -m tools.repro [OPTION ...]: `dvc repro`, with its options, whose dvc.lock no kill cuts.
 
-Stages are forked from one process that has imported what they need. A lock that is cut already is restored first. SIGTERM, by which schedulers end a job, goes on to the running stage,
-which ends with its line as on Ctrl-C; plain `dvc repro` leaves it running. Of a stage that could say nothing itself,
-since the system or a library ended it, what that means is said.
+Stages are forked from one process that has imported what they need (tools/warm.py). A lock that is cut already is
+restored first. SIGTERM, by which schedulers end a job, goes on to the running stage, which ends with its line as on
+Ctrl-C; plain `dvc repro` leaves it running. Of a stage that could say nothing itself, since the system or a library
+ended it, what that means is said.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""python -m tools.warm SOCKET: a process that has imported what stages import, and forks one that runs a stage.
+"""python -m tools.warm SOCKET MODULE ...: a process that has imported what stages import, and forks what runs them.
 
 Importing torch and sentence-transformers takes seconds, which each stage that uses them would pay anew. `tools.repro`
-starts this process once, and has it run the commands `python -m stages.X` of a build; each runs in a process of its own,
-forked from this one, with the environment, folder, signals and exit status that it would have by itself. Nothing of
-`stages` is imported before: a stage reads its code when it begins.
+starts this process once, and has it run the commands `python -m stages.X` of a build: each runs in a process of its
+own, forked from this one, with the environment, folder, signals and exit status that it would have by itself. Nothing
+of `stages` is imported before: a stage reads its code when it begins.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def stages() -> Iterator[None]:
         yield
         return
     ours, theirs = socket.socketpair()
-    command = [sys.executable, "-m", "tools.warm", str(theirs.fileno())]
+    command = [sys.executable, "-m", "tools.warm", str(theirs.fileno()), *MODULES]
     plain = dvc_run.subprocess
     with ours, subprocess.Popen(command, pass_fds=[theirs.fileno()]) as process:
         theirs.close()
@@ -83,7 +83,7 @@ def stages() -> Iterator[None]:
             request = {"module": found[1], "arguments": found[2].split()}
             return Stage(ours, request | {"folder": settings["cwd"], "environment": settings["env"]})
 
-        dvc_run.subprocess = _Started(start)  # type: ignore[assignment]
+        dvc_run.subprocess = _Started(start)
         try:
             yield
         finally:
@@ -101,10 +101,10 @@ class _Started:
         return getattr(subprocess, name)
 
 
-def serve(channel: socket.socket) -> dict[str, Any] | None:
-    """Answer requests with the status of the stages that they name, one after another; None when no more come. In the
-    process of a stage, return what was asked for."""
-    left, child = deque(MODULES), 0
+def serve(channel: socket.socket, modules: list[str]) -> dict[str, Any] | None:
+    """Import `modules` and answer requests with the status of the stages that they name, one after another; None when
+    no more come. In the process of a stage, return what was asked for."""
+    left, child = deque(modules), 0
     while True:
         if child:
             ended, status = os.waitpid(child, os.WNOHANG if left else 0)
@@ -144,12 +144,13 @@ def _line(channel: socket.socket) -> bytes:
 
 def begin(request: dict[str, Any]) -> None:
     """Be the process of `python -m MODULE ARGUMENT ...`."""
+    # Absolute, as Python has it.
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])
     for name in [name for name in sys.modules if name.partition(".")[0] in ("stages", "tools")]:
         del sys.modules[name]
-    sys.path[0] = os.getcwd()
+    sys.path[0] = request["folder"]
     # As Python has it while it looks for the module.
     sys.argv = ["-m", *request["arguments"]]
     runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
@@ -161,7 +162,7 @@ def main() -> None:
         ignored = signal.signal(signal.SIGINT, signal.SIG_IGN) == signal.SIG_IGN
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         errors.set_environment()
-        request = serve(channel)
+        request = serve(channel, sys.argv[2:])
     if request:
         if not ignored:
             signal.signal(signal.SIGINT, signal.default_int_handler)
