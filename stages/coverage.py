@@ -24,7 +24,7 @@ DICTIONARY = "dictionary"
 Translations = dict[str, list[str]]  # of a word, the best first
 
 
-class Lexicon(NamedTuple):
+class ReadLexicon(NamedTuple):
     record: dict
     tables: dict[tuple[str, str], Translations]
 
@@ -48,14 +48,14 @@ def main() -> None:
     log.info(f"{len(found)} lexicons" if found else "no lexicon is named")
 
 
-def _read(name: str) -> Lexicon:
+def _read(name: str) -> ReadLexicon:
     folder = LEXICONS_FOLDER / name
     record = tables.read_json(folder / LEXICON_RECORD)
     found: dict[tuple[str, str], Translations] = {}
     for source, target in record["pairs"]:
         own = tables.read(folder / f"{source}-{target}.parquet", LEXICON)
         found[source, target] = dict(own.group_by("word", maintain_order=True).agg("translation").iter_rows())
-    return Lexicon(record, found)
+    return ReadLexicon(record, found)
 
 
 def _words(lang: str) -> Counter[str]:

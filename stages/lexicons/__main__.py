@@ -13,7 +13,7 @@ from stages.shared import errors, member, tables
 from stages.shared.errors import UserError
 
 log = logging.getLogger("lexicons")
-SOURCES = {
+FINDERS = {
     "alignment": alignment.find,
     "embeddings": embeddings.find,
     "titles": titles.find,
@@ -31,7 +31,7 @@ def main() -> None:
         raise UserError(f"lexicons.{name}.path is {lexicon.path}, which is not there: correct it")
     with tables.replacing(LEXICONS_FOLDER / name) as draft:
         for source, target in combinations(languages, 2):
-            pairs = SOURCES[lexicon.source](lexicon, source, target, dropped)
+            pairs = FINDERS[lexicon.source](lexicon, source, target, dropped)
             for one, other in ((source, target), (target, source)):
                 table = entries.table(pairs[one, other], one, lexicon) if pairs else None
                 if table is None or table.is_empty():

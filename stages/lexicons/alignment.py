@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from stages.lexicons import texts
-from stages.lexicons.entries import FOUND, LETTER, Dropped, Pairs
+from stages.lexicons.entries import ENTRIES, LETTERED, Dropped, Pairs
 from stages.lexicons.vocabulary import Vocabulary
 from stages.settings.lexicons import Lexicon
 
@@ -55,7 +55,7 @@ def _found(
     words: list[str], written: list[str], number: np.ndarray, their: np.ndarray, score: np.ndarray
 ) -> pl.DataFrame:
     named = {"word": pl.Series(words)[number], "translation": pl.Series(written)[their], "score": score}
-    return pl.DataFrame(named, schema=FOUND).filter(pl.col("word").str.contains(LETTER.pattern))
+    return pl.DataFrame(named, schema=ENTRIES).filter(pl.col("word").str.contains(LETTERED.pattern))
 
 
 class Aligned(NamedTuple):

@@ -28,7 +28,7 @@ import scipy.sparse.linalg
 from scipy import sparse
 
 from stages.lexicons import dictionary, texts
-from stages.lexicons.entries import FOUND, LETTER, Dropped, Pairs, key
+from stages.lexicons.entries import ENTRIES, LETTERED, Dropped, Pairs, key
 from stages.lexicons.vocabulary import Vocabulary
 from stages.settings.lexicons import Lexicon
 from stages.shared import encoder, files, training_texts
@@ -38,7 +38,7 @@ from stages.shared.stems import lookups
 log = logging.getLogger("lexicons")
 WINDOW = 5  # words to each side
 CONTEXT_SMOOTHING = 0.75
-BLOCK = 256  # words compared with all of the other language at once: with 200,000 they take 200 MB
+COMPARED_AT_ONCE = 256  # words compared with all of the other language at once: with 200,000 they take 200 MB
 ENCODED_AT_ONCE = 64
 
 
@@ -70,30 +70,30 @@ def find(lexicon: Lexicon, source: str, target: str, dropped: Dropped) -> Pairs:
 
 
 def nearest(one: Vectors, other: Vectors, lexicon: Lexicon) -> pl.DataFrame:
-    """The `most` nearest words of `other` for each of `one` that the collection uses (FOUND)."""
+    """The `most` nearest words of `other` for each of `one` that the collection uses (ENTRIES)."""
     asked = np.flatnonzero(one.used)
     k, most = lexicon.csls, min(lexicon.most or 1, len(other.keys))
     mine = one.vectors[asked]
     near = _mean_of_nearest(mine, other.vectors, k) if k else np.zeros(len(asked))
     theirs = _mean_of_nearest(other.vectors, mine, k) if k else np.zeros(len(other.keys))
     found: list[tuple[str, str, float]] = []
-    for begin in range(0, len(asked), BLOCK):
-        scores = mine[begin : begin + BLOCK] @ other.vectors.T
+    for begin in range(0, len(asked), COMPARED_AT_ONCE):
+        scores = mine[begin : begin + COMPARED_AT_ONCE] @ other.vectors.T
         if k:
-            scores = 2 * scores - near[begin : begin + BLOCK, None] - theirs
+            scores = 2 * scores - near[begin : begin + COMPARED_AT_ONCE, None] - theirs
         best = np.argpartition(-scores, most - 1, axis=1)[:, :most]
         for row, columns in enumerate(best):
             word = one.keys[asked[begin + row]]
             found += [(word, other.written[column], float(scores[row, column])) for column in columns]
-    return pl.DataFrame(found, schema=FOUND, orient="row")
+    return pl.DataFrame(found, schema=ENTRIES, orient="row")
 
 
 def _mean_of_nearest(vectors: np.ndarray, others: np.ndarray, k: int) -> np.ndarray:
     """The mean cosine of each of `vectors` to its k nearest of `others`: shape [vectors]."""
     k = min(k, len(others))
     parts = [np.zeros(0, np.float32)]
-    for begin in range(0, len(vectors), BLOCK):
-        scores = vectors[begin : begin + BLOCK] @ others.T
+    for begin in range(0, len(vectors), COMPARED_AT_ONCE):
+        scores = vectors[begin : begin + COMPARED_AT_ONCE] @ others.T
         parts.append(np.partition(scores, len(others) - k, axis=1)[:, -k:].mean(axis=1))
     return np.concatenate(parts)
 
@@ -193,7 +193,7 @@ def _seeds(lexicon: Lexicon, source: str, target: str) -> Iterator[tuple[str, st
 def _kept(vocabulary: Vocabulary, read: list[np.ndarray], lexicon: Lexicon, dropped: Dropped) -> np.ndarray:
     """The numbers of the words that have letters, the most frequent first: at most `lexicon.vocabulary`."""
     counts = np.bincount(np.concatenate([np.zeros(0, np.int32), *read]), minlength=len(vocabulary.numbers))
-    lettered = np.array([bool(LETTER.search(word)) for word in vocabulary.numbers], bool)
+    lettered = np.array([bool(LETTERED.search(word)) for word in vocabulary.numbers], bool)
     kept = [int(number) for number in np.argsort(-counts, kind="stable") if lettered[number]]
     dropped["words beyond the vocabulary"] += max(0, len(kept) - lexicon.vocabulary)
     if not kept:

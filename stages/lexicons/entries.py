@@ -15,23 +15,23 @@ from stages.shared.stems import lookups
 from stages.shared.words import spans
 
 # What a source has found for each ordered pair of languages; and why it left something out, how often.
-FOUND: Schema = {"word": pl.String, "translation": pl.String, "score": pl.Float64}
+ENTRIES: Schema = {"word": pl.String, "translation": pl.String, "score": pl.Float64}
 Pairs = dict[tuple[str, str], pl.DataFrame]
 Dropped = Counter[str]
-PLACES = 5  # of scores: beyond them the order of a sum shows
+SCORE_DIGITS = 5  # of scores: beyond them the order of a sum shows
 BY_STEM = ", by its stem"
-LETTER = regex.compile(r"\p{L}")
+LETTERED = regex.compile(r"\p{L}")
 
 
 def key(phrase: str, lang: str) -> str:
     """The words of `phrase` as they are looked up, in lower case and NFC, parted by one blank; '' if it has none, or
     only numbers."""
     words = [lookups(phrase[begin:end], lang)[0] for begin, end in spans(phrase, lang)]
-    return " ".join(words) if LETTER.search(phrase) else ""
+    return " ".join(words) if LETTERED.search(phrase) else ""
 
 
 def both_ways(rows: Iterable[tuple[str, str, float | None]], source: str, target: str, dropped: Dropped) -> Pairs:
-    """The tables (FOUND) of `rows`: a phrase of `source`, its translation into `target` and a score, if one is given;
+    """The tables (ENTRIES) of `rows`: a phrase of `source`, its translation into `target` and a score, if one is given;
     else a translation's score is its share of the rows of the word. What lacks words is counted in `dropped`."""
     kept: list[tuple[str, str, str, str, float | None]] = []
     for phrase, translation, score in rows:
@@ -54,7 +54,7 @@ def both_ways(rows: Iterable[tuple[str, str, float | None]], source: str, target
 
 
 def table(found: pl.DataFrame, source: str, lexicon: Lexicon) -> pl.DataFrame:
-    """The table (LEXICON) of what was `found` (FOUND) for words of `source`: with each word's best translations, at
+    """The table (LEXICON) of what was `found` (ENTRIES) for words of `source`: with each word's best translations, at
     least as good as the threshold."""
     best = _best(found.with_columns(origin=pl.lit(lexicon.source)), lexicon)
     if lexicon.stems:
@@ -70,7 +70,7 @@ def table(found: pl.DataFrame, source: str, lexicon: Lexicon) -> pl.DataFrame:
 
 def _best(entries: pl.DataFrame, lexicon: Lexicon) -> pl.DataFrame:
     ordered = (
-        entries.with_columns(pl.col("score").round(PLACES))
+        entries.with_columns(pl.col("score").round(SCORE_DIGITS))
         .filter(pl.col("score") >= lexicon.threshold)
         .sort("word", "score", "translation", descending=[False, True, False])
         .unique(["word", "translation"], keep="first", maintain_order=True)

@@ -11,7 +11,7 @@ from stages.settings.lexicons import Lexicon
 from stages.shared import jsonl, sentences, training_texts
 from stages.shared.errors import UserError
 
-ENDINGS = ("*.jsonl", "*.jsonl.*")
+JSON_LINES = ("*.jsonl", "*.jsonl.*")
 
 
 def parallel(lexicon: Lexicon, source: str, target: str) -> list[tuple[str, str]]:
@@ -42,7 +42,7 @@ def _together(table: pl.DataFrame, group: str, column: str, source: str, target:
 
 def _given(lexicon: Lexicon, source: str, target: str) -> list[tuple[str, str]]:
     path = Path(lexicon.path)
-    files = [path] if path.is_file() else sorted({file for ending in ENDINGS for file in path.rglob(ending)})
+    files = [path] if path.is_file() else sorted({file for ending in JSON_LINES for file in path.rglob(ending)})
     if not files:
         raise UserError(f"{path} holds no parallel texts: name a file or folder of JSON Lines (.jsonl)")
     columns = [lexicon.text.replace("{lang}", lang) for lang in (source, target)]

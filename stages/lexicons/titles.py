@@ -22,8 +22,8 @@ NAMESPACE = regex.compile(r"^\p{L}[\p{L} ]*:(?=\S)")
 IN_BRACKETS = regex.compile(r"\s*[(（][^()（）]*[)）]$")
 # Rows of the dumps; a string may hold whatever parts rows, and quotation marks behind a backslash.
 STRING = r"'((?:[^'\\]|\\.)*+)'"
-LINK = regex.compile(rf"\((\d+),{STRING},{STRING}\)")
-PAGE = regex.compile(rf"\((\d+),(-?\d+),{STRING}(?:,(?:'(?:[^'\\]|\\.)*+'|[^,()']*+))*+\)")
+LINK_ROW = regex.compile(rf"\((\d+),{STRING},{STRING}\)")
+PAGE_ROW = regex.compile(rf"\((\d+),(-?\d+),{STRING}(?:,(?:'(?:[^'\\]|\\.)*+'|[^,()']*+))*+\)")
 ESCAPED = regex.compile(r"\\(.)")
 ARTICLES = "0"
 
@@ -51,9 +51,9 @@ def _cut(pairs: Iterator[tuple[str, str]], dropped: Dropped) -> Iterator[tuple[s
 def linked(folder: Path, file: str, target: str) -> Iterator[tuple[str, str]]:
     """The title of each article and what it is called in the language `target`; {table} in the name `file` is what the
     dump is of. Raises `UserError` if one cannot be read."""
-    elsewhere = _rows(folder / file.replace("{table}", "langlinks"), LINK)
+    elsewhere = _rows(folder / file.replace("{table}", "langlinks"), LINK_ROW)
     links = {link[1]: _text(link[3]) for link in elsewhere if link[2] == target}
-    for page in _rows(folder / file.replace("{table}", "page"), PAGE):
+    for page in _rows(folder / file.replace("{table}", "page"), PAGE_ROW):
         if page[2] == ARTICLES and page[1] in links:
             yield _text(page[3]), links[page[1]]
 
