@@ -6,13 +6,16 @@ within it (don't, l'acqua); others (Chinese, Japanese, Thai, Khmer, Lao, Burmese
 
 from __future__ import annotations
 
+from itertools import accumulate, pairwise
+
 import regex
 from icu4py.breakers import WordBreaker
 
 from stages.shared.languages import scripts
 
-PARTED = regex.compile(r"[\p{L}\p{M}\p{N}]+(?:['’][\p{L}\p{M}\p{N}]+)*")
-HELD = regex.compile(r"[\p{L}\p{N}]")
+# What \w is of `regex` has the marks of Indic scripts and the joiners of Arabic, which `re` leaves out.
+WORD = regex.compile(r"(\w+(?:['’]\w+)*)")
+WORDLIKE = regex.compile(r"\w")
 UNSPACED = {"Hira", "Thai", "Khmr", "Laoo", "Mymr"}
 
 
@@ -23,14 +26,20 @@ def spaced(lang: str) -> bool:
     return not written & UNSPACED and ("Hani" not in written or "Hang" in written)
 
 
-def spans(text: str, lang: str) -> list[tuple[int, int]]:
-    """The first and the last character + 1 of each word, in order; what is between them is punctuation and blanks."""
+def parts(text: str, lang: str) -> list[str]:
+    """What joins to `text`: its words at odd places, in order, and what stands around them, be it empty, at even ones."""
     if spaced(lang):
-        return [found.span() for found in PARTED.finditer(text)]
-    found, end = [], 0
-    # Its own positions count UTF-16.
+        return WORD.split(text)
+    found = [""]
     for part in WordBreaker(text, lang):
-        start, end = end, end + len(part)
-        if HELD.search(part):
-            found.append((start, end))
+        if WORDLIKE.search(part):
+            found += [part, ""]
+        else:
+            found[-1] += part
     return found
+
+
+def spans(text: str, lang: str) -> list[tuple[int, int]]:
+    """The first character of each word and that behind it, in order."""
+    ends = [0, *accumulate(map(len, parts(text, lang)))]
+    return list(pairwise(ends))[1::2]

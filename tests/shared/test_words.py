@@ -2,7 +2,7 @@
 
 import pytest
 
-from stages.shared.words import spaced, spans
+from stages.shared.words import parts, spaced, spans
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,7 @@ from stages.shared.words import spaced, spans
 )
 def test_words_stand_where_the_text_has_them(lang, text, wanted):
     assert [text[start:end] for start, end in spans(text, lang)] == wanted
+    assert parts(text, lang)[1::2] == wanted and "".join(parts(text, lang)) == text
 
 
 def test_which_languages_part_words_by_spaces():
