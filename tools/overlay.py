@@ -21,7 +21,7 @@ from stages.shared.errors import UserError
 STUDIES = Path("studies")
 # Groups whose members are named by the study, so that an overlay may remove one.
 NAMED = (
-    *("fetch", "negatives", "recipes", "rerankers", "merges"),
+    *("fetch", "negatives", "codeswitch", "recipes", "rerankers", "merges"),
     *("benchmarks", "references", "fusions", "rerank", "indexes"),
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from stages.settings.base import Base
 from stages.settings.benchmarks import Benchmarks
 from stages.settings.candidates import Candidates
+from stages.settings.codeswitch import Codeswitch
 from stages.settings.compare import Compare
 from stages.settings.contamination import Contamination
 from stages.settings.corpus import Corpus
@@ -46,6 +47,7 @@ class Params(Group):
     candidates: Candidates
     negatives: Strategies
     triples: Triples
+    codeswitch: dict[Name, Codeswitch]
     recipes: Recipes
     train: Train
     rerankers: dict[Name, Reranker]

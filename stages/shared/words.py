@@ -6,6 +6,7 @@ within it (don't, l'acqua); others (Chinese, Japanese, Thai, Khmer, Lao, Burmese
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import accumulate, pairwise
 
 import regex
@@ -14,22 +15,23 @@ from icu4py.breakers import WordBreaker
 from stages.shared.languages import scripts
 
 # What \w is of `regex` has the marks of Indic scripts and the joiners of Arabic, which `re` leaves out.
-WORD = regex.compile(r"(\w+(?:['’]\w+)*)")
+PARTED = regex.compile(r"(\w+(?:['’]\w+)*)")
 WORDLIKE = regex.compile(r"\w")
-UNSPACED = {"Hira", "Thai", "Khmr", "Laoo", "Mymr"}
+CONTINUOUS_SCRIPTS = {"Hira", "Thai", "Khmr", "Laoo", "Mymr"}
 
 
+@lru_cache
 def spaced(lang: str) -> bool:
     """Whether a language puts spaces between its words."""
     written = {*scripts(lang)}
     # Korean has Chinese characters too.
-    return not written & UNSPACED and ("Hani" not in written or "Hang" in written)
+    return not written & CONTINUOUS_SCRIPTS and ("Hani" not in written or "Hang" in written)
 
 
 def parts(text: str, lang: str) -> list[str]:
-    """What joins to `text`: its words at odd places, in order, and what stands around them, be it empty, at even ones."""
+    """What joins to `text`: its words at odd places, in order, and what is around them, be it empty, at even ones."""
     if spaced(lang):
-        return WORD.split(text)
+        return PARTED.split(text)
     found = [""]
     for part in WordBreaker(text, lang):
         if WORDLIKE.search(part):

@@ -66,6 +66,7 @@ def study(tmp_path, monkeypatch):
     write("metrics/corpus.json", CORPUS)
     write("metrics/collected.json", {"passages": {}, "queries": {}, "left_out": {"queries that no passage answers": 7}})
     contaminated()
+    write("metrics/codeswitch.json", {})
     write("metrics/labels.json", {})
     write("metrics/references.json", {})
     write(

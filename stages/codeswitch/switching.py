@@ -1,0 +1,181 @@
+"""Words of a text replaced by their translations (arXiv 2305.05295, section 3).
+
+Each word draws a number and a target language; below the variant's probability it becomes its translation, if the
+target's lexicon has one, in its case. With phrases, what the lexicon has of several words is one: the longest first,
+and of those as long the first in the text. All else, punctuation and blanks, stays as it is; only where words of a
+language with spaces come between those of one without are blanks put around them.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import regex
+
+from stages.settings.codeswitch import Codeswitch
+from stages.shared import seeds, words
+from stages.shared.stems import lookups
+
+SENTENCE_END = regex.compile(r"[.!?:…。！？।۔؟\n]")
+
+
+class Switched(NamedTuple):
+    """A text, and how many words it had, how many of them became others, the lexicon lacks, and are kept as names."""
+
+    text: str
+    words: int
+    switched: int
+    unknown: int
+    names: int
+
+
+class Phrase(NamedTuple):
+    """Several words, or one: the first one's number, how many there are, and what they become."""
+
+    first: int
+    length: int
+    translation: str | None
+
+
+class Switcher:
+    """Switches texts of one language.
+
+    Args:
+        lexicons: of each target language, the translation of each word and phrase, both in LEXICON's form.
+    """
+
+    def __init__(self, variant: Codeswitch, lang: str, lexicons: dict[str, dict[str, str]]) -> None:
+        self.variant = variant
+        self.lang = lang
+        self.lexicons = list(lexicons.values())
+        self.entries = _Entries(lang, self.lexicons)
+        phrases = [word.split(" ") for lexicon in self.lexicons for word in lexicon if " " in word]
+        self.longest = max(map(len, phrases), default=1) if variant.by_phrase else 1
+        self.heads = {phrase[0] for phrase in phrases}
+        unspaced = not words.spaced(lang)
+        self.blanks = [unspaced and words.spaced(target) for target in lexicons]
+
+    def __call__(self, texts: list[str], rows: np.ndarray) -> Iterator[Switched]:
+        """The `texts` switched; `rows` are numbers of their own (uint64, shape [texts]), which alone decide."""
+        parted = [words.parts(text, self.lang) for text in texts]
+        counts = np.array([len(parts) // 2 for parts in parted], np.int64)
+        ends = np.cumsum(counts)
+        places = (np.arange(counts.sum()) - np.repeat(ends - counts, counts)).astype(np.uint64)
+        own = np.repeat(rows, counts)
+        chosen = seeds.uniform(own, 2 * places) < self.variant.share
+        # Titles have a target for the whole text, as if all of it stood in one place.
+        drawn = seeds.uniform(own, 2 * (places * (self.variant.kind != "titles")) + 1)
+        targets = (drawn * len(self.lexicons)).astype(np.int64)
+        for parts, begin, end in zip(parted, ends - counts, ends, strict=True):
+            yield self._switched(parts, chosen[begin:end].tolist(), targets[begin:end].tolist())
+
+    def _switched(self, parts: list[str], chosen: list[bool], targets: list[int]) -> Switched:
+        names = _names(parts) if self.variant.keep_names else frozenset[int]()
+        switched = unknown = 0
+        apart = set()
+        for unit in self._units(parts[1::2], parts, targets, names):
+            if unit.first in names:
+                continue
+            if unit.translation is None:
+                unknown += 1
+            elif chosen[unit.first]:
+                switched += unit.length
+                at = 2 * unit.first + 1
+                parts[at : at + 2 * unit.length - 1] = [unit.translation, *[""] * (2 * unit.length - 2)]
+                if self.blanks[targets[unit.first]]:
+                    apart.add(at)
+        text = _with_blanks(parts, apart) if apart else "".join(parts)
+        return Switched(text, len(chosen), switched, unknown, len(names))
+
+    def _units(
+        self, own: list[str], parts: list[str], targets: list[int], names: frozenset[int] | set[int]
+    ) -> Iterator[Phrase]:
+        if self.longest == 1:
+            for number, (word, target) in enumerate(zip(own, targets, strict=True)):
+                yield Phrase(number, 1, self.entries[word][target])
+            return
+        taken = set(names)
+        for unit in sorted(self._phrases(own, parts, targets), key=lambda unit: (-unit.length, unit.first)):
+            covered = range(unit.first, unit.first + unit.length)
+            if taken.isdisjoint(covered):
+                taken.update(covered)
+                yield unit
+        for number, (word, target) in enumerate(zip(own, targets, strict=True)):
+            if number not in taken:
+                yield Phrase(number, 1, self.entries[word][target])
+
+    def _phrases(self, own: list[str], parts: list[str], targets: list[int]) -> Iterator[Phrase]:
+        plain = [plainly(word) for word in own]
+        for first, word in enumerate(plain):
+            if word not in self.heads:
+                continue
+            for length in range(2, min(self.longest, len(own) - first) + 1):
+                if parts[2 * (first + length - 1)].strip():
+                    break
+                translation = self.lexicons[targets[first]].get(" ".join(plain[first : first + length]))
+                if translation is not None:
+                    surface = " ".join(own[first : first + length])
+                    yield Phrase(first, length, cased(translation, surface))
+
+
+class _Entries(dict[str, tuple[str | None, ...]]):
+    """Of each word as it stands in a text, the translation into each target in its case; looked up once."""
+
+    def __init__(self, lang: str, lexicons: list[dict[str, str]]) -> None:
+        super().__init__()
+        self.lang = lang
+        self.lexicons = lexicons
+
+    def __missing__(self, word: str) -> tuple[str | None, ...]:
+        forms = lookups(plainly(word), self.lang)
+        found = [next((lexicon[form] for form in forms if form in lexicon), None) for lexicon in self.lexicons]
+        entry = tuple(None if translation is None else cased(translation, word) for translation in found)
+        self[word] = entry
+        return entry
+
+
+def plainly(word: str) -> str:
+    """`word` as lexicons write it: in lower case and NFC."""
+    return unicodedata.normalize("NFC", word.lower())
+
+
+def cased(translation: str, word: str) -> str:
+    """`translation` in the case of `word`: all capitals, a capital first, or as it is."""
+    if len(word) > 1 and word.isupper():
+        return translation.upper()
+    return translation[:1].upper() + translation[1:] if word[:1].isupper() else translation
+
+
+def _names(parts: list[str]) -> set[int]:
+    """The numbers of the words that are names, as far as their form tells: those with a digit, with a capital after
+    their first letter (NASA, iPhone), or with a capital where no sentence begins."""
+    found = set()
+    begins = True
+    for number, (before, word) in enumerate(zip(parts[::2], parts[1::2], strict=False)):
+        begins = begins or SENTENCE_END.search(before) is not None
+        first, rest = word[0], word[1:]
+        if rest != rest.lower() or (first.isupper() and not begins) or any(char.isdigit() for char in word):
+            found.add(number)
+        begins = False
+    return found
+
+
+def _with_blanks(parts: list[str], apart: set[int]) -> str:
+    """The `parts` joined, with a blank between a word and one of those `apart` that stands right beside it."""
+    text, before = "", False
+    for number, part in enumerate(parts):
+        if not part:
+            continue
+        now = number in apart
+        if text and (now or before) and _of_word(text[-1]) and _of_word(part[0]):
+            text += " "
+        text += part
+        before = now
+    return text
+
+
+def _of_word(char: str) -> bool:
+    return words.WORDLIKE.match(char) is not None
