@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -33,11 +34,11 @@ class Switched(NamedTuple):
 
 
 class Phrase(NamedTuple):
-    """Several words, or one: the first one's number, how many there are, and what they become."""
+    """Several words that are one in a lexicon: the first one's number, how many there are, and what they become."""
 
     first: int
     length: int
-    translation: str | None
+    translation: str
 
 
 class Switcher:
@@ -73,42 +74,40 @@ class Switcher:
             yield self._switched(parts, chosen[begin:end].tolist(), targets[begin:end].tolist())
 
     def _switched(self, parts: list[str], chosen: list[bool], targets: list[int]) -> Switched:
-        names = _names(parts) if self.variant.keep_names else frozenset[int]()
+        own = parts[1::2]
+        names = _names(parts) if self.variant.keep_names else set[int]()
+        done = set(names)
         switched = unknown = 0
         apart = set()
-        for unit in self._units(parts[1::2], parts, targets, names):
-            if unit.first in names:
+        for phrase in self._phrases(own, parts, targets) if self.longest > 1 else ():
+            covered = range(phrase.first, phrase.first + phrase.length)
+            if not done.isdisjoint(covered):
                 continue
-            if unit.translation is None:
-                unknown += 1
-            elif chosen[unit.first]:
-                switched += unit.length
-                at = 2 * unit.first + 1
-                parts[at : at + 2 * unit.length - 1] = [unit.translation, *[""] * (2 * unit.length - 2)]
-                if self.blanks[targets[unit.first]]:
+            done.update(covered)
+            if chosen[phrase.first]:
+                switched += phrase.length
+                at = 2 * phrase.first + 1
+                parts[at : at + 2 * phrase.length - 1] = [phrase.translation, *[""] * (2 * phrase.length - 2)]
+                if self.blanks[targets[phrase.first]]:
                     apart.add(at)
+        for number, word in enumerate(own):
+            if number in done:
+                continue
+            translation = self.entries[word][targets[number]]
+            if translation is None:
+                unknown += 1
+            elif chosen[number]:
+                switched += 1
+                parts[2 * number + 1] = translation
+                if self.blanks[targets[number]]:
+                    apart.add(2 * number + 1)
         text = _with_blanks(parts, apart) if apart else "".join(parts)
-        return Switched(text, len(chosen), switched, unknown, len(names))
+        return Switched(text, len(own), switched, unknown, len(names))
 
-    def _units(
-        self, own: list[str], parts: list[str], targets: list[int], names: frozenset[int] | set[int]
-    ) -> Iterator[Phrase]:
-        if self.longest == 1:
-            for number, (word, target) in enumerate(zip(own, targets, strict=True)):
-                yield Phrase(number, 1, self.entries[word][target])
-            return
-        taken = set(names)
-        for unit in sorted(self._phrases(own, parts, targets), key=lambda unit: (-unit.length, unit.first)):
-            covered = range(unit.first, unit.first + unit.length)
-            if taken.isdisjoint(covered):
-                taken.update(covered)
-                yield unit
-        for number, (word, target) in enumerate(zip(own, targets, strict=True)):
-            if number not in taken:
-                yield Phrase(number, 1, self.entries[word][target])
-
-    def _phrases(self, own: list[str], parts: list[str], targets: list[int]) -> Iterator[Phrase]:
+    def _phrases(self, own: list[str], parts: list[str], targets: list[int]) -> list[Phrase]:
+        """What the lexicons have of several words, the longest first; some may share words."""
         plain = [plainly(word) for word in own]
+        found = []
         for first, word in enumerate(plain):
             if word not in self.heads:
                 continue
@@ -118,7 +117,8 @@ class Switcher:
                 translation = self.lexicons[targets[first]].get(" ".join(plain[first : first + length]))
                 if translation is not None:
                     surface = " ".join(own[first : first + length])
-                    yield Phrase(first, length, cased(translation, surface))
+                    found.append(Phrase(first, length, cased(translation, surface)))
+        return sorted(found, key=lambda phrase: (-phrase.length, phrase.first))
 
 
 class _Entries(dict[str, tuple[str | None, ...]]):
@@ -155,12 +155,19 @@ def _names(parts: list[str]) -> set[int]:
     found = set()
     begins = True
     for number, (before, word) in enumerate(zip(parts[::2], parts[1::2], strict=False)):
-        begins = begins or SENTENCE_END.search(before) is not None
-        first, rest = word[0], word[1:]
-        if rest != rest.lower() or (first.isupper() and not begins) or any(char.isdigit() for char in word):
+        begins = begins or (before != " " and SENTENCE_END.search(before) is not None)
+        form = _form(word)
+        if form == "name" or (form == "capital" and not begins):
             found.add(number)
         begins = False
     return found
+
+
+@lru_cache(maxsize=2**18)
+def _form(word: str) -> str:
+    if word[1:] != word[1:].lower() or any(char.isdigit() for char in word):
+        return "name"
+    return "capital" if word[0].isupper() else ""
 
 
 def _with_blanks(parts: list[str], apart: set[int]) -> str:
