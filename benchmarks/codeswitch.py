@@ -19,9 +19,8 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from stages.codeswitch.switching import Switcher  # noqa: E402
-from stages.settings.codeswitch import Codeswitch  # noqa: E402
 from stages.shared import seeds  # noqa: E402
+from stages.shared.switching import Switcher  # noqa: E402
 
 TARGETS = ["de", "it", "nl", "ru", "ar"]
 AT_ONCE = 10_000
@@ -49,12 +48,12 @@ def main() -> None:
     print("| variant | passages a minute | × the least |\n| --- | --: | --: |")
     print(f"| the least | {told(given.passages, least)} | 1.0 |")
     for name, lexicons, more in (
-        ("bilingual", {"de": one}, {"kind": "bilingual", "targets": ["de"]}),
-        ("multilingual", dict.fromkeys(TARGETS, one), {"kind": "multilingual"}),
-        ("names kept", {"de": one}, {"kind": "multilingual", "keep_names": True}),
-        ("titles", {"de": phrases}, {"kind": "titles"}),
+        ("bilingual", {"de": one}, {}),
+        ("multilingual", dict.fromkeys(TARGETS, one), {}),
+        ("names kept", {"de": one}, {"keep_names": True}),
+        ("titles", {"de": phrases}, {"probability": 1.0, "phrases": True}),
     ):
-        switcher = Switcher(Codeswitch(lexicon="random", **more), "en", lexicons)  # type: ignore[arg-type]
+        switcher = Switcher("en", lexicons, **{"probability": 0.5, **more})  # type: ignore[arg-type]
         began = time.perf_counter()
         rows = seeds.numbers(1, [str(number) for number in range(len(texts))])
         for begin in range(0, len(texts), AT_ONCE):

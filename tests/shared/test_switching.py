@@ -2,9 +2,8 @@
 
 import pytest
 
-from stages.codeswitch.switching import Switcher
-from stages.settings.codeswitch import Codeswitch
 from stages.shared import seeds
+from stages.shared.switching import Switcher
 
 KO = {"house": "집", "big": "큰", "new york": "뉴욕", "new": "새", "city": "도시", "york city hall": "시청"}
 DE = {"house": "haus", "hous": "haus", "big": "groß", "city": "stadt", "new york": "new york"}
@@ -12,9 +11,7 @@ DE = {"house": "haus", "hous": "haus", "big": "groß", "city": "stadt", "new yor
 
 def switched(text, lang, lexicons, rows=1, **settings):
     """`text` as switched in each of `rows` rows, all words unless settings say otherwise, with what is counted."""
-    targets = list(lexicons)
-    given = {"lexicon": "x", "kind": "multilingual", "targets": targets, "probability": 1.0} | settings
-    switcher = Switcher(Codeswitch(**given), lang, lexicons)
+    switcher = Switcher(lang, lexicons, **settings)
     found = list(switcher([text] * rows, seeds.numbers(1, [str(row) for row in range(rows)])))
     return found if rows > 1 else found[0]
 
@@ -54,7 +51,7 @@ def test_the_longest_phrase_comes_first_and_words_stay_whole():
     # Punctuation parts a phrase.
     assert switched("new, york", "en", {"ko": KO}, phrases=True).text == "새, york"
     assert switched("New York", "en", {"ko": KO}).text == "새 York"
-    assert switched("NEW YORK", "en", {"de": DE}, kind="titles").text == "NEW YORK"
+    assert switched("NEW YORK", "en", {"de": DE}, phrases=True).text == "NEW YORK"
     # A phrase that is not drawn stays whole.
     texts = {found.text for found in switched("new york", "en", {"ko": KO}, rows=40, phrases=True, probability=0.5)}
     assert texts == {"new york", "뉴욕"}
@@ -67,7 +64,7 @@ def test_a_share_of_the_words_is_switched_whatever_stands_beside_them():
     assert abs(sum(one.switched for one in found) - 600) < 82
     assert len({one.text for one in found}) == 20
     assert all(one.text.count("none") == 50 for one in found)
-    alone = Switcher(Codeswitch(lexicon="x", kind="bilingual", targets=["ko"]), "en", {"ko": KO})
+    alone = Switcher("en", {"ko": KO}, 0.5)
     rows = seeds.numbers(1, ["a", "b"])
     both = [one.text for one in alone(["big house", "big city " * 9], rows)]
     assert [next(alone(["big city " * 9], rows[1:])).text] == both[1:]
@@ -77,7 +74,7 @@ def test_each_word_draws_its_language_and_each_text_of_titles_its_own():
     by_word = switched("house " * 30, "en", {"ko": KO, "de": DE}, rows=10)
     assert all({"집", "haus"} == set(one.text.split()) for one in by_word)
     assert 100 < sum(one.text.count("집") for one in by_word) < 200
-    by_text = switched("house " * 30, "en", {"ko": KO, "de": DE}, rows=40, kind="titles", probability=None)
+    by_text = switched("house " * 30, "en", {"ko": KO, "de": DE}, rows=40, one_target=True)
     assert {frozenset(one.text.split()) for one in by_text} == {frozenset({"집"}), frozenset({"haus"})}
 
 
@@ -87,9 +84,3 @@ def test_names_are_kept_as_far_as_their_form_tells():
     assert found.text == "Stadt er. Apfel er Apple 2nd NATO iPhone"
     assert (found.words, found.switched, found.names, found.unknown) == (8, 4, 4, 0)
     assert "York" in switched("in New York", "en", {"ko": KO}, keep_names=True, phrases=True).text
-
-
-def test_a_target_is_named_where_there_is_one():
-    with pytest.raises(ValueError, match="bilingual has one target"):
-        Codeswitch(lexicon="x", kind="bilingual", targets=["ko", "de"])
-    assert Codeswitch(lexicon="x", kind="titles").share == 1.0

@@ -10,15 +10,15 @@ from typing import Any
 
 import polars as pl
 
-from stages.codeswitch.switching import Switched, Switcher
 from stages.schemas.codeswitched import CODESWITCH_METRICS, CODESWITCHED, CODESWITCHED_FOLDER
-from stages.schemas.lexicons import LEXICON, LEXICONS_FOLDER
+from stages.schemas.lexicons import LEXICONS_FOLDER
 from stages.settings.codeswitch import Codeswitch, read_codeswitch
 from stages.settings.languages import read_languages
 from stages.settings.seed import read_seed
 from stages.shared import collection, errors, seeds, tables
 from stages.shared.languages import language_name
 from stages.shared.rounding import rounded
+from stages.shared.switching import Switched, Switcher, best
 
 log = logging.getLogger("codeswitch")
 SWITCHED_AT_ONCE = 10_000
@@ -39,7 +39,7 @@ def main() -> None:
                 if own.is_empty() or not (lexicons := opened(name, variant, lang, languages)):
                     log.info(f"{name}: none in {language_name(lang)}")
                     continue
-                table, report[name][lang] = switched(own, Switcher(variant, lang, lexicons), seed)
+                table, report[name][lang] = switched(own, variant, lexicons, seed)
                 parts.append(table)
                 log.info(
                     "{}: {} {words:,} words, {switched:.1%} switched, {out_of_lexicon:.1%} out of the lexicon".format(
@@ -69,16 +69,22 @@ def opened(name: str, variant: Codeswitch, lang: str, languages: list[str]) -> d
             f"codeswitch.{name}.targets needs {missing[0]}, which there is not: add the pair to lexicons."
             f"{variant.lexicon}, or remove the target"
         )
-    best = {
-        target: tables.read(file, LEXICON).unique("word", keep="first", maintain_order=True)
-        for target, file in found.items()
-    }
-    return {target: dict(zip(table["word"], table["translation"], strict=True)) for target, table in best.items()}
+    return {target: best(file) for target, file in found.items()}
 
 
-def switched(texts: pl.DataFrame, switcher: Switcher, seed: int) -> tuple[pl.DataFrame, dict[str, Any]]:
+def switched(
+    texts: pl.DataFrame, variant: Codeswitch, lexicons: dict[str, dict[str, str]], seed: int
+) -> tuple[pl.DataFrame, dict[str, Any]]:
     """All draws (CODESWITCHED) of `texts` in one language (side, id, lang, text), and what is told of them."""
-    draws = range(switcher.variant.draws)
+    switcher = Switcher(
+        texts["lang"][0],
+        lexicons,
+        variant.share,
+        one_target=variant.kind == "titles",
+        phrases=variant.by_phrase,
+        keep_names=variant.keep_names,
+    )
+    draws = range(variant.draws)
     drawn: list[Switched] = []
     for draw, batch in product(draws, texts.iter_slices(SWITCHED_AT_ONCE)):
         names = [f"{side}/{name}/{lang}/{draw}" for side, name, lang in batch.select("side", "id", "lang").iter_rows()]
@@ -93,7 +99,7 @@ def switched(texts: pl.DataFrame, switcher: Switcher, seed: int) -> tuple[pl.Dat
         "switched": rounded(count["switched"] / total),
         "out_of_lexicon": rounded(count["unknown"] / total),
     }
-    if switcher.variant.keep_names:
+    if variant.keep_names:
         told["names"] = rounded(count["names"] / total)
     return table.select(*CODESWITCHED), told | {"samples": samples(texts, drawn)}
 

@@ -8,6 +8,7 @@ import pytest
 
 from stages.schemas.codeswitched import CODESWITCHED
 from stages.schemas.lexicons import LEXICON
+from stages.settings.codeswitch import Codeswitch
 from stages.shared import tables
 from stages.shared.errors import UserError
 
@@ -80,3 +81,10 @@ def test_lexicons_that_lead_nowhere_are_told(study):
     assert not FOLDER.exists()
     study.edit(codeswitch={}).run("codeswitch")
     assert list(FOLDER.iterdir()) == [] and told() == {}
+
+
+def test_kinds_have_the_targets_and_probabilities_of_the_paper():
+    with pytest.raises(ValueError, match="bilingual has one target"):
+        Codeswitch(lexicon="x", kind="bilingual", targets=["ko", "de"])
+    multilingual, titles = (Codeswitch(lexicon="x", kind=kind) for kind in ("multilingual", "titles"))
+    assert (multilingual.share, multilingual.by_phrase, titles.share, titles.by_phrase) == (0.5, False, 1.0, True)

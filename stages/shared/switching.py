@@ -11,13 +11,14 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import regex
 
-from stages.settings.codeswitch import Codeswitch
-from stages.shared import seeds, words
+from stages.schemas.lexicons import LEXICON
+from stages.shared import seeds, tables, words
 from stages.shared.stems import lookups
 
 SENTENCE_END = regex.compile(r"[.!?:…。！？।۔؟\n]")
@@ -45,17 +46,32 @@ class Switcher:
     """Switches texts of one language.
 
     Args:
-        lexicons: of each target language, the translation of each word and phrase, both in LEXICON's form.
+        lexicons: of each target language, the translation of each word and phrase (`best`).
+        probability: of each word, and each phrase.
+        one_target: whether a text has one target, and not each word its own.
+        phrases: whether what a lexicon has of several words is switched together.
+        keep_names: whether what its form tells to be a name stays.
     """
 
-    def __init__(self, variant: Codeswitch, lang: str, lexicons: dict[str, dict[str, str]]) -> None:
-        self.variant = variant
+    def __init__(
+        self,
+        lang: str,
+        lexicons: dict[str, dict[str, str]],
+        probability: float = 1.0,
+        *,
+        one_target: bool = False,
+        phrases: bool = False,
+        keep_names: bool = False,
+    ) -> None:
         self.lang = lang
+        self.probability = probability
+        self.one_target = one_target
+        self.keep_names = keep_names
         self.lexicons = list(lexicons.values())
         self.entries = _Entries(lang, self.lexicons)
-        phrases = [word.split(" ") for lexicon in self.lexicons for word in lexicon if " " in word]
-        self.longest = max(map(len, phrases), default=1) if variant.by_phrase else 1
-        self.heads = {phrase[0] for phrase in phrases}
+        found = [word.split(" ") for lexicon in self.lexicons for word in lexicon if phrases and " " in word]
+        self.longest = max(map(len, found), default=1)
+        self.heads = {phrase[0] for phrase in found}
         unspaced = not words.spaced(lang)
         self.blanks = [unspaced and words.spaced(target) for target in lexicons]
 
@@ -66,16 +82,16 @@ class Switcher:
         ends = np.cumsum(counts)
         places = (np.arange(counts.sum()) - np.repeat(ends - counts, counts)).astype(np.uint64)
         own = np.repeat(rows, counts)
-        chosen = seeds.uniform(own, 2 * places) < self.variant.share
-        # Titles have a target for the whole text, as if all of it stood in one place.
-        drawn = seeds.uniform(own, 2 * (places * (self.variant.kind != "titles")) + 1)
+        chosen = seeds.uniform(own, 2 * places) < self.probability
+        # One target for the whole text: as if all of it stood in one place.
+        drawn = seeds.uniform(own, 2 * (places * (not self.one_target)) + 1)
         targets = (drawn * len(self.lexicons)).astype(np.int64)
         for parts, begin, end in zip(parted, ends - counts, ends, strict=True):
             yield self._switched(parts, chosen[begin:end].tolist(), targets[begin:end].tolist())
 
     def _switched(self, parts: list[str], chosen: list[bool], targets: list[int]) -> Switched:
         own = parts[1::2]
-        names = _names(parts) if self.variant.keep_names else set[int]()
+        names = _names(parts) if self.keep_names else set[int]()
         done = set(names)
         switched = unknown = 0
         apart = set()
@@ -119,6 +135,12 @@ class Switcher:
                     surface = " ".join(own[first : first + length])
                     found.append(Phrase(first, length, cased(translation, surface)))
         return sorted(found, key=lambda phrase: (-phrase.length, phrase.first))
+
+
+def best(lexicon: Path) -> dict[str, str]:
+    """The best translation of each word of a lexicon's table; raises `UserError` if it is missing or damaged."""
+    table = tables.read(lexicon, LEXICON).unique("word", keep="first", maintain_order=True)
+    return dict(zip(table["word"], table["translation"], strict=True))
 
 
 class _Entries(dict[str, tuple[str | None, ...]]):
