@@ -22,7 +22,7 @@ STUDIES = Path("studies")
 # Groups whose members are named by the study, so that an overlay may remove one.
 NAMED = (
     *("fetch", "negatives", "codeswitch", "recipes", "rerankers", "merges"),
-    *("benchmarks", "references", "fusions", "rerank", "indexes"),
+    *("benchmarks", "references", "translated", "fusions", "rerank", "indexes"),
 )
 
 

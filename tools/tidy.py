@@ -36,7 +36,7 @@ def main() -> None:
         models.RERANKERS: set(study.rerankers),
         models.INDEXES: set(indexes),
         Path("data/fetch"): set(fetch),
-        RUNS_FOLDER: {*models.names(recipes, merges), *references},
+        RUNS_FOLDER: {*models.names(recipes, merges), *study.ranked_beside},
         RERANKED_FOLDER: set(study.rerank),
         BENCHMARKS_FOLDER: set(benchmarks),
         BENCHMARK_METRICS: {f"{name}.json" for name in benchmarks},
@@ -54,6 +54,7 @@ def main() -> None:
             "merges": merges,
             "benchmarks": benchmarks,
             "references": references,
+            "translated": study.translated,
             "rerank": study.rerank,
             "indexes": indexes,
         }

@@ -41,7 +41,7 @@ ABOVE = {"koenen": 0.0, "koenko": 0.125, "enkoko": 0.0}
 READ = (
     *("report", "languages", "recipes", "merges", "benchmarks", "compare"),
     *("base", "teacher", "train", "seed", "labels", "references", "fusions"),
-    *("rerankers", "rerank"),
+    *("rerankers", "rerank", "translated"),
 )
 LEADS = {
     "best_recipe": {"over": "koenen", "lead": 0.005, "standard_error": 0.001},
