@@ -16,6 +16,7 @@ from stages.settings.fusions import Fusion
 from stages.settings.indexes import Index
 from stages.settings.labels import Labels
 from stages.settings.languages import Languages
+from stages.settings.lexicons import Lexicon
 from stages.settings.llm import Llm
 from stages.settings.merges import Merge
 from stages.settings.negatives import Strategies
@@ -51,6 +52,7 @@ class Params(Group):
     candidates: Candidates
     negatives: Strategies
     triples: Triples
+    lexicons: dict[Name, Lexicon]
     codeswitch: dict[Name, Codeswitch]
     recipes: Recipes
     train: Train

@@ -2,8 +2,8 @@
 
 Snowball's stemmers (Porter 2001) for the languages that they know, and rules of our own for Korean, of which Snowball
 knows nothing: its particles and endings follow one another, so that they are taken off one by one, and each step is a
-form. A morphological analyser would know more (`고양이`, a cat, is cut to `고양`), but all forms of a word are cut alike,
-which is what a lexicon needs. Words of other languages have one form.
+form. A morphological analyser would know more (`고양이`, a cat, is cut to `고양`), but all forms of a word are cut
+alike, which is what a lexicon needs. Words of other languages have one form.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ SYLLABLE = r"[ᄀ-ᄒ][ᅡ-ᅵ][ᆨ-ᇂ]?"
 AFTER_CONSONANT, AFTER_VOWEL, AFTER_VOWEL_OR_L = (f"(?<=[{sound}]|[^ᄀ-ᇂ])" for sound in ("ᆨ-ᇂ", "ᅡ-ᅵ", "ᅡ-ᅵᆯ"))
 # A particle of one syllable is one only after two others: `회의` is no `회` with a particle.
 LONG_PARTICLES = (
-    "에서 에게 에게서 한테 한테서 까지 부터 보다 처럼 마다 조차 마저 밖에 만큼 로서 로써 으로 으로서 으로써 이라는 이라고 "
-    "입니다"
+    "에서 에게 에게서 한테 한테서 까지 부터 보다 처럼 마다 조차 마저 밖에 만큼 로서 로써 으로 으로서 으로써 "
+    "이라는 이라고 입니다"
 )
 SHORT_PARTICLES = "의 에 도 만 께 들 뿐 인"
 # Those that tell themselves by the sound before.

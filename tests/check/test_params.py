@@ -319,6 +319,16 @@ MARKDOWN = {"corpus__source": "markdown", "corpus__columns": None}
             {"translated__t": {**TRANSLATED, "model": "models/trained/jiont"}},
             ["translated.t.model is 'models/trained/jiont', which no stage makes (did you mean models/trained/joint?)"],
         ),
+        (
+            {"codeswitch__switched__lexicon": "algined"},
+            [
+                "codeswitch.switched.lexicon is 'algined', which there is not (did you mean aligned?): add lexicons.algined"
+            ],
+        ),
+        (
+            {"lexicons": {}, "codeswitch": {}, "recipes__switched": ..., "translated__t": TRANSLATED},
+            ["translated.t.lexicon is 'aligned', which there is not: add lexicons.aligned, or remove translated.t"],
+        ),
         ({"translated__bm25": TRANSLATED}, ["translated.bm25 has the name of a reference: rename it"]),
         ({"fusions__bm25": {"of": ["joint", "base"]}}, ["fusions.bm25 has the name of a reference: rename it"]),
         (
