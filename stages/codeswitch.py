@@ -5,6 +5,7 @@ from which the lexicon leads nowhere has none. How many words became others, and
 """
 
 import logging
+from collections import Counter
 from itertools import product
 from typing import Any
 
@@ -18,7 +19,7 @@ from stages.settings.seed import read_seed
 from stages.shared import collection, errors, seeds, tables
 from stages.shared.languages import language_name
 from stages.shared.rounding import rounded
-from stages.shared.switching import Switched, Switcher, best
+from stages.shared.switching import Switcher, best
 
 log = logging.getLogger("codeswitch")
 SWITCHED_AT_ONCE = 10_000
@@ -75,7 +76,8 @@ def opened(name: str, variant: Codeswitch, lang: str, languages: list[str]) -> d
 def switched(
     texts: pl.DataFrame, variant: Codeswitch, lexicons: dict[str, dict[str, str]], seed: int
 ) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """All draws (CODESWITCHED) of `texts` in one language (side, id, lang, text), and what is told of them."""
+    """All draws (CODESWITCHED) of `texts` in one language (side, id, lang, text), and what is told of them: how many
+    words there are, which share of them became others, the lexicon lacks and is kept as names, and some texts, cut."""
     switcher = Switcher(
         texts["lang"][0],
         lexicons,
@@ -84,35 +86,22 @@ def switched(
         phrases=variant.by_phrase,
         keep_names=variant.keep_names,
     )
-    draws = range(variant.draws)
-    drawn: list[Switched] = []
+    draws, count = range(variant.draws), Counter[str]()
+    after = [pl.Series([], dtype=pl.String)]
     for draw, batch in product(draws, texts.iter_slices(SWITCHED_AT_ONCE)):
         names = [f"{side}/{name}/{lang}/{draw}" for side, name, lang in batch.select("side", "id", "lang").iter_rows()]
-        drawn += switcher(batch["text"].to_list(), seeds.numbers(f"{seed}/codeswitch", names))
-    table = pl.concat(texts.with_columns(draw=pl.lit(draw, pl.UInt32)) for draw in draws)
-    table = table.with_columns(text=pl.Series([text.text for text in drawn], dtype=pl.String))
-    count = {part: sum(getattr(text, part) for text in drawn) for part in ("words", "switched", "unknown", "names")}
-    total = max(count["words"], 1)
-    told = {
-        "texts": texts.height,
-        "words": count["words"],
-        "switched": rounded(count["switched"] / total),
-        "out_of_lexicon": rounded(count["unknown"] / total),
-    }
-    if variant.keep_names:
-        told["names"] = rounded(count["names"] / total)
-    return table.select(*CODESWITCHED), told | {"samples": samples(texts, drawn)}
-
-
-def samples(texts: pl.DataFrame, drawn: list[Switched]) -> list[list[str]]:
-    """The first texts of each side in their first draw, before and after, cut."""
-    pairs = texts.with_columns(after=pl.Series([text.text for text in drawn[: texts.height]], dtype=pl.String))
-    cut = (
-        pairs.group_by("side", maintain_order=True)
-        .head(SAMPLES_SHOWN)
-        .select(pl.col("text", "after").str.head(SAMPLE_CHARS))
-    )
-    return [list(pair) for pair in cut.iter_rows()]
+        done = list(switcher(batch["text"].to_list(), seeds.numbers(f"{seed}/codeswitch", names)))
+        after.append(pl.Series([one.text for one in done], dtype=pl.String))
+        for part in ("words", "switched", "unknown", "names"):
+            count[part] += sum(getattr(one, part) for one in done)
+    drawn = pl.concat(texts.with_columns(draw=pl.lit(draw, pl.UInt32)) for draw in draws)
+    drawn = drawn.with_columns(before="text", text=pl.concat(after))
+    shown = drawn.filter(draw=0).group_by("side", maintain_order=True).head(SAMPLES_SHOWN)
+    told: dict[str, Any] = {"texts": texts.height, "words": count["words"]}
+    shares = {"switched": "switched", "out_of_lexicon": "unknown"} | ({"names": "names"} if variant.keep_names else {})
+    told |= {share: rounded(count[part] / max(count["words"], 1)) for share, part in shares.items()}
+    cut = shown.select(pl.col("before", "text").str.head(SAMPLE_CHARS))
+    return drawn.select(*CODESWITCHED), told | {"samples": [list(pair) for pair in cut.iter_rows()]}
 
 
 if __name__ == "__main__":

@@ -130,7 +130,11 @@ class Switcher:
             for length in range(2, min(self.longest, len(own) - first) + 1):
                 if parts[2 * (first + length - 1)].strip():
                     break
-                translation = self.lexicons[targets[first]].get(" ".join(plain[first : first + length]))
+                *others, last = plain[first : first + length]
+                lexicon = self.lexicons[targets[first]]
+                # Its last word may have an ending.
+                forms = (" ".join([*others, form]) for form in lookups(last, self.lang))
+                translation = next((lexicon[form] for form in forms if form in lexicon), None)
                 if translation is not None:
                     surface = " ".join(own[first : first + length])
                     found.append(Phrase(first, length, cased(translation, surface)))

@@ -322,7 +322,8 @@ MARKDOWN = {"corpus__source": "markdown", "corpus__columns": None}
         (
             {"codeswitch__switched__lexicon": "algined"},
             [
-                "codeswitch.switched.lexicon is 'algined', which there is not (did you mean aligned?): add lexicons.algined"
+                "codeswitch.switched.lexicon is 'algined', which there is not (did you mean aligned?)",
+                "lexicons.algined",
             ],
         ),
         (

@@ -48,7 +48,8 @@ def test_the_longest_phrase_comes_first_and_words_stay_whole():
     found = switched("New York City Hall, new York: newyork", "en", {"ko": KO}, phrases=True)
     assert found.text == "새 시청, 뉴욕: newyork"
     assert (found.words, found.switched, found.unknown) == (7, 6, 1)
-    # Punctuation parts a phrase.
+    # The last word may have an ending; punctuation parts a phrase.
+    assert switched("뉴욕 시청은", "ko", {"en": {"뉴욕 시청": "city hall"}}, phrases=True).text == "city hall"
     assert switched("new, york", "en", {"ko": KO}, phrases=True).text == "새, york"
     assert switched("New York", "en", {"ko": KO}).text == "새 York"
     assert switched("NEW YORK", "en", {"de": DE}, phrases=True).text == "NEW YORK"
