@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from stages.schemas.codeswitched import CODESWITCHED, CODESWITCHED_FOLDER
 from stages.schemas.trainsets import BATCHES, TRAINING_ROWS, TRAINING_TEXTS, TRAINSETS_FOLDER
 from stages.schemas.triples import TRIPLES, TRIPLES_FOLDER
 from stages.settings.languages import read_languages
 from stages.settings.recipes import read_recipes
 from stages.settings.rerankers import read_rerankers
 from stages.settings.seed import read_seed
-from stages.settings.training_sets import TrainingSet
+from stages.settings.training_sets import SwitchedShare, TrainingSet
 from stages.shared import collection, errors, seeds, tables
 from stages.shared.compositions import Composition, composition
-from stages.shared.passages import passage_text
 
 log = logging.getLogger("trainsets")
 REPORT = Path("metrics/trainsets.json")
@@ -30,17 +30,7 @@ def main() -> None:
     recipes: dict[str, TrainingSet] = {**read_recipes(), **rerankers}
     stored = collection.read(languages)
     synthetic = stored.queries.filter(origin="synthetic")["query"].unique()
-    texts = pl.concat(
-        [
-            stored.queries.select(pl.lit("query").alias("side"), pl.col("query").alias("id"), "lang", "text"),
-            stored.passages.select(
-                pl.lit("passage").alias("side"),
-                pl.col("passage").alias("id"),
-                "lang",
-                passage_text().alias("text"),
-            ),
-        ]
-    )
+    texts = stored.texts()
     numbered = stored.groups().with_row_index("number")
     groups = numbered.select("passage", group=pl.col("number").first().over("group"))
     asked = stored.queries.filter(split="train").select("query", "lang").unique()
@@ -55,8 +45,13 @@ def main() -> None:
                 file = TRIPLES_FOLDER / recipe.negatives / f"{slots.name}.parquet"
                 found = tables.read(file, TRIPLES)
                 triples = found if recipe.synthetic is None else mixed(found, synthetic, recipe.synthetic, seed)
-                parts.append(with_texts(triples, slots, texts, groups))
                 counts[name][slots.name] = counted(asked.filter(lang=slots.query)["query"], found, triples)
+                if recipe.switched is None:
+                    parts.append(with_texts(triples, slots, texts, groups))
+                else:
+                    rows, switched = with_switched(triples, slots, texts, groups, recipe.switched, seed)
+                    parts.append(rows)
+                    counts[name][slots.name] |= {"rows": rows.height, "switched": switched}
                 trained[-1].update(triples["query"])
             rows, distinct = store_once(pl.concat(parts))
             if rows.is_empty():
@@ -105,6 +100,41 @@ def mixed(triples: pl.DataFrame, synthetic: pl.Series, share: float, seed: int) 
         for of, part in ((written, share), (~written, 1 - share))
     ]
     return pl.concat(kept).sort("query", "positive")
+
+
+def with_switched(
+    triples: pl.DataFrame,
+    slots: Composition,
+    texts: pl.DataFrame,
+    groups: pl.DataFrame,
+    switched: SwitchedShare,
+    seed: int,
+) -> tuple[pl.DataFrame, int]:
+    """As `with_texts`, with the share `switched` of the queries, drawn by their ids, in code-switched texts, their
+    passages included; and how many rows those are.
+
+    Of a variant with several draws all rows are there as often, each time with the next draw: a pass over the training
+    set is that many passes over the triples. Raises `UserError` if the variant has no texts of a slot's language.
+    """
+    variant = tables.read(CODESWITCHED_FOLDER / f"{switched.variant}.parquet", CODESWITCHED)
+    held = variant.select("side", "lang").unique()
+    for side, lang in (("query", slots.query), ("passage", slots.positive), ("passage", slots.negative)):
+        if side in held["side"] and held.filter(side=side, lang=lang).is_empty():
+            raise errors.UserError(
+                f"codeswitch.{switched.variant} has no {side} in {lang}, which {slots.name} needs: its lexicon lacks a "
+                f"table from {lang}"
+            )
+    queries = triples.select(pl.col("query").unique().sort())
+    order = pl.Series("order", seeds.numbers(f"{seed}/switched", queries["query"].to_list()))
+    taken = queries.with_columns(order).sort("order").head(round(switched.share * queries.height))["query"]
+    of_taken = triples["query"].is_in(taken.implode())
+    parts = []
+    for draw in range(int(variant["draw"].max()) + 1):  # type: ignore[arg-type]
+        drawn = texts.join(variant.filter(draw=draw), on=["side", "id", "lang"], how="left", suffix="_switched")
+        own = drawn.select("side", "id", "lang", text=pl.coalesce("text_switched", "text"))
+        parts += [with_texts(triples.filter(~of_taken), slots, texts, groups)]
+        parts += [with_texts(triples.filter(of_taken), slots, own, groups)]
+    return pl.concat(parts), int(of_taken.sum()) * (len(parts) // 2)
 
 
 def batches(hybrid: float | None, compositions: list[Composition]) -> pl.DataFrame:

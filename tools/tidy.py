@@ -37,7 +37,7 @@ def main() -> None:
         models.RERANKERS: set(study.rerankers),
         models.INDEXES: set(indexes),
         Path("data/fetch"): set(fetch),
-        RUNS_FOLDER: {*models.names(recipes, merges), *references},
+        RUNS_FOLDER: {*models.names(recipes, merges), *study.ranked_beside},
         RERANKED_FOLDER: set(study.rerank),
         LEXICONS_FOLDER: set(study.lexicons),
         BENCHMARKS_FOLDER: set(benchmarks),
@@ -57,6 +57,7 @@ def main() -> None:
             "merges": merges,
             "benchmarks": benchmarks,
             "references": references,
+            "translated": study.translated,
             "rerank": study.rerank,
             "indexes": indexes,
         }

@@ -39,6 +39,7 @@ CROSS = {"compositions": ["enenen"], "negatives": "window"}
 ROW = {"reranker": "cross", "first_stage": "data/runs/bm25", "depth": 100}
 RERANKED = {**TRANSFORMER, "rerankers": {"cross": CROSS}}
 LORA = {"rank": 4, "alpha": 8.0, "targets": "all-linear", "dropout": 0.0}
+TRANSLATED = {"model": "models/trained/joint", "lexicon": "aligned", "into": "en"}
 # A translation that is right but for its name, and prices.
 QUERIES = {"of": "queries", "source": "en", "target": "ko"}
 PRICES = {"input": 0.15, "output": 0.6}
@@ -306,6 +307,30 @@ MARKDOWN = {"corpus__source": "markdown", "corpus__columns": None}
             {"fusions": {"f": {"of": ["bm25", "base"]}, "g": {"of": ["f", "base"]}}},
             ["fusions.g.of names 'f', a fusion itself: name the rows that it is of"],
         ),
+        (
+            {"recipes__joint__switched": {"variant": "swiched", "share": 0.5}},
+            ["recipes.joint.switched.variant is 'swiched', which there is not (did you mean switched?)"],
+        ),
+        (
+            {"codeswitch__switched__kind": "bilingual"},
+            ["codeswitch.switched: bilingual has one target: name it alone in targets, or write kind "],
+        ),
+        (
+            {"translated__t": {**TRANSLATED, "model": "models/trained/jiont"}},
+            ["translated.t.model is 'models/trained/jiont', which no stage makes (did you mean models/trained/joint?)"],
+        ),
+        (
+            {"codeswitch__switched__lexicon": "algined"},
+            [
+                "codeswitch.switched.lexicon is 'algined', which there is not (did you mean aligned?)",
+                "lexicons.algined",
+            ],
+        ),
+        (
+            {"lexicons": {}, "codeswitch": {}, "recipes__switched": ..., "translated__t": TRANSLATED},
+            ["translated.t.lexicon is 'aligned', which there is not: add lexicons.aligned, or remove translated.t"],
+        ),
+        ({"translated__bm25": TRANSLATED}, ["translated.bm25 has the name of a reference: rename it"]),
         ({"fusions__bm25": {"of": ["joint", "base"]}}, ["fusions.bm25 has the name of a reference: rename it"]),
         (
             {"rerankers": {"c": CROSS}},
