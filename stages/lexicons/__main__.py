@@ -40,16 +40,18 @@ def main() -> None:
                 tables.write(table, draft / f"{one}-{other}.parquet", LEXICON)
                 found.append((one, other))
                 log.info(f"{one}-{other}: {table['word'].n_unique():,} words, {table.height:,} entries")
-        if not found:
+        if not found and len(languages) > 1:
             raise UserError(
-                f"lexicons.{name} has no entry for any pair of {', '.join(languages)}: look at its path and files, or "
-                f"lower its threshold, which is {lexicon.threshold}"
+                f"lexicons.{name} has no entry for any pair of {', '.join(languages)}: look at its path and files, "
+                f"lower its threshold, which is {lexicon.threshold}, or remove it"
             )
         left_out = {reason: count for reason, count in sorted(dropped.items()) if count}
         record = {"source": lexicon.source, "pairs": found, "lacking": lacking, "dropped": left_out}
         tables.write_json(record, draft / LEXICON_RECORD)
     for reason, count in left_out.items():
         log.info(f"left out: {count:,} {reason}")
+    if len(languages) == 1:
+        log.warning(f"{languages[0]} is the study's only language: the lexicon is empty")
     if lacking:
         log.warning(f"it has nothing for {', '.join(lacking)}")
 

@@ -297,6 +297,31 @@ MARKDOWN = {"corpus__source": "markdown", "corpus__columns": None}
             {"references__r": {"endpoint": {"model": "m", "parameters": {"query": {"dimensions": 3}}}}},
             ["references.r.endpoint.parameters: dimensions is set by the stage itself: remove it"],
         ),
+        ({"lexicons__l": {"source": "guess", "path": "x"}}, ["lexicons.l.source is 'guess'"]),
+        (
+            {"lexicons__l": {"source": "alignment", "path": "x", "csls": 5}},
+            ["lexicons.l: csls is of embeddings, and this is alignment: remove it"],
+        ),
+        (
+            {"lexicons__l": {"source": "dictionary", "path": "x"}},
+            ["lexicons.l: files is missing: name the file beneath path of each pair of languages, {en-ko: en-ko.tsv}"],
+        ),
+        (
+            {"lexicons__l": {"source": "dictionary", "path": "x", "files": {"en-kr": "x.tsv"}}},
+            ["lexicons.l.files names 'en-kr' (did you mean en-ko?): write some of en-ko, ko-en"],
+        ),
+        (
+            {"lexicons__l": {"source": "embeddings", "path": "x", "files": {"en-ko": "x.vec"}}},
+            ["lexicons.l.files names 'en-ko'", "write some of en, ko"],
+        ),
+        (
+            {"lexicons__l": {"source": "embeddings", "path": "models/trained/joint", "vectors": "encoder"}},
+            ["lexicons.l.path is 'models/trained/joint', a model that is made of training sets", "write models/base"],
+        ),
+        (
+            {"lexicons__l": {"source": "titles", "path": "x"}},
+            ["lexicons.l.path is 'x', and no files are named: name them, or write data/collected"],
+        ),
         ({"fusions__f": {"of": ["bm25"]}}, ["fusions.f.of", "at least 2"]),
         ({"fusions__f": {"of": ["bm25", "bm25"]}}, ["fusions.f.of names one twice: name each once"]),
         (

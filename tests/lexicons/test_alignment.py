@@ -86,3 +86,12 @@ def test_of_very_many_texts_some_are_read_evenly(workspace, settings, monkeypatc
     workspace.run("lexicons", "mine")
     assert record()["dropped"] == {"texts beyond what is read": 5}
     assert [word for word in entries("en-de") if word != "x"] == ["w0", "w2", "w4", "w6", "w8"]
+
+
+def test_a_study_in_one_language_has_an_empty_lexicon(workspace, settings, caplog):
+    workspace.edit(languages=["en"])
+    settings(source="alignment")
+    workspace.path.joinpath("data/collected").mkdir(parents=True)
+    workspace.run("lexicons", "mine")
+    assert record() == {"source": "alignment", "pairs": [], "lacking": [], "dropped": {}}
+    assert "en is the study's only language: the lexicon is empty" in caplog.text
