@@ -26,7 +26,8 @@ TREC_MEASURES = {"ndcg": "ndcg_cut", "map": "map_cut", "recall": "recall", "accu
 
 def main() -> None:
     settings, languages, benchmarks = read_score(), read_languages(), read_benchmarks()
-    references, fusions, reranked = read_names("references"), read_names("fusions"), read_names("rerank")
+    references = [*read_names("references"), *read_names("translated")]
+    fusions, reranked = read_names("fusions"), read_names("rerank")
     names = models.rows(read_names("recipes"), read_names("merges"), references, fusions, reranked)
     for stale in sorted({f.name for f in RUNS_FOLDER.iterdir()} - set(names)):
         log.warning(f"data/runs/{stale} is of no model in params.yaml and left out: `python -m tools.tidy` removes it")

@@ -6,24 +6,32 @@ they train on the same queries.
 
 import logging
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
+from stages.schemas.codeswitched import CODESWITCHED, CODESWITCHED_FOLDER
 from stages.schemas.trainsets import BATCHES, TRAINING_ROWS, TRAINING_TEXTS, TRAINSETS_FOLDER
 from stages.schemas.triples import TRIPLES, TRIPLES_FOLDER
 from stages.settings.languages import read_languages
 from stages.settings.recipes import read_recipes
 from stages.settings.rerankers import read_rerankers
 from stages.settings.seed import read_seed
-from stages.settings.training_sets import TrainingSet
+from stages.settings.training_sets import SwitchedShare, TrainingSet
 from stages.shared import collection, errors, identical, seeds, tables
 from stages.shared.collection import Collection
 from stages.shared.compositions import Composition, composition
-from stages.shared.passages import passage_text
 
 log = logging.getLogger("trainsets")
 REPORT = Path("metrics/trainsets.json")
+
+
+class Groups(NamedTuple):
+    """`of_passages`: columns passage and group, as a number; `beside`: query and the groups that are no negatives'."""
+
+    of_passages: pl.DataFrame
+    beside: pl.DataFrame
 
 
 def main() -> None:
@@ -31,20 +39,10 @@ def main() -> None:
     recipes: dict[str, TrainingSet] = {**read_recipes(), **rerankers}
     stored = collection.read(languages)
     synthetic = stored.queries.filter(origin="synthetic")["query"].unique()
-    texts = pl.concat(
-        [
-            stored.queries.select(pl.lit("query").alias("side"), pl.col("query").alias("id"), "lang", "text"),
-            stored.passages.select(
-                pl.lit("passage").alias("side"),
-                pl.col("passage").alias("id"),
-                "lang",
-                passage_text().alias("text"),
-            ),
-        ]
-    )
+    texts = stored.texts()
     numbered = stored.groups().with_row_index("number")
     groups = numbered.select("passage", group=pl.col("number").first().over("group"))
-    beside = not_negatives(stored, groups)
+    grouped = Groups(groups, not_negatives(stored, groups))
     asked = stored.queries.filter(split="train").select("query", "lang").unique()
     counts: dict[str, dict[str, dict[str, int]]] = {}
     trained: list[set[str]] = []
@@ -57,8 +55,13 @@ def main() -> None:
                 file = TRIPLES_FOLDER / recipe.negatives / f"{slots.name}.parquet"
                 found = tables.read(file, TRIPLES)
                 triples = found if recipe.synthetic is None else mixed(found, synthetic, recipe.synthetic, seed)
-                parts.append(with_texts(triples, slots, texts, groups, beside))
                 counts[name][slots.name] = counted(asked.filter(lang=slots.query)["query"], found, triples)
+                if recipe.switched is None:
+                    parts.append(with_texts(triples, slots, texts, grouped))
+                else:
+                    rows, switched = with_switched(triples, slots, texts, grouped, recipe.switched, seed)
+                    parts.append(rows)
+                    counts[name][slots.name] |= {"rows": rows.height, "switched": switched}
                 trained[-1].update(triples["query"])
             rows, distinct = store_once(pl.concat(parts))
             if rows.is_empty():
@@ -109,6 +112,41 @@ def mixed(triples: pl.DataFrame, synthetic: pl.Series, share: float, seed: int) 
     return pl.concat(kept).sort("query", "positive")
 
 
+def with_switched(
+    triples: pl.DataFrame,
+    slots: Composition,
+    texts: pl.DataFrame,
+    groups: Groups,
+    switched: SwitchedShare,
+    seed: int,
+) -> tuple[pl.DataFrame, int]:
+    """As `with_texts`, with the share `switched` of the queries, drawn by their ids, in code-switched texts, their
+    passages included; and how many rows those are.
+
+    Of a variant with several draws all rows are there as often, each time with the next draw: a pass over the training
+    set is that many passes over the triples. Raises `UserError` if the variant has no texts of a slot's language.
+    """
+    variant = tables.read(CODESWITCHED_FOLDER / f"{switched.variant}.parquet", CODESWITCHED)
+    held = variant.select("side", "lang").unique()
+    for side, lang in (("query", slots.query), ("passage", slots.positive), ("passage", slots.negative)):
+        if side in held["side"] and held.filter(side=side, lang=lang).is_empty():
+            raise errors.UserError(
+                f"codeswitch.{switched.variant} has no {side} in {lang}, which {slots.name} needs: its lexicon lacks a "
+                f"table from {lang}"
+            )
+    queries = triples.select(pl.col("query").unique().sort())
+    order = pl.Series("order", seeds.numbers(f"{seed}/switched", queries["query"].to_list()))
+    taken = queries.with_columns(order).sort("order").head(round(switched.share * queries.height))["query"]
+    of_taken = triples["query"].is_in(taken.implode())
+    parts = []
+    for draw in range(int(variant["draw"].max()) + 1):  # type: ignore[arg-type]
+        drawn = texts.join(variant.filter(draw=draw), on=["side", "id", "lang"], how="left", suffix="_switched")
+        own = drawn.select("side", "id", "lang", text=pl.coalesce("text_switched", "text"))
+        parts += [with_texts(triples.filter(~of_taken), slots, texts, groups)]
+        parts += [with_texts(triples.filter(of_taken), slots, own, groups)]
+    return pl.concat(parts), int(of_taken.sum()) * (len(parts) // 2)
+
+
 def batches(hybrid: float | None, compositions: list[Composition]) -> pl.DataFrame:
     """The pools of hybrid batches (arXiv 2408.10536, section 3): with the share `hybrid` (alpha) a batch is of one
     composition whose query and positive agree in language, each as likely; else it mixes those where they differ."""
@@ -131,11 +169,8 @@ def not_negatives(stored: Collection, groups: pl.DataFrame) -> pl.DataFrame:
     return found.filter(pl.col("beside").list.len() > 1)
 
 
-def with_texts(
-    triples: pl.DataFrame, slots: Composition, texts: pl.DataFrame, groups: pl.DataFrame, beside: pl.DataFrame
-) -> pl.DataFrame:
-    """Columns composition, query, positive (texts), negatives (texts) and groups, a row a triple. `groups` has passage
-    and group, `beside` query and the groups that are none of its negatives'."""
+def with_texts(triples: pl.DataFrame, slots: Composition, texts: pl.DataFrame, groups: Groups) -> pl.DataFrame:
+    """Columns composition, query, positive (texts), negatives (texts) and groups, a row a triple."""
 
     def side(name: str, lang: str) -> pl.DataFrame:
         return texts.filter(side=name, lang=lang).select("id", "text")
@@ -144,9 +179,9 @@ def with_texts(
     long = rows.select("row", "passage", slot=pl.int_ranges(pl.col("passage").list.len())).explode("passage", "slot")
     positives = long.filter(slot=0).join(side("passage", slots.positive), left_on="passage", right_on="id")
     negatives = long.filter(pl.col("slot") > 0).join(side("passage", slots.negative), left_on="passage", right_on="id")
-    grouped = long.join(groups, on="passage").sort("row", "slot")
+    grouped = long.join(groups.of_passages, on="passage").sort("row", "slot")
     grouped = grouped.group_by("row", maintain_order=True).agg("group")
-    own = rows.select("row", "query").join(beside, on="query").select("row", "beside")
+    own = rows.select("row", "query").join(groups.beside, on="query").select("row", "beside")
     grouped = grouped.join(own, on="row", how="left", maintain_order="left").select(
         "row",
         groups=pl.concat_list(

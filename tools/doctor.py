@@ -172,7 +172,8 @@ def data(study: Params) -> Iterator[Finding]:
         wanted = {}
     wanted |= {f"benchmarks.{name}.path": benchmark.path for name, benchmark in study.benchmarks.items()}
     wanted |= {f"indexes.{name}.path": index.path for name, index in study.indexes.items()}
-    made = (Path("data/collected"), Path("data/fetch"))
+    wanted |= {f"lexicons.{name}.path": lexicon.path for name, lexicon in study.lexicons.items()}
+    made = (Path("data/collected"), Path("data/fetch"), models.BASE)
     read = {key: path for key, path in wanted.items() if not any(Path(path).is_relative_to(one) for one in made)}
     for key, path in read.items():
         if not Path(path).exists():

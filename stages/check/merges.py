@@ -35,10 +35,7 @@ def _merges(params: Params) -> Iterator[str]:
 
 
 def _indexes(params: Params) -> Iterator[str]:
-    made = [
-        *(str(models.source(name)) for name in (BASE_NAME, *params.recipes)),
-        *(str(models.MERGED / name) for name in params.merges),
-    ]
+    made = models.made(params.recipes, params.merges)
     for name, index in params.indexes.items():
         if index.model.startswith(f"{models.MODELS}/") and index.model not in made:
             yield f"indexes.{name}.model is {index.model!r}, which no stage makes: name one of {', '.join(made)}"

@@ -44,7 +44,8 @@ def main() -> None:
     benchmarks, recipes, merges = read_benchmarks(), read_recipes(), read_merges()
     contaminated = contamination.read(benchmarks, [*recipes, *read_names("rerankers")])
     groups = task_groups(measured(languages, benchmarks))
-    references, reranked = [*read_names("references"), *read_names("fusions")], read_rerank()
+    references = [*read_names("references"), *read_names("translated"), *read_names("fusions")]
+    reranked = read_rerank()
     # References are measured and tested as models are, but none is chosen, nor bars a model from the front.
     own = models.names(recipes, merges)
     names = [*own, *references, *reranked]

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from stages.schemas.codeswitched import CODESWITCH_METRICS
 from stages.schemas.comparison import BIAS_TABLE, SIGNIFICANCE_TABLE, TASKS_TABLE, TRADEOFF_TABLE
 from stages.schemas.contamination import CONTAMINATION_METRICS, ContaminationShares
 from stages.schemas.curves import CURVE, TRAINING_CURVES
@@ -38,6 +39,7 @@ class Results(NamedTuple):
     synthesis: dict[str, dict[str, dict[str, int]]]  # {requests or filters: {job: {count: value}}}
     negatives: dict[str, dict[str, Any]]  # {strategy: {directions: {direction: {count: value}}, above_positive: {...}}}
     trainsets: dict[str, Any]  # {recipes: {recipe: {composition: {count: value}}}, queries: {in every or any recipe}}
+    codeswitch: dict[str, dict[str, dict[str, Any]]]  # {variant: {language: {count or share: value, samples: [...]}}}
     losses: dict[str, list[tuple[int, float]]]  # {recipe: [(step, loss)]}
     corpus: dict[str, Any]  # what `corpus` counted
     contamination: ContaminationShares
@@ -68,6 +70,7 @@ def read(names: list[str], references: list[str], recipes: list[str], benchmarks
         synthesis=tables.read_json(METRICS_FOLDER / "synthesis.json"),
         negatives=tables.read_json(METRICS_FOLDER / "negatives.json"),
         trainsets=_trainsets(recipes),
+        codeswitch=tables.read_json(CODESWITCH_METRICS),
         losses={name: _csv(TRAINING_CURVES / f"{name}.csv", CURVE).rows() for name in recipes},
         corpus=_corpus(),
         contamination={name: contamination[name] for name in benchmarks},

@@ -19,6 +19,7 @@ class Ingredient(NamedTuple):
     compositions: list[tuple[str, str]]
     negatives: str | None
     synthetic: str | None  # the share of its rows whose queries a model thought of; None: as they come
+    switched: str | None  # the share of its queries that is code-switched, and the variant
 
 
 class Chosen(NamedTuple):
@@ -42,11 +43,12 @@ def chosen(study: Study, name: str) -> Chosen:
 def ingredient(study: Study, name: str, share: str | None = None) -> Ingredient:
     """A recipe's compositions in words; the base has none."""
     if name not in study.recipes:
-        return Ingredient(name, share, [], None, None)
+        return Ingredient(name, share, [], None, None, None)
     recipe = study.recipes[name]
     read = [composition(spelling, study.languages) for spelling in recipe.compositions]
     synthetic = None if recipe.synthetic is None else f"{100 * recipe.synthetic:g} %"
-    return Ingredient(name, share, [(c.name, _in_words(c)) for c in read], recipe.negatives, synthetic)
+    switched = f"{100 * recipe.switched.share:g} % by {recipe.switched.variant}" if recipe.switched else None
+    return Ingredient(name, share, [(c.name, _in_words(c)) for c in read], recipe.negatives, synthetic, switched)
 
 
 def _in_words(slots: Composition) -> str:

@@ -42,6 +42,7 @@ def page(study: Study, results: Results) -> Page:
         curves=charts.curves(results.losses),
         synthesis=provenance.synthesis_table(results.synthesis),
         negatives=provenance.negatives_table(results.negatives),
+        codeswitched=provenance.codeswitched(results.codeswitch),
         trained_queries=provenance.trained_queries(
             results.trainsets, results.negatives, {name: own.negatives for name, own in study.trained.items()}
         ),

@@ -39,6 +39,7 @@ CROSS = {"compositions": ["enenen"], "negatives": "window"}
 ROW = {"reranker": "cross", "first_stage": "data/runs/bm25", "depth": 100}
 RERANKED = {**TRANSFORMER, "rerankers": {"cross": CROSS}}
 LORA = {"rank": 4, "alpha": 8.0, "targets": "all-linear", "dropout": 0.0}
+TRANSLATED = {"model": "models/trained/joint", "lexicon": "aligned", "into": "en"}
 # A translation that is right but for its name, and prices.
 QUERIES = {"of": "queries", "source": "en", "target": "ko"}
 PRICES = {"input": 0.15, "output": 0.6}
@@ -296,6 +297,31 @@ MARKDOWN = {"corpus__source": "markdown", "corpus__columns": None}
             {"references__r": {"endpoint": {"model": "m", "parameters": {"query": {"dimensions": 3}}}}},
             ["references.r.endpoint.parameters: dimensions is set by the stage itself: remove it"],
         ),
+        ({"lexicons__l": {"source": "guess", "path": "x"}}, ["lexicons.l.source is 'guess'"]),
+        (
+            {"lexicons__l": {"source": "alignment", "path": "x", "csls": 5}},
+            ["lexicons.l: csls is of embeddings, and this is alignment: remove it"],
+        ),
+        (
+            {"lexicons__l": {"source": "dictionary", "path": "x"}},
+            ["lexicons.l: files is missing: name the file beneath path of each pair of languages, {en-ko: en-ko.tsv}"],
+        ),
+        (
+            {"lexicons__l": {"source": "dictionary", "path": "x", "files": {"en-kr": "x.tsv"}}},
+            ["lexicons.l.files names 'en-kr' (did you mean en-ko?): write some of en-ko, ko-en"],
+        ),
+        (
+            {"lexicons__l": {"source": "embeddings", "path": "x", "files": {"en-ko": "x.vec"}}},
+            ["lexicons.l.files names 'en-ko'", "write some of en, ko"],
+        ),
+        (
+            {"lexicons__l": {"source": "embeddings", "path": "models/trained/joint", "vectors": "encoder"}},
+            ["lexicons.l.path is 'models/trained/joint', a model that is made of training sets", "write models/base"],
+        ),
+        (
+            {"lexicons__l": {"source": "titles", "path": "x"}},
+            ["lexicons.l.path is 'x', and no files are named: name them, or write data/collected"],
+        ),
         ({"fusions__f": {"of": ["bm25"]}}, ["fusions.f.of", "at least 2"]),
         ({"fusions__f": {"of": ["bm25", "bm25"]}}, ["fusions.f.of names one twice: name each once"]),
         (
@@ -306,6 +332,30 @@ MARKDOWN = {"corpus__source": "markdown", "corpus__columns": None}
             {"fusions": {"f": {"of": ["bm25", "base"]}, "g": {"of": ["f", "base"]}}},
             ["fusions.g.of names 'f', a fusion itself: name the rows that it is of"],
         ),
+        (
+            {"recipes__joint__switched": {"variant": "swiched", "share": 0.5}},
+            ["recipes.joint.switched.variant is 'swiched', which there is not (did you mean switched?)"],
+        ),
+        (
+            {"codeswitch__switched__kind": "bilingual"},
+            ["codeswitch.switched: bilingual has one target: name it alone in targets, or write kind "],
+        ),
+        (
+            {"translated__t": {**TRANSLATED, "model": "models/trained/jiont"}},
+            ["translated.t.model is 'models/trained/jiont', which no stage makes (did you mean models/trained/joint?)"],
+        ),
+        (
+            {"codeswitch__switched__lexicon": "algined"},
+            [
+                "codeswitch.switched.lexicon is 'algined', which there is not (did you mean aligned?)",
+                "lexicons.algined",
+            ],
+        ),
+        (
+            {"lexicons": {}, "codeswitch": {}, "recipes__switched": ..., "translated__t": TRANSLATED},
+            ["translated.t.lexicon is 'aligned', which there is not: add lexicons.aligned, or remove translated.t"],
+        ),
+        ({"translated__bm25": TRANSLATED}, ["translated.bm25 has the name of a reference: rename it"]),
         ({"fusions__bm25": {"of": ["joint", "base"]}}, ["fusions.bm25 has the name of a reference: rename it"]),
         (
             {"rerankers": {"c": CROSS}},

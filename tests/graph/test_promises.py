@@ -63,6 +63,13 @@ def test_the_rank_window_encodes_nothing_before_training(graph):
     assert graph.repro("trainsets") == {"check", "negatives", "triples", "trainsets"}
 
 
+def test_a_probability_of_switching_retrains_what_trains_on_it(graph):
+    graph.edit("recipes.koenen.switched", {"variant": "switched", "share": 0.5})
+    assert graph.repro("train") - CHECK == {"trainsets", "contamination", "train@koenen"}
+    graph.edit("codeswitch.switched.probability", 0.25)
+    assert graph.repro("train") - CHECK == {"codeswitch", "trainsets", "contamination", "train@koenen"}
+
+
 def test_forced_reruns_give_the_same_bytes(graph):
     lock = graph.read("dvc.lock")
     assert len(graph.repro("-f")) == len(yaml12.load(graph.folder / "dvc.lock")["stages"])

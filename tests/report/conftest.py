@@ -41,7 +41,7 @@ ABOVE = {"koenen": 0.0, "koenko": 0.125, "enkoko": 0.0}
 READ = (
     *("report", "languages", "recipes", "merges", "benchmarks", "compare"),
     *("base", "teacher", "train", "seed", "labels", "references", "fusions"),
-    *("rerankers", "rerank"),
+    *("rerankers", "rerank", "translated"),
 )
 LEADS = {
     "best_recipe": {"over": "koenen", "lead": 0.005, "standard_error": 0.001},
@@ -66,6 +66,7 @@ def study(tmp_path, monkeypatch):
     write("metrics/corpus.json", CORPUS)
     write("metrics/collected.json", {"passages": {}, "queries": {}, "left_out": {"queries that no passage answers": 7}})
     contaminated()
+    write("metrics/codeswitch.json", {})
     write("metrics/labels.json", {})
     write("metrics/references.json", {})
     write(
