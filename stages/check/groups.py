@@ -5,6 +5,7 @@ from __future__ import annotations
 from stages.settings.base import Base
 from stages.settings.benchmarks import Benchmarks
 from stages.settings.candidates import Candidates
+from stages.settings.chosen import Exports
 from stages.settings.compare import Compare
 from stages.settings.contamination import Contamination
 from stages.settings.corpus import Corpus
@@ -60,6 +61,7 @@ class Params(Group):
     labels: Labels
     compare: Compare
     report: Report
+    chosen: Exports
     indexes: dict[Name, Index]
 
     @property
