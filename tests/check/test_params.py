@@ -111,6 +111,7 @@ MARKDOWN = {"corpus__source": "markdown", "corpus__columns": None}
         ({"negatives__window__direction": "ko-de"}, ["negatives.window.direction is 'ko-de'", "ko-en"]),
         ({"compare__select_on": "test"}, ["compare.select_on is 'test'", "dev split"]),
         ({"compare__select_on": "dv"}, ["compare.select_on is 'dv'", "dev, test"]),
+        ({"chosen__openvino": True}, ["chosen.openvino is of transformers, but base.name is static"]),
         ({"compare__metric": "ndcg@5"}, ["compare.metric is 'ndcg@5'", "score.metrics"]),
         ({"compare__metric": "ndgc@10"}, ["compare.metric", "'ndgc@10' is no metric"]),
         ({"score__metrics": ["ndcg@10", "mrr@0"]}, ["score.metrics.1", "'mrr@0' is no metric"]),

@@ -84,7 +84,7 @@ def test_exports_of_a_static_model_are_measured(study):
     np.testing.assert_allclose(small, whole, atol=0.02)
     assert not np.array_equal(small, whole)
     # One dimension tells nothing but a side.
-    assert abs(found["int8"]["lost"]["mono"]) < 0.05 and found["dimensions-1"]["lost"]["mono"] > 0.2
+    assert abs(found["int8"]["lost"]["mono"]) < 0.05 and found["dimensions-1"]["lost"]["mono"] > 0.1
     wholes = [own["mono"] + own["lost"]["mono"] for own in found.values()]
     assert wholes == pytest.approx([wholes[0]] * 3)
     assert all(own["speed"] > 0 and own.keys() >= {"mono", "cross", "multi"} for own in found.values())
