@@ -11,6 +11,7 @@ from stages.settings.contamination import Contamination
 from stages.settings.corpus import Corpus
 from stages.settings.fetch import Fetch
 from stages.settings.fusions import Fusion
+from stages.settings.gate import Gate
 from stages.settings.indexes import Index
 from stages.settings.labels import Labels
 from stages.settings.languages import Languages
@@ -62,6 +63,7 @@ class Params(Group):
     compare: Compare
     report: Report
     chosen: Exports
+    gate: Gate
     indexes: dict[Name, Index]
 
     @property

@@ -20,6 +20,9 @@ def contradictions(params: Params) -> Iterator[str]:
     for group, constraint in params.compare.choose.constraints.items():
         if constraint.of not in own:
             yield f"compare.choose.constraints.{group}.of is {constraint.of!r}: name a model ({', '.join(own)})"
+    for metric in params.gate.metrics:
+        if metric not in params.score.metrics:
+            yield f"gate.metrics names {metric!r}: name one of score.metrics, or add it there"
     for key in ("onnx", "openvino"):
         if params.base.name == "static" and getattr(params.chosen, key):
             yield f"chosen.{key} is of transformers, but base.name is static: write false"

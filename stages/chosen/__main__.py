@@ -45,7 +45,7 @@ def main() -> None:
     retrieve = read_retrieve()
     facts = {"model": name, "benchmark": selected_on, "metric": metric}
     with tables.replacing(CHOSEN_FOLDER) as draft:
-        shutil.copytree(folder, draft)
+        shutil.copytree(folder, draft, copy_function=shutil.copyfile)
         make = _static_exports if encoder.is_static(folder) else _transformer_exports
         whole, exports = make(folder, draft, asked, retrieve.batch_size)
         facts["exports"] = {}

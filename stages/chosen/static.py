@@ -23,7 +23,7 @@ def export(folder: Path, target: Path, dimensions: int | None, int8: bool) -> No
     `UserError` if it has no more."""
     from safetensors.numpy import load_file, save_file
 
-    shutil.copytree(folder, target)
+    shutil.copytree(folder, target, copy_function=shutil.copyfile)  # a file of DVC's cache cannot be written
     inner = target / tables.read_json(target / "modules.json")[0]["path"] / "model.safetensors"
     table = load_file(inner)[TABLE].astype(np.float32)
     if dimensions is not None:

@@ -112,6 +112,10 @@ MARKDOWN = {"corpus__source": "markdown", "corpus__columns": None}
         ({"compare__select_on": "test"}, ["compare.select_on is 'test'", "dev split"]),
         ({"compare__select_on": "dv"}, ["compare.select_on is 'dv'", "dev, test"]),
         ({"chosen__openvino": True}, ["chosen.openvino is of transformers, but base.name is static"]),
+        (
+            {"gate__metrics": {"ndcg@5": dict.fromkeys(("mono", "cross", "multi"), 0.0)}},
+            ["metrics names 'ndcg@5'"],
+        ),
         ({"compare__metric": "ndcg@5"}, ["compare.metric is 'ndcg@5'", "score.metrics"]),
         ({"compare__metric": "ndgc@10"}, ["compare.metric", "'ndgc@10' is no metric"]),
         ({"score__metrics": ["ndcg@10", "mrr@0"]}, ["score.metrics.1", "'mrr@0' is no metric"]),
