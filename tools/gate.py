@@ -139,8 +139,8 @@ def _values(of: Result, metrics: list[str]) -> pl.DataFrame:
         if of.revision is None:
             raise
         raise UserError(
-            f"{error}; without a remote, build it beside (`git worktree add .before {of.name}`, then `make -C .before "
-            "repro`) and write --against .before"
+            f"{error}; without a remote, build it beside (`git worktree add ../before {of.name}`, then `make -C "
+            "../before repro`) and write --against ../before"
         ) from None
 
 

@@ -184,7 +184,7 @@ def test_a_commit_is_compared_from_the_cache_of_dvc(tmp_path, monkeypatch, capsy
     for file in (tmp_path / ".dvc/cache").rglob("*"):
         if file.is_file():
             file.unlink()
-    with pytest.raises(UserError, match=r"is in neither DVC's cache nor its remote .*git worktree add \.before"):
+    with pytest.raises(UserError, match=r"is in neither DVC's cache nor its remote .*git worktree add \.\./before"):
         run(monkeypatch, capsys, first, "main")
     with pytest.raises(UserError, match="nowhere is no commit of this repository and no folder"):
         run(monkeypatch, capsys, "nowhere", "main")
