@@ -40,6 +40,8 @@ RECORDS = STATE / "gate"
 LAST_DIGITS = 1e-6
 # No model's name has it.
 BEFORE = "@before"
+# What is said of a difference, what matters most first.
+WORSE, TOLERATED, BETTER, UNSURE = VERDICTS = "**worse**", "worse, tolerated", "better", "not significant"
 SHOWN_GROUPS = {"mono": "Mono", "cross": "Cross", "multi": "Multi", BIAS: "Bias"}
 
 
@@ -60,9 +62,6 @@ class Compared(NamedTuple):
     @property
     def passed(self) -> bool:
         return not (self.rows["verdict"] == WORSE).any()
-
-
-WORSE, TOLERATED, BETTER, UNSURE = "**worse**", "worse, tolerated", "better", "not significant"
 
 
 def main() -> None:
@@ -111,7 +110,7 @@ def compare(before: Result, after: Result) -> Compared:
     groups = before.task_groups | after.task_groups
     parts, equal = [], 0
     for benchmark, metric in after.metrics.items():
-        if before.metrics.get(benchmark) is None:
+        if benchmark not in before.metrics:
             continue
         for own_metric in dict.fromkeys([metric, *gate.metrics]):
             measures = [own_metric, *([BIAS] if own_metric == metric else [])]
@@ -125,11 +124,11 @@ def compare(before: Result, after: Result) -> Compared:
         raise UserError(f"{before.name} and {after.name} have no model, benchmark and query in common to compare")
     family = significance.family(pl.concat(parts), testing, ("benchmark", "metric", "group"))
     rows = [
-        row | dict(zip(("tolerance", "verdict"), _verdict(row, gate, after.metrics), strict=True))
+        row | dict(zip(("tolerance", "verdict"), _verdict(row, gate), strict=True))
         for row in family.iter_rows(named=True)
     ]
     judged = pl.DataFrame(rows, {**family.schema, "tolerance": pl.Float64, "verdict": pl.String}, orient="row")
-    return Compared(judged, equal, [*_said(before, after, both, values, old)])
+    return Compared(judged, equal, _said(before, after, gate, both, values, old))
 
 
 def _values(of: Result, metrics: list[str]) -> pl.DataFrame:
@@ -155,21 +154,22 @@ def _tested(own: pl.DataFrame, groups: dict[str, str], benchmark: str, testing: 
     return table.with_columns(differs=pl.col("group").is_in(differing))
 
 
-def _verdict(row: dict[str, Any], gate: Gate, metrics: dict[str, str]) -> tuple[float, str]:
+def _verdict(row: dict[str, Any], gate: Gate) -> tuple[float, str]:
     """How much may be lost, and what is to be said of the difference."""
     group = row["group"]
     if group == BIAS:
         tolerance, lost = gate.tolerance.bias, row["difference"]
     else:
-        own = gate.tolerance if row["metric"] == metrics[row["benchmark"]] else gate.metrics[row["metric"]]
-        own = gate.metrics.get(row["metric"], own)
-        tolerance, lost = getattr(own, group), -row["difference"]
+        tolerance, lost = getattr(gate.metrics.get(row["metric"], gate.tolerance), group), -row["difference"]
     if not row["significant"] or lost == 0:
         return tolerance, UNSURE
     return tolerance, BETTER if lost < 0 else WORSE if lost > tolerance else TOLERATED
 
 
-def _said(before: Result, after: Result, both: pl.DataFrame, values: pl.DataFrame, old: pl.DataFrame) -> list[str]:
+def _said(
+    before: Result, after: Result, gate: Gate, both: pl.DataFrame, values: pl.DataFrame, old: pl.DataFrame
+) -> list[str]:
+    """What only one of the two has, and what is not compared; `both`: the values that the two have in common."""
     said = []
     for what, old_names, names in (
         ("models", before.models, after.models),
@@ -187,9 +187,11 @@ def _said(before: Result, after: Result, both: pl.DataFrame, values: pl.DataFram
             if gone.height:
                 tasks = gone["task"].unique().sort().to_list()
                 said.append(f"{word} queries on {benchmark}: {gone['query'].n_unique():,} in {', '.join(tasks)}")
-        shared = both.filter(benchmark=benchmark)
-        if shared.filter(metric=metric).is_empty():
-            said.append(f"nothing of {benchmark} is compared: the two have no query in common that {metric} measures")
+        scored = both.filter(benchmark=benchmark)["metric"].unique().to_list()
+        if lacking := [name for name in dict.fromkeys([metric, *gate.metrics]) if name not in scored]:
+            said.append(
+                f"not compared on {benchmark}: {', '.join(lacking)}, by which the two measure no query in common"
+            )
     return said
 
 
@@ -213,13 +215,13 @@ def shown(before: Result, after: Result, found: Compared) -> list[str]:
             "metric",
             "difference",
             f"{confidence:g} %",
-            "p, corrected",
+            "p",
             "tolerated",
+            "verdict",
         ]
-        order = {WORSE: 0, TOLERATED: 1, BETTER: 2, UNSURE: 3}
-        rows = found.rows.sort(pl.col("verdict").replace_strict(order), maintain_order=True)
+        rows = found.rows.sort(pl.col("verdict").cast(pl.Enum(VERDICTS)), maintain_order=True)
         cells = [_cells(row) for row in rows.iter_rows(named=True)]
-        lines += ["", *padded([[*header, "verdict"], *cells], 4)]
+        lines += ["", *padded([[*header, "corrected p", "tolerated", "verdict"], *cells], 4)]
     lines += ["", *(f"- {line}" for line in found.said), *(f"- {line}" for line in changed(before, after))]
     return lines
 
@@ -238,13 +240,13 @@ def changed(before: Result, after: Result) -> list[str]:
     trees = [before.settings | {"seed": before.seed}, after.settings | {"seed": after.seed}]
     lines = []
     for key in experiments.differing(trees):
-        was, now = (at(tree, key) for tree in trees)
-        lines.append(
-            f"`{'.'.join(key)}`: {json.dumps(was, ensure_ascii=False)} → {json.dumps(now, ensure_ascii=False)}"
-        )
-    if before.made_from and after.made_from and before.made_from != after.made_from:
-        lines.append("code or data differ")
-    return lines or ["params, code and data are the same"]
+        was, now = (json.dumps(at(tree, key), ensure_ascii=False) for tree in trees)
+        lines.append(f"`{'.'.join(key)}`: {was} → {now}")
+    lines = lines or ["params are the same"]
+    # What a folder was built from is not known.
+    if before.made_from and after.made_from:
+        lines.append(f"code and data {'are the same' if before.made_from == after.made_from else 'differ'}")
+    return lines
 
 
 def keep(after: Result, against: str, passed: bool) -> None:
@@ -252,9 +254,7 @@ def keep(after: Result, against: str, passed: bool) -> None:
     if after.folder != Path():
         return
     if after.revision is None and git("status", "--porcelain", "--untracked-files=no"):
-        log.info(
-            "the workspace is not as committed, so this is no verdict on its commit: tools.publish will ask for one"
-        )
+        log.info("the workspace is not as committed: tools.publish will ask for a verdict on what is")
         return
     tables.write_json({"against": against, "passed": passed}, RECORDS / f"{after.commit}.json")
 

@@ -64,7 +64,7 @@ def test_equal_results_pass(before, tmp_path, monkeypatch, capsys):
     assert passed and not rows
     # Two models; three groups on two benchmarks, and bias on one of them.
     assert "of 14 comparisons none is significantly worse" in page[2] and "in 14 no query differs" in page[2]
-    assert page[-1] == "- params, code and data are the same"
+    assert page[-1] == "- params are the same"
 
 
 def test_a_significant_drop_beyond_tolerance_fails(before, tmp_path, monkeypatch, capsys):
@@ -162,6 +162,9 @@ def test_what_one_of_the_two_lacks_is_said_and_not_compared(before, tmp_path, mo
         *page
     }
     assert "- removed queries on test: 1 in en-*, en-en, en-ko" in page
+    more = {"tolerance": TOLERANCE, "metrics": {"map@5": dict.fromkeys(("mono", "cross", "multi"), 0.0)}}
+    _, _, page = run(monkeypatch, capsys, before, built(tmp_path / "more", gate=more))
+    assert "- not compared on test: map@5, of which the two have no query in common" in page
 
 
 def test_a_commit_is_compared_from_the_cache_of_dvc(tmp_path, monkeypatch, capsys):
