@@ -189,9 +189,7 @@ def _said(
                 said.append(f"{word} queries on {benchmark}: {gone['query'].n_unique():,} in {', '.join(tasks)}")
         scored = both.filter(benchmark=benchmark)["metric"].unique().to_list()
         if lacking := [name for name in dict.fromkeys([metric, *gate.metrics]) if name not in scored]:
-            said.append(
-                f"not compared on {benchmark}: {', '.join(lacking)}, by which the two measure no query in common"
-            )
+            said.append(f"not compared on {benchmark}: {', '.join(lacking)}, of which the two have no query in common")
     return said
 
 
@@ -208,17 +206,7 @@ def shown(before: Result, after: Result, found: Compared) -> list[str]:
         f"{found.equal} no query differs.",
     ]
     if found.rows.height:
-        header = [
-            "benchmark",
-            "model",
-            "tasks",
-            "metric",
-            "difference",
-            f"{confidence:g} %",
-            "p",
-            "tolerated",
-            "verdict",
-        ]
+        header = ["benchmark", "model", "tasks", "metric", "difference", f"{confidence:g} %"]
         rows = found.rows.sort(pl.col("verdict").cast(pl.Enum(VERDICTS)), maintain_order=True)
         cells = [_cells(row) for row in rows.iter_rows(named=True)]
         lines += ["", *padded([[*header, "corrected p", "tolerated", "verdict"], *cells], 4)]

@@ -15,7 +15,7 @@ from typing import Any
 
 import jinja2
 
-from stages.chosen import measured, static, transformer
+from stages.chosen import measured, smaller, transformer
 from stages.schemas.chosen import CHOSEN_FOLDER, CHOSEN_METRICS
 from stages.schemas.summary import SUMMARY_FILE
 from stages.settings.base import read_base
@@ -40,21 +40,22 @@ def main() -> None:
     folder = _folder(name)
     if not CARD.is_file():
         raise UserError(f"{CARD} is missing: run `dvc repro`")
-    refuse_unsuited(folder, asked)
+    static = encoder.is_static(folder)
+    refuse_unsuited(static, asked)
     metric = read_benchmarks()[selected_on].metric or summary["metric"]
     retrieve = read_retrieve()
     facts = {"model": name, "benchmark": selected_on, "metric": metric}
     with tables.replacing(CHOSEN_FOLDER) as draft:
         shutil.copytree(folder, draft, copy_function=shutil.copyfile)
-        make = _static_exports if encoder.is_static(folder) else _transformer_exports
-        whole, exports = make(folder, draft, asked, retrieve.batch_size)
         facts["exports"] = {}
-        if exports:
+        if asked.any:
+            make = _static_exports if static else _transformer_exports
+            whole, exports = make(folder, draft, asked, retrieve.batch_size)
             benchmark = ranking.benchmarks()[selected_on]
             facts["exports"] = _measured(whole, exports, draft, benchmark, metric, retrieve)
         parts = params(name, read_recipes(), read_merges())
         licenses = {source: asked.licenses.get(source, "") for source in sources(read_corpus(), read_base().name)}
-        more = _rendered(**facts, params=parts, licenses=licenses, static=encoder.is_static(folder))
+        more = _rendered(**facts, params=parts, licenses=licenses, static=static)
         (draft / "README.md").write_text(CARD.read_text(encoding="utf-8") + more, encoding="utf-8")
     tables.write_json(facts, CHOSEN_METRICS)
     log.info(f"{name} is {CHOSEN_FOLDER}{', with ' + ', '.join(facts['exports']) if facts['exports'] else ''}")
@@ -67,9 +68,9 @@ def _folder(name: str) -> Path:
     return folder
 
 
-def refuse_unsuited(folder: Path, asked: Exports) -> None:
-    """Raise `UserError` for an export that the model in `folder` cannot have, or that nothing here can make."""
-    if encoder.is_static(folder):
+def refuse_unsuited(static: bool, asked: Exports) -> None:
+    """Raise `UserError` for an export that such a model cannot have, or that nothing here can make."""
+    if static:
         for key in ("onnx", "openvino"):
             if getattr(asked, key):
                 raise UserError(f"chosen.{key} is of transformers, but the chosen model is static: write false")
@@ -88,7 +89,7 @@ def _static_exports(folder: Path, draft: Path, asked: Exports, batch_size: int) 
         for int8 in dict.fromkeys([False, asked.int8]):
             words = [f"dimensions-{dimensions}" if dimensions else "", "int8" if int8 else ""]
             if path := "-".join(filter(None, words)):
-                static.export(folder, draft / path, dimensions, int8)
+                smaller.export(folder, draft / path, dimensions, int8)
                 exports[path] = encoder.load(draft / path, batch_size)
     return encoder.load(folder, batch_size), exports
 

@@ -13,6 +13,11 @@ class Exports(Group):
     dimensions: Count | None
     licenses: dict[str, str]
 
+    @property
+    def any(self) -> bool:
+        """Whether the model is exported at all."""
+        return self.onnx or self.openvino or self.int8 or self.dimensions is not None
+
 
 def read_chosen() -> Exports:
     return value("chosen", Exports)

@@ -1,12 +1,13 @@
 """chosen: the model's own folder, its card, and exports that are measured."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from stages.chosen import static, transformer
+from stages.chosen import smaller, transformer
 from stages.schemas.chosen import CHOSEN_FOLDER
 from stages.shared import encoder, tables
 from stages.shared.errors import UserError
@@ -110,16 +111,16 @@ def test_the_snippet_of_the_card_loads_int8(study):
 def test_a_projection_keeps_the_inner_products_of_what_has_no_more_dimensions():
     rng = np.random.default_rng(1)
     plane = rng.normal(size=(50, 2)).astype(np.float32) @ rng.normal(size=(2, 6)).astype(np.float32)
-    made = static.projected(plane, 2)
+    made = smaller.projected(plane, 2)
     assert made.shape == (50, 2)
     np.testing.assert_allclose(made @ made.T, plane @ plane.T, rtol=1e-4, atol=1e-4)
     with pytest.raises(UserError, match=r"chosen\.dimensions is 6, but the model has 6: write fewer"):
-        static.projected(plane, 6)
+        smaller.projected(plane, 6)
 
 
 def test_the_greatest_number_of_a_table_in_int8_is_127():
-    assert static.quantised(np.array([[0.5, -2.0], [0.0, 1.0]], np.float32)).tolist() == [[32, -127], [0, 64]]
-    assert static.quantised(np.zeros((1, 2), np.float32)).tolist() == [[0, 0]]
+    assert smaller.quantised(np.array([[0.5, -2.0], [0.0, 1.0]], np.float32)).tolist() == [[32, -127], [0, 64]]
+    assert smaller.quantised(np.zeros((1, 2), np.float32)).tolist() == [[0, 0]]
 
 
 def test_what_the_model_cannot_be_exported_to_is_one_sentence(study, monkeypatch):
@@ -133,6 +134,9 @@ def test_what_the_model_cannot_be_exported_to_is_one_sentence(study, monkeypatch
     save_sentence_transformer("models/trained/koenen")
     save_record("models/trained/koenen")
     choose("koenen")
+    study.edit(chosen__onnx=False).run("chosen")
+    assert facts() == {"model": "koenen", "benchmark": "dev", "metric": "ndcg@10", "exports": {}}
+    shutil.rmtree(CHOSEN_FOLDER)
     refused(r"chosen\.dimensions is of static models", chosen__dimensions=4)
     refused(r"chosen\.int8 of a transformer is that of its exports", chosen__int8=True)
     monkeypatch.setattr(transformer, "find_spec", lambda name: None if name.startswith("onnx") else "there")
