@@ -8,6 +8,7 @@ weights. Only the transformer is exported: tokenising, pooling and normalising s
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -51,21 +52,20 @@ def export(model: SentenceTransformer, folder: Path, asked: Exports) -> dict[str
             # onnxruntime advises a preprocessing that torch's own optimisation has done.
             logging.disable(logging.WARNING)
             try:
-                quantize_dynamic(str(graph), str(small), weight_type=QuantType.QInt8)
+                beside = len(list(graph.parent.iterdir())) > 1
+                quantize_dynamic(str(graph), str(small), weight_type=QuantType.QInt8, use_external_data_format=beside)
             finally:
                 logging.disable(logging.NOTSET)
             runs["onnx/model_qint8.onnx"] = _onnxruntime(small)
     if asked.openvino:
         runs |= _to_openvino(graph, folder / "openvino", asked.int8)
         if not asked.onnx:
-            graph.unlink()
-            graph.parent.rmdir()
+            shutil.rmtree(graph.parent)
     return runs
 
 
 def _to_onnx(model: SentenceTransformer, file: Path) -> None:
     """The transformer alone, for any number of texts and tokens; without what says where and from what it was made."""
-    import onnx
     import torch
 
     network: Any = model[0].auto_model
@@ -80,7 +80,7 @@ def _to_onnx(model: SentenceTransformer, file: Path) -> None:
 
     features = model.preprocess(["one text of some words", "another"])
     texts, tokens = torch.export.Dim("texts"), torch.export.Dim("tokens")
-    made = torch.onnx.export(
+    program: Any = torch.onnx.export(
         Hidden().eval(),
         tuple(features[name] for name in INPUTS),
         input_names=list(INPUTS),
@@ -89,10 +89,9 @@ def _to_onnx(model: SentenceTransformer, file: Path) -> None:
         dynamic_shapes=({0: texts, 1: tokens}, {0: texts, 1: tokens}),
         verbose=False,
     )
-    proto = made.model_proto  # type: ignore[union-attr]
-    for node in proto.graph.node:
-        del node.metadata_props[:]  # the paths of the code
-    onnx.save(proto, str(file))
+    for node in program.model.graph.all_nodes():
+        node.metadata_props.clear()  # the paths of the code
+    program.save(str(file))  # weights of more than 2 GB in a file beside it
 
 
 def _onnxruntime(file: Path) -> Run:
