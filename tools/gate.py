@@ -45,7 +45,7 @@ WORSE, TOLERATED, BETTER, UNSURE = VERDICTS = "**worse**", "worse, tolerated", "
 SHOWN_GROUPS = {"mono": "Mono", "cross": "Cross", "multi": "Multi", BIAS: "Bias"}
 
 
-class Compared(NamedTuple):
+class Judged(NamedTuple):
     """What two results have in common, tested.
 
     Attributes:
@@ -96,7 +96,7 @@ def result(name: str | None) -> Result:
     return found
 
 
-def compare(before: Result, after: Result) -> Compared:
+def compare(before: Result, after: Result) -> Judged:
     """Raises `UserError` if the two have nothing in common, or if values are not to be had."""
     try:
         gate: Gate = validated(after.settings["gate"], Gate, Path(PARAMS), ["gate"])
@@ -128,7 +128,7 @@ def compare(before: Result, after: Result) -> Compared:
         for row in family.iter_rows(named=True)
     ]
     judged = pl.DataFrame(rows, {**family.schema, "tolerance": pl.Float64, "verdict": pl.String}, orient="row")
-    return Compared(judged, equal, _said(before, after, gate, both, values, old))
+    return Judged(judged, equal, _said(before, after, gate, both, values, old))
 
 
 def _values(of: Result, metrics: list[str]) -> pl.DataFrame:
@@ -193,7 +193,7 @@ def _said(
     return said
 
 
-def shown(before: Result, after: Result, found: Compared) -> list[str]:
+def shown(before: Result, after: Result, found: Judged) -> list[str]:
     """The lines of a Markdown page: the verdict, the table, what else is to be known."""
     failed = found.rows.filter(verdict=WORSE).height
     confidence = 100 * Inference.of(after.settings["compare"]).confidence

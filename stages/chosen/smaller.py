@@ -15,7 +15,7 @@ import numpy as np
 from stages.shared import models, tables
 from stages.shared.errors import UserError
 
-TABLE = "embedding.weight"
+STATIC_TABLE = "embedding.weight"
 
 
 def export(folder: Path, target: Path, dimensions: int | None, int8: bool) -> None:
@@ -25,11 +25,11 @@ def export(folder: Path, target: Path, dimensions: int | None, int8: bool) -> No
 
     shutil.copytree(folder, target, copy_function=shutil.copyfile)  # a file of DVC's cache cannot be written
     inner = target / tables.read_json(target / "modules.json")[0]["path"] / "model.safetensors"
-    table = load_file(inner)[TABLE].astype(np.float32)
+    table = load_file(inner)[STATIC_TABLE].astype(np.float32)
     if dimensions is not None:
         table = projected(table, dimensions)
         tables.write_json(models.record(folder) | {"dimension": dimensions}, target / models.RECORD)
-    save_file({TABLE: quantised(table) if int8 else table}, inner)
+    save_file({STATIC_TABLE: quantised(table) if int8 else table}, inner)
 
 
 def projected(table: np.ndarray, dimensions: int) -> np.ndarray:

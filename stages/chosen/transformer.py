@@ -22,11 +22,11 @@ from stages.shared.errors import UserError
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-INPUTS, OUTPUT = ("input_ids", "attention_mask"), "last_hidden_state"
+GRAPH_INPUTS, GRAPH_OUTPUT = ("input_ids", "attention_mask"), "last_hidden_state"
 # What each export imports: pyproject.toml's extra `export`.
 NEEDED = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("onnx", "onnxscript", "openvino", "nncf")}
 # From inputs, [texts, tokens], to the last hidden state, [texts, tokens, dimension].
-Run = Callable[[dict[str, np.ndarray]], np.ndarray]
+Runtime = Callable[[dict[str, np.ndarray]], np.ndarray]
 
 
 def refuse_without(asked: Exports) -> None:
@@ -37,9 +37,9 @@ def refuse_without(asked: Exports) -> None:
             raise UserError(f"chosen.{name} needs {missing[0]}: install {' '.join(missing)}, or write false")
 
 
-def export(model: SentenceTransformer, folder: Path, asked: Exports) -> dict[str, Run]:
+def export(model: SentenceTransformer, folder: Path, asked: Exports) -> dict[str, Runtime]:
     """Write the exports of `model` below `folder`; what runs each, by its file's path there."""
-    runs: dict[str, Run] = {}
+    runs: dict[str, Runtime] = {}
     graph = folder / "onnx/model.onnx"
     graph.parent.mkdir()
     _to_onnx(model, graph)
@@ -82,9 +82,9 @@ def _to_onnx(model: SentenceTransformer, file: Path) -> None:
     texts, tokens = torch.export.Dim("texts"), torch.export.Dim("tokens")
     program: Any = torch.onnx.export(
         Hidden().eval(),
-        tuple(features[name] for name in INPUTS),
-        input_names=list(INPUTS),
-        output_names=[OUTPUT],
+        tuple(features[name] for name in GRAPH_INPUTS),
+        input_names=list(GRAPH_INPUTS),
+        output_names=[GRAPH_OUTPUT],
         dynamo=True,
         dynamic_shapes=({0: texts, 1: tokens}, {0: texts, 1: tokens}),
         verbose=False,
@@ -94,14 +94,14 @@ def _to_onnx(model: SentenceTransformer, file: Path) -> None:
     program.save(str(file))  # weights of more than 2 GB in a file beside it
 
 
-def _onnxruntime(file: Path) -> Run:
+def _onnxruntime(file: Path) -> Runtime:
     from onnxruntime import InferenceSession
 
     session = InferenceSession(str(file), providers=["CPUExecutionProvider"])
-    return lambda given: np.asarray(session.run([OUTPUT], given)[0])
+    return lambda given: np.asarray(session.run([GRAPH_OUTPUT], given)[0])
 
 
-def _to_openvino(graph: Path, folder: Path, int8: bool) -> dict[str, Run]:
+def _to_openvino(graph: Path, folder: Path, int8: bool) -> dict[str, Runtime]:
     import openvino
 
     made = {"openvino/openvino_model.xml": openvino.convert_model(str(graph))}
@@ -116,20 +116,20 @@ def _to_openvino(graph: Path, folder: Path, int8: bool) -> dict[str, Run]:
     return {name: _compiled(folder.parent / name) for name in made}
 
 
-def _compiled(file: Path) -> Run:
+def _compiled(file: Path) -> Runtime:
     import openvino
 
     compiled = openvino.compile_model(str(file), "CPU")
     return lambda given: np.asarray(compiled(given)[0])
 
 
-def run_by(model: SentenceTransformer, run: Run) -> None:
+def run_by(model: SentenceTransformer, run: Runtime) -> None:
     """Have `run` compute what the transformer of `model` does."""
     import torch
     from transformers.modeling_outputs import BaseModelOutput
 
     def forward(**features: Any) -> BaseModelOutput:
-        hidden = run({name: features[name].cpu().numpy() for name in INPUTS})
+        hidden = run({name: features[name].cpu().numpy() for name in GRAPH_INPUTS})
         return BaseModelOutput(last_hidden_state=torch.from_numpy(hidden))
 
     network: Any = model[0].auto_model

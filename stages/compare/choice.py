@@ -18,7 +18,7 @@ import polars as pl
 
 from stages.compare import significance
 from stages.schemas.summary import Choice, Lead
-from stages.settings.compare import Compare, Weights
+from stages.settings.compare import Compare, ObjectiveWeights
 from stages.settings.merges import Merge
 from stages.shared.errors import UserError
 from stages.shared.models import BASE_NAME
@@ -71,7 +71,7 @@ def selecting(means: pl.DataFrame, asked: pl.DataFrame, settings: Compare) -> Se
     return Selecting(settings.select_on, own, asked, _shares(settings.choose.weights, present, settings.select_on))
 
 
-def _shares(weights: Weights, present: Sequence[str], benchmark: str) -> dict[str, float]:
+def _shares(weights: ObjectiveWeights, present: Sequence[str], benchmark: str) -> dict[str, float]:
     given = {group: getattr(weights, group) for group in GROUPS if group in present}
     total = sum(given.values())
     if not total:

@@ -12,7 +12,7 @@ from stages.report.settings import settings
 from stages.report.study import Study
 from stages.report.wording import CORRECTIONS, GROUP_TITLES, shown_path
 from stages.schemas.summary import Lead, ahead
-from stages.settings.compare import Constraint, Weights
+from stages.settings.compare import Constraint, ObjectiveWeights
 from stages.shared.languages import language_name
 from stages.shared.tasks import BIAS, GROUPS
 
@@ -84,7 +84,7 @@ def _ahead(lead: Lead | None) -> Ahead | None:
     return Ahead(f"{ahead(lead)} (standard error over queries)", sure=abs(lead["lead"]) >= 2 * error)
 
 
-def _chosen_by(weights: Weights, selecting: Measurement) -> str:
+def _chosen_by(weights: ObjectiveWeights, selecting: Measurement) -> str:
     """`mean of Mono, Cross (twice) and Multi nDCG@10, less 0.01 points for each rank of bias`."""
     shown = {h.group for h in selecting.headlines}
     own = {group: getattr(weights, group) for group in GROUPS if GROUP_TITLES[group] in shown}

@@ -11,17 +11,17 @@ from stages.settings.metrics import Metric
 from stages.settings.reading import value
 from stages.settings.types import Count, Group, Name
 
-Weight = Annotated[float, Field(ge=0)]
+ObjectiveWeight = Annotated[float, Field(ge=0)]
 
 
-class Weights(Group):
-    mono: Weight
-    cross: Weight
-    multi: Weight
-    bias: Weight
+class ObjectiveWeights(Group):
+    mono: ObjectiveWeight
+    cross: ObjectiveWeight
+    multi: ObjectiveWeight
+    bias: ObjectiveWeight
 
     @model_validator(mode="after")
-    def _some(self) -> Weights:
+    def _some(self) -> ObjectiveWeights:
         if not self.mono + self.cross + self.multi:
             raise ValueError("mono, cross and multi are all 0: give one of them a weight")
         return self
@@ -31,11 +31,11 @@ class Constraint(Group):
     """Not below `of`'s in this group of tasks (of bias: not above): by more than `within`, or surely."""
 
     of: Name
-    within: Literal["interval"] | Weight
+    within: Literal["interval"] | ObjectiveWeight
 
 
 class Choose(Group):
-    weights: Weights
+    weights: ObjectiveWeights
     constraints: dict[Literal["mono", "cross", "multi", "bias"], Constraint]
     ties: Literal["standard_error", "significance", "none"]
 
