@@ -20,7 +20,7 @@ from stages.check.groups import Params
 from stages.references import opening
 from stages.references.opening import Opened
 from stages.settings.references import Reference
-from stages.shared import encoder, errors, files, models, pieces, ranking, tables
+from stages.shared import encoder, errors, evaluation, files, models, pieces, ranking, tables
 from stages.shared.errors import UserError
 from stages.shared.ranking import Tables
 from stages.shared.tasks import GROUPS, measured, task_groups, tasks
@@ -79,7 +79,7 @@ def _measured(study: Params, opened: Opened, found: dict[str, Tables]) -> tuple[
     values, by_label = [], {}
     for name, benchmark in found.items():
         run, relevant = ranking.rank(benchmark, opened.rankers(benchmark), study.retrieve.depth)
-        own = score.per_query(run, benchmark.queries, benchmark.qrels, study.score.metrics)
+        own = evaluation.per_query(run, benchmark.queries, benchmark.qrels, study.score.metrics)
         values.append(pl.concat([own, score.bias(relevant)]).select(pl.lit(name).alias("benchmark"), pl.all()))
         if (asked := labels.read(name)) is not None:
             answered = labels.answers(run, asked)

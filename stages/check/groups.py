@@ -8,11 +8,13 @@ from stages.settings.base import Base
 from stages.settings.benchmarks import Benchmarks
 from stages.settings.candidates import Candidates
 from stages.settings.codeswitch import Codeswitch
+from stages.settings.chosen import Exports
 from stages.settings.compare import Compare
 from stages.settings.contamination import Contamination
 from stages.settings.corpus import Corpus
 from stages.settings.fetch import Fetch
 from stages.settings.fusions import Fusion
+from stages.settings.gate import Gate
 from stages.settings.indexes import Index
 from stages.settings.labels import Labels
 from stages.settings.languages import Languages
@@ -69,6 +71,8 @@ class Params(Group):
     labels: Labels
     compare: Compare
     report: Report
+    chosen: Exports
+    gate: Gate
     indexes: dict[Name, Index]
 
     @property

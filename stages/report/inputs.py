@@ -12,7 +12,7 @@ from stages.schemas.comparison import BIAS_TABLE, SIGNIFICANCE_TABLE, TASKS_TABL
 from stages.schemas.contamination import CONTAMINATION_METRICS, ContaminationShares
 from stages.schemas.curves import CURVE, TRAINING_CURVES
 from stages.schemas.scores import MODEL_METRICS, REFERENCE_RECORDS
-from stages.schemas.summary import SUMMARY_FILE, Lead
+from stages.schemas.summary import SUMMARY_FILE, Choice, Lead
 from stages.schemas.types import Schema
 from stages.shared import models, tables
 from stages.shared.errors import UserError
@@ -34,6 +34,7 @@ class Results(NamedTuple):
     best_recipe: str
     chosen: str
     leads: dict[str, Lead | None]  # of best_recipe and chosen_model over the next
+    choice: Choice
     scores: dict[str, dict]  # {model: {benchmark: {task or group: {metric: mean}}}}
     benchmarks: dict[str, Measured]
     synthesis: dict[str, dict[str, dict[str, int]]]  # {requests or filters: {job: {count: value}}}
@@ -65,6 +66,7 @@ def read(names: list[str], references: list[str], recipes: list[str], benchmarks
         best_recipe=best,
         chosen=chosen,
         leads=summary["leads"],
+        choice=summary["choice"],
         scores={name: tables.read_json(MODEL_METRICS / f"{name}.json") for name in rows},
         benchmarks={name: _measured(name) for name in benchmarks},
         synthesis=tables.read_json(METRICS_FOLDER / "synthesis.json"),

@@ -25,7 +25,8 @@ class Page(NamedTuple):
 
     title: str
     languages: list[tuple[str, str]]
-    chosen_by: str
+    chosen_by: str  # the objective
+    rule: list[str]  # sentences: which constraints dropped which models, and what is tied
     select_on: str
     correction: str
     confidence: str

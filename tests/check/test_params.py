@@ -112,6 +112,13 @@ MARKDOWN = {"corpus__source": "markdown", "corpus__columns": None}
         ({"negatives__window__direction": "ko-de"}, ["negatives.window.direction is 'ko-de'", "ko-en"]),
         ({"compare__select_on": "test"}, ["compare.select_on is 'test'", "dev split"]),
         ({"compare__select_on": "dv"}, ["compare.select_on is 'dv'", "dev, test"]),
+        ({"chosen__openvino": True}, ["chosen.openvino is of transformers, but base.name is static"]),
+        (
+            {"gate__metrics": {"ndcg@5": dict.fromkeys(("mono", "cross", "multi"), 0.0)}},
+            ["metrics names 'ndcg@5'"],
+        ),
+        ({"compare__choose__constraints__mono__of": "bm25"}, ["constraints.mono.of is 'bm25'", "name a model (base,"]),
+        ({"compare__choose__weights": dict.fromkeys(("mono", "cross", "multi"), 0.0) | {"bias": 1.0}}, ["all 0"]),
         ({"compare__metric": "ndcg@5"}, ["compare.metric is 'ndcg@5'", "score.metrics"]),
         ({"compare__metric": "ndgc@10"}, ["compare.metric", "'ndgc@10' is no metric"]),
         ({"score__metrics": ["ndcg@10", "mrr@0"]}, ["score.metrics.1", "'mrr@0' is no metric"]),

@@ -12,7 +12,7 @@ from stages.settings import yaml12
 
 pytestmark = [pytest.mark.graph, pytest.mark.xdist_group("smoke")]
 MERGE = "avg-koenen-kokoko"
-AFTER_RUNS = {"fusions", "score", "labels", "compare", "report"}
+AFTER_RUNS = {"fusions", "score", "labels", "compare", "report", "chosen"}
 # It reads all of params.yaml, and writes the same whenever that is right.
 CHECK = {"check"}
 

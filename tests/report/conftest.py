@@ -47,6 +47,12 @@ LEADS = {
     "best_recipe": {"over": "koenen", "lead": 0.005, "standard_error": 0.001},
     "chosen_model": {"over": "both", "lead": 0.02, "standard_error": 0.0125},
 }
+CHOICE = {
+    "best": "avg",
+    "tied": [],
+    "dropped": {"mono": ["koenko"]},
+    "objective": {"avg": 0.55, "both": 0.545, "koenen": 0.53, "base": 0.4, "koenko": 0.37},
+}
 VOID = {"meta", "link", "br", "hr", "img", "input", "rect", "circle", "line", "path", "polyline"}
 
 
@@ -71,7 +77,10 @@ def study(tmp_path, monkeypatch):
     write("metrics/references.json", {})
     write(
         "metrics/summary.json",
-        {"metric": "ndcg@10", "selected_on": "dev", "best_recipe": "both", "chosen_model": "avg", "leads": LEADS},
+        {
+            **{"metric": "ndcg@10", "selected_on": "dev", "best_recipe": "both", "chosen_model": "avg"},
+            **{"leads": LEADS, "choice": CHOICE},
+        },
     )
     for model in MODELS:
         groups = dict(zip(("mono", "cross", "multi"), MEANS[model], strict=False))
