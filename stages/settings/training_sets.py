@@ -14,3 +14,4 @@ class TrainingSet(Group):
     negatives: Name
     hybrid: Share | None = None
     synthetic: Share | None = None
+    sample: Annotated[float, Field(gt=0, le=1)] | None = None

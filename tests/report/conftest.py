@@ -68,6 +68,7 @@ def study(tmp_path, monkeypatch):
     contaminated()
     write("metrics/labels.json", {})
     write("metrics/references.json", {})
+    write("metrics/searches.json", {})
     write(
         "metrics/summary.json",
         {"metric": "ndcg@10", "selected_on": "dev", "best_recipe": "both", "chosen_model": "avg", "leads": LEADS},
