@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -162,7 +163,9 @@ def hundredths(weights: np.ndarray) -> Weights:
 def evolve(value: Callable[[Weights], float], tried: dict[Weights, Any], models: int, budget: int, seed: int) -> None:
     """Ask for the `value` of at most `budget` weightings, where the search for the greatest one leads; those of which
     it was asked are in `tried`."""
-    import cma
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it cannot plot
+        import cma
 
     for weights in [np.ones(models), *np.eye(models)][:budget]:
         value(hundredths(weights))

@@ -40,9 +40,9 @@ BLOCK_NUMBERS = 2**24
 # A share of the mean of G's diagonal that is added to it, towards the average: inputs that no text gives keep that.
 RIDGE = 1e-6
 LAYER_NUMBER = re.compile(r"\.(?:layers?|h|blocks?)\.(\d+)\.")
-EMBEDDING_WEIGHTS = re.compile(r"embed|\bwte\b|\bwpe\b")
+EMBEDDING_WEIGHTS = re.compile(r"embed|\b(?:shared|wte|wpe)\b")
 # Not the norm behind the attention, which some decoders name after it.
-ATTENTION_WEIGHTS = re.compile(r"(?<!post_)att(?:ention|n)")
+ATTENTION_WEIGHTS = re.compile(r"(?<!post_)att(?:ention|n)", re.IGNORECASE)
 
 
 def save(plan: Plan, folder: Path, importances: Path, seed: int) -> None:
