@@ -7,7 +7,7 @@ import pytest
 from stages.plans import search
 from stages.plans.search import evolve, grid, hundredths
 from stages.settings.merges import Objective
-from stages.shared import tables
+from stages.shared import files, tables
 from stages.shared.errors import UserError
 from stages.shared.merging import save
 from tests.fakes.checkpoints import save_record, static_model
@@ -71,10 +71,14 @@ def study(workspace):
 
 
 def test_the_best_weighting_is_merged_recorded_and_kept(study, monkeypatch):
-    tried = []
-    monkeypatch.setattr(
-        "stages.shared.merging.save", lambda plan, *more: (tried.append(plan.weights), save(plan, *more))
-    )
+    tried, saved = [], []
+
+    def watched(plan, folder, *more):
+        save(plan, folder, *more)
+        tried.append(plan.weights)
+        saved.append(files.content(folder))
+
+    monkeypatch.setattr("stages.shared.merging.save", watched)
     study.run("plans")
     assert tried == [[0.0, 1.0], [0.25, 0.75], [0.5, 0.5], [0.75, 0.25], [1.0, 0.0]]
     told = json.loads((study.path / "metrics/searches.json").read_text())["m"]
@@ -83,6 +87,8 @@ def test_the_best_weighting_is_merged_recorded_and_kept(study, monkeypatch):
     assert told["value"] == pytest.approx(100 * told["mono"] - told["language_bias"], abs=1e-4)
     study.run("merge", "m")
     assert tables.read_json("models/merged/m/encoder.json")["weights"] == told["weights"]
+    # The bytes of what was tried, by which its vectors are found.
+    assert files.content(study.path / "models/merged/m") in saved[:5]
     # Another merge searches nothing again, and the bytes stay.
     before = (study.path / "metrics/searches.json").read_bytes()
     tried.clear()
