@@ -36,7 +36,7 @@ from stages.shared.errors import UserError
 log = logging.getLogger(__name__)
 # Methods that go element by element, so that rows can be merged apart, and the numbers of a block of rows.
 ELEMENTWISE = ("linear", "fisher")
-BLOCK_NUMBERS = 2**24
+BLOCK_NUMBERS = 2**22
 # A share of the mean of G's diagonal that is added to it, towards the average: inputs that no text gives keep that.
 RIDGE = 1e-6
 LAYER_NUMBER = re.compile(r"\.(?:layers?|h|blocks?)\.(\d+)\.")

@@ -26,6 +26,26 @@ def test_a_merge_weight_reruns_that_merge_and_what_reads_it(graph):
     assert graph.repro() - CHECK == {"plans", f"merge@{MERGE}", f"retrieve-merged@{MERGE}", *AFTER_RUNS}
 
 
+def test_a_merge_reruns_those_that_name_it_and_no_other(graph):
+    pair = {"koenen": 1.0, "kokoko": 1.0}
+    objective = {"models": ["koenen", "kokoko"], "objective": {"mono": 1.0, "bias": 0.1}, "budget": 3, "grid": 0.5}
+    graph.edit("merges.of-merge", {"method": "linear", "weights": {MERGE: 0.5, "base": 0.5}})
+    graph.edit("merges.important", {"method": "fisher", "weights": pair, "parameters": {"batches": 2}})
+    graph.edit("merges.found", {"method": "linear", "search": objective})
+    new = ("of-merge", "important", "found")
+    ran = {"plans", *(f"merge@{name}" for name in new), *(f"retrieve-merged@{name}" for name in new), *AFTER_RUNS}
+    assert graph.repro() - CHECK == ran
+    found = json.loads(graph.read("models/merged/found/encoder.json"))["weights"]
+    assert found == json.loads(graph.read("metrics/searches.json"))["found"]["weights"]
+    told = json.loads(graph.read("metrics/models/found.json"))["dev"]["mono"]["ndcg@10"]
+    # The study measures of the model what the search did.
+    assert told == json.loads(graph.read("metrics/searches.json"))["found"]["mono"]
+    graph.edit(f"merges.{MERGE}.weights.koenen", 0.8)
+    changed = (MERGE, "of-merge")
+    ran = {"plans", *(f"merge@{name}" for name in changed), *(f"retrieve-merged@{name}" for name in changed)}
+    assert graph.repro() - CHECK == ran | AFTER_RUNS
+
+
 def test_a_metric_reruns_nothing_that_encodes(graph):
     graph.edit("score.metrics", ["ndcg@10", "recall@50"])
     assert graph.repro() - CHECK == AFTER_RUNS - {"fusions", "labels"}
