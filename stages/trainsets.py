@@ -54,7 +54,8 @@ def main() -> None:
             for slots in compositions:
                 file = TRIPLES_FOLDER / recipe.negatives / f"{slots.name}.parquet"
                 found = tables.read(file, TRIPLES)
-                triples = found if recipe.synthetic is None else mixed(found, synthetic, recipe.synthetic, seed)
+                drawn = found if recipe.sample is None else sampled(found, recipe.sample, f"{seed}/sample/{name}")
+                triples = drawn if recipe.synthetic is None else mixed(drawn, synthetic, recipe.synthetic, seed)
                 counts[name][slots.name] = counted(asked.filter(lang=slots.query)["query"], found, triples)
                 if recipe.switched is None:
                     parts.append(with_texts(triples, slots, texts, grouped))
@@ -78,7 +79,7 @@ def main() -> None:
 
 def counted(asked: pl.Series, found: pl.DataFrame, kept: pl.DataFrame) -> dict[str, int]:
     """Of a composition: the training queries `asked` in its language; those without triples, since the strategy left
-    them no negatives; those whose triples (`found`) are more than the recipe's share takes; queries and rows `kept`."""
+    them no negatives; those whose triples (`found`) are more than the recipe's shares take; queries and rows `kept`."""
     having, queries = found["query"].n_unique(), kept["query"].n_unique()
     return {
         "asked": len(asked),
@@ -91,10 +92,19 @@ def counted(asked: pl.Series, found: pl.DataFrame, kept: pl.DataFrame) -> dict[s
 
 def missing(recipe: TrainingSet) -> str:
     """What a training set without a triple lacks."""
+    if recipe.sample is not None:
+        return f"sample {recipe.sample:g} draws none of the few queries that have negatives: raise it"
     if not recipe.synthetic:
         return f"no training query of its languages has negatives by negatives.{recipe.negatives}"
     kinds = "synthetic training queries" + (" and others" if recipe.synthetic < 1 else "")
     return f"with synthetic {recipe.synthetic:g} there must be {kinds} in its languages"
+
+
+def sampled(triples: pl.DataFrame, share: float, seed: str) -> pl.DataFrame:
+    """The triples of about a `share` of the queries, the same ones in every composition; of two shares drawn with one
+    seed the greater has all of the smaller (bagging: arXiv 2602.05787)."""
+    places = seeds.numbers(seed, triples["query"].to_list()) / 2.0**64
+    return triples.filter(pl.Series(places < share))
 
 
 def mixed(triples: pl.DataFrame, synthetic: pl.Series, share: float, seed: int) -> pl.DataFrame:

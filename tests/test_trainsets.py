@@ -137,6 +137,24 @@ def test_what_recipes_train_on_is_counted(workspace):
     }
 
 
+def test_a_sample_is_of_queries_by_the_recipes_name_and_the_rest_is_counted(workspace):
+    both, share = ["enenen", "koenen"], {"sample": 0.5, "negatives": "window"}
+    labelled(workspace, {}, ((40, "labelled"),))
+    workspace.edit(recipes={name: {**share, "compositions": both} for name in ("one", "two")}, merges={})
+    workspace.run("trainsets")
+    drawn = {}
+    for name in ("one", "two"):
+        texts, rows = read(name)
+        by_language = [{texts[q].split("|")[0] for q in rows.filter(composition=c)["query"].to_list()} for c in both]
+        assert by_language[0] == by_language[1]
+        drawn[name] = by_language[0]
+        told = counted()["recipes"][name]["enenen"]
+        assert told["queries"] == len(drawn[name]) == told["asked"] - told["over_share"]
+        # 40 draws at one half: beyond 8 and 32 once in 50,000.
+        assert 8 < len(drawn[name]) < 32
+    assert drawn["one"] != drawn["two"]
+
+
 def test_queries_of_which_a_share_leaves_none_are_counted(workspace):
     labelled(workspace, {"one": {"synthetic": 0.8}, "as-they-come": {}})
     workspace.run("trainsets")

@@ -14,13 +14,13 @@ from typing import Any
 
 import polars as pl
 
-from stages import labels, score
+from stages import labels
 from stages.check import params
 from stages.check.groups import Params
 from stages.references import opening
 from stages.references.opening import Opened
 from stages.settings.references import Reference
-from stages.shared import encoder, errors, evaluation, files, models, pieces, ranking, tables
+from stages.shared import encoder, errors, files, models, pieces, ranking, scoring, tables
 from stages.shared.errors import UserError
 from stages.shared.ranking import Tables
 from stages.shared.tasks import GROUPS, measured, task_groups, tasks
@@ -79,8 +79,8 @@ def _measured(study: Params, opened: Opened, found: dict[str, Tables]) -> tuple[
     values, by_label = [], {}
     for name, benchmark in found.items():
         run, relevant = ranking.rank(benchmark, opened.rankers(benchmark), study.retrieve.depth)
-        own = evaluation.per_query(run, benchmark.queries, benchmark.qrels, study.score.metrics)
-        values.append(pl.concat([own, score.bias(relevant)]).select(pl.lit(name).alias("benchmark"), pl.all()))
+        own = scoring.per_query(run, benchmark.queries, benchmark.qrels, study.score.metrics)
+        values.append(pl.concat([own, scoring.bias(relevant)]).select(pl.lit(name).alias("benchmark"), pl.all()))
         if (asked := labels.read(name)) is not None:
             answered = labels.answers(run, asked)
             by_label[name] = {
@@ -88,7 +88,7 @@ def _measured(study: Params, opened: Opened, found: dict[str, Tables]) -> tuple[
                 for task in labels.counts(asked.queries)
             }
     groups = task_groups(measured(study.languages, study.benchmarks))
-    return score.summary(pl.concat(values), groups), by_label
+    return scoring.summary(pl.concat(values), groups), by_label
 
 
 def _shown(study: Params, benchmark: str, report: dict[str, dict], by_label: dict[str, dict]) -> list[str]:

@@ -7,8 +7,8 @@ from typing import Any
 from stages.settings.base import Base
 from stages.settings.benchmarks import Benchmarks
 from stages.settings.candidates import Candidates
-from stages.settings.codeswitch import Codeswitch
 from stages.settings.chosen import Exports
+from stages.settings.codeswitch import Codeswitch
 from stages.settings.compare import Compare
 from stages.settings.contamination import Contamination
 from stages.settings.corpus import Corpus

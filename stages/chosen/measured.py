@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from stages.shared import evaluation, ranking
+from stages.shared import ranking, scoring
 from stages.shared.ranking import Tables
 from stages.shared.roles import Encoder
 from stages.shared.rounding import rounded
@@ -23,7 +23,7 @@ def means(encoder: Encoder, benchmark: Tables, metric: str, depth: int) -> dict[
     run, _ = ranking.rank(benchmark, ranking.by_vectors(passages, queries), depth)
     langs = [table["lang"].unique().to_list() for table in (benchmark.queries, benchmark.passages)]
     groups = {task.name: task.group for task in tasks(*langs)}
-    values = evaluation.per_query(run, benchmark.queries, benchmark.qrels, [metric])
+    values = scoring.per_query(run, benchmark.queries, benchmark.qrels, [metric])
     by_task = values.group_by("task").agg(pl.col("value").mean())
     by_group = by_task.group_by(pl.col("task").replace_strict(groups)).agg(pl.col("value").mean())
     found = dict(by_group.iter_rows())

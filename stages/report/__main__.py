@@ -36,7 +36,7 @@ def main() -> None:
         languages=read_languages(),
         recipes=read_recipes(),
         rerankers=read_rerankers(),
-        merges=read_merges(),
+        merges=inputs.with_found_weights(read_merges()),
         benchmarks=read_benchmarks(),
         compare=read_compare(),
         base=read_base(),

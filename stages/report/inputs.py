@@ -11,9 +11,11 @@ from stages.schemas.codeswitched import CODESWITCH_METRICS
 from stages.schemas.comparison import BIAS_TABLE, SIGNIFICANCE_TABLE, TASKS_TABLE, TRADEOFF_TABLE
 from stages.schemas.contamination import CONTAMINATION_METRICS, ContaminationShares
 from stages.schemas.curves import CURVE, TRAINING_CURVES
+from stages.schemas.plans import SEARCHES_FILE
 from stages.schemas.scores import MODEL_METRICS, REFERENCE_RECORDS
 from stages.schemas.summary import SUMMARY_FILE, Choice, Lead
 from stages.schemas.types import Schema
+from stages.settings.merges import Merge
 from stages.shared import models, tables
 from stages.shared.errors import UserError
 
@@ -80,6 +82,17 @@ def read(names: list[str], references: list[str], recipes: list[str], benchmarks
         references=_references(references),
         labels=_labels(rows, benchmarks),
     )
+
+
+def with_found_weights(merges: dict[str, Merge]) -> dict[str, Merge]:
+    """`merges`, those whose weights were searched with the ones that were found."""
+    found = tables.read_json(SEARCHES_FILE)
+    if missing := [name for name, merge in merges.items() if merge.search and name not in found]:
+        raise UserError(f"{SEARCHES_FILE} says nothing of {missing[0]}: run `dvc repro`")
+    return {
+        name: merge.model_copy(update={"weights": found[name]["weights"]}) if merge.search else merge
+        for name, merge in merges.items()
+    }
 
 
 def _corpus() -> dict[str, Any]:

@@ -22,3 +22,4 @@ class TrainingSet(Group):
     hybrid: Share | None = None
     synthetic: Share | None = None
     switched: SwitchedShare | None = None
+    sample: Annotated[float, Field(gt=0, le=1)] | None = None

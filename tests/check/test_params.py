@@ -45,6 +45,10 @@ QUERIES = {"of": "queries", "source": "en", "target": "ko"}
 PRICES = {"input": 0.15, "output": 0.6}
 
 
+def averaged(*models):
+    return {"method": "linear", "weights": dict.fromkeys(models, 1.0)}
+
+
 def message(workspace, **changes):
     """The one sentence that an edit is refused with."""
     with pytest.raises(UserError) as caught:
@@ -86,6 +90,32 @@ MARKDOWN = {"corpus__source": "markdown", "corpus__columns": None}
         ({"merges__avg-four__weights": {"enenn": 1, "kokoko": 1}}, ["merges.avg-four.weights", "did you mean enenen"]),
         ({"merges__avg-four__weights": {"enenen": 1, "kokoko": -1}}, ["merges.avg-four", "add up to 0"]),
         ({"merges__avg-four__weights": {"enenen": 1}}, ["merges.avg-four.weights", "at least 2"]),
+        ({"merges__avg-four__weights": {"enenen": 1, "avg-four": 1}}, ["merges.avg-four.weights names itself"]),
+        (
+            {
+                "merges__m": averaged("n", "joint"),
+                "merges__n": averaged("joint", "o"),
+                "merges__o": averaged("m", "base"),
+            },
+            ["merges.m is made of itself (m of n of o of m)", "name other models"],
+        ),
+        (
+            {"merges__m": averaged("avg-four", "joint") | {"method": "fisher"}},
+            ["merges.m is fisher", "avg-four has no training set: name recipes in weights"],
+        ),
+        (
+            {"merges__m": {"method": "regmean", "models": ["base", "joint"]}},
+            ["merges.m is regmean", "base has no training set: name recipes in models"],
+        ),
+        (
+            {
+                "merges__m": {
+                    "method": "linear",
+                    "search": {"models": ["a", "joint"], "objective": {"mono": 1.0}, "budget": 1},
+                }
+            },
+            ["merges.m.search.models names 'a'", "no recipe or merge makes"],
+        ),
         (
             {"merges__joint": {"method": "linear", "weights": {"enenen": 1, "kokoko": 1}}},
             ["recipes.joint has the name"],
