@@ -33,7 +33,8 @@ def test_the_study_of_capacity_is_valid(overlaid):
     found = params.load()
     assert found.base.name == "Qwen/Qwen3-Embedding-0.6B"
     assert found.benchmarks["xquad-r"].source == "xquad-r"
-    assert [recipe.hybrid for recipe in found.recipes.values()] == [None, 0, 0.5, 1]
+    schemes = [recipe.batches.scheme for recipe in found.recipes.values()]
+    assert schemes == ["composition", "x-y", "hybrid", "x-x-mono"]
 
 
 @pytest.fixture

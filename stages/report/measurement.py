@@ -14,7 +14,7 @@ from stages.report.significance import Headline, RerankedGroup, Significance, he
 from stages.report.study import Study
 from stages.report.wording import GROUP_TITLES, metric_title, source
 from stages.schemas.comparison import BIAS_TABLE
-from stages.shared.compositions import composition
+from stages.shared.compositions import selected
 from stages.shared.models import BASE_NAME
 from stages.shared.tasks import BIAS, GROUPS
 
@@ -117,11 +117,8 @@ def results_table(
 
 def compositions_table(study: Study, values: dict[str, dict[str, float]], names: list[str]) -> Table | None:
     """The recipes of one composition: which language in which slot makes which task good."""
-    single = {
-        name: composition(recipe.compositions[0], study.languages)
-        for name, recipe in study.recipes.items()
-        if len(recipe.compositions) == 1
-    }
+    read = {name: selected(recipe.compositions, study.languages) for name, recipe in study.recipes.items()}
+    single = {name: slots[0] for name, slots in read.items() if len(slots) == 1}
     if not single:
         return None
     columns = [column([values[name].get(task) for name in single], heat=True) for task in names]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from stages.report.study import Study
 from stages.settings.merges import Merge
 from stages.shared import models
-from stages.shared.compositions import Composition, composition
+from stages.shared.compositions import Composition, selected
 from stages.shared.languages import language_name
 
 
@@ -44,7 +44,7 @@ def ingredient(study: Study, name: str, share: str | None = None) -> Ingredient:
     if name not in study.recipes:
         return Ingredient(name, share, [], None, None)
     recipe = study.recipes[name]
-    read = [composition(spelling, study.languages) for spelling in recipe.compositions]
+    read = selected(recipe.compositions, study.languages)
     synthetic = None if recipe.synthetic is None else f"{100 * recipe.synthetic:g} %"
     return Ingredient(name, share, [(c.name, _in_words(c)) for c in read], recipe.negatives, synthetic)
 

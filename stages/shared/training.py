@@ -36,7 +36,7 @@ from sentence_transformers import (
 from sentence_transformers.base.losses.gradcache import CachedLossMixin, has_static_embedding_input
 from sentence_transformers.base.losses.merged_forward import embed_columns
 from sentence_transformers.base.sampler import BatchSamplers, DefaultBatchSampler
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 from transformers.trainer_callback import ProgressCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
@@ -129,35 +129,41 @@ class InfoNCE(CachedLossMixin, nn.Module):
 class PooledBatches(DefaultBatchSampler):
     """`steps` full batches, each of one pool of rows, drawn by its share (hybrid: arXiv 2408.10536, section 3).
 
-    A pool's rows come in a shuffled order, each of them once before any comes again, and none twice in a batch. A
-    batch depends on the seed and its number, so that a training goes on in the midst of them.
+    Shares are exact, but for whole batches: steps in a shuffled order stand for evenly spaced numbers of [0, 1). A
+    pool's rows come in a shuffled order, each of them once before any comes again, and none twice in a step. A batch
+    depends on the seed and its number, so that a training goes on in the midst of them. Where several processes train
+    together (`ranks`), each step has a batch for each, one after the other as accelerate deals them, of one pool.
     """
 
-    def __init__(self, dataset: Dataset, *, pools: list[Pool], steps: int, **settings: Any) -> None:
+    def __init__(
+        self, dataset: Dataset, *, pools: list[Pool], steps: int, ranks: int | None = None, **settings: Any
+    ) -> None:
         super().__init__(dataset, **settings)
         self.pools = pools
         self.steps = steps
+        self.ranks = ranks or (distributed.get_world_size() if distributed.is_initialized() else 1)
 
     def __len__(self) -> int:
-        return self.steps
+        return self.steps * self.ranks
 
     def __iter__(self) -> Iterator[list[int]]:
         batches = [self._batches(number, rows) for number, (_, rows) in enumerate(self.pools)]
         ends = np.cumsum([share for share, _ in self.pools])
-        draws = seeds.uniform(_seed(self.seed, "pool"), np.arange(self.steps, dtype=np.uint64))
-        for pool in np.searchsorted(ends, draws * ends[-1], side="right"):
-            yield next(batches[pool])
+        order = np.argsort(seeds.uniform(_seed(self.seed, "pool"), np.arange(self.steps, dtype=np.uint64)))
+        for pool in np.searchsorted(ends, (order + 0.5) / self.steps * ends[-1], side="right"):
+            step = next(batches[pool])
+            yield from (step[begin : begin + self.batch_size] for begin in range(0, len(step), self.batch_size))
 
     def _batches(self, number: int, rows: np.ndarray) -> Iterator[list[int]]:
-        left, passes = rows[:0], 0
+        size, left, passes = self.batch_size * self.ranks, rows[:0], 0
         while True:
-            if len(left) < self.batch_size:
+            if len(left) < size:
                 order = rows[np.argsort(seeds.uniform(_seed(self.seed, number, passes), rows.astype(np.uint64)))]
                 # What the batch has of the last pass is put off to the end of this one.
                 had = np.isin(order, left)
                 left, passes = np.concatenate([left, order[~had], order[had]]), passes + 1
-            yield left[: self.batch_size].tolist()
-            left = left[self.batch_size :]
+            yield left[:size].tolist()
+            left = left[size:]
 
 
 def _seed(*names: object) -> np.ndarray:
