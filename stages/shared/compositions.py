@@ -74,9 +74,7 @@ def selected(spellings: Sequence[str], languages: list[str]) -> list[Composition
         if spelling in COMPOSITION_WORDS:
             found += [slots for slots in every if COMPOSITION_WORDS[spelling](slots)]
         elif ANY_LANGUAGE in spelling:
-            own = [
-                c for c in every if spelling in {"-".join(slots) for slots in product(*((s, ANY_LANGUAGE) for s in c))}
-            ]
+            own = [slots for slots in every if spelling in _patterns(slots)]
             if not own:
                 raise UserError(
                     f"{spelling!r} is a pattern of no composition of {', '.join(languages)}: write a language or * for "
@@ -86,3 +84,7 @@ def selected(spellings: Sequence[str], languages: list[str]) -> list[Composition
         else:
             found.append(composition(spelling, languages))
     return list(dict.fromkeys(found))
+
+
+def _patterns(slots: Composition) -> set[str]:
+    return {"-".join(each) for each in product(*((slot, ANY_LANGUAGE) for slot in slots))}
