@@ -8,16 +8,23 @@ import logging
 import polars as pl
 import pytrec_eval
 
-from stages.schemas.benchmarks import BENCHMARK_QRELS, BENCHMARK_QUERIES, BENCHMARKS_FOLDER
+from stages.schemas.benchmarks import BENCHMARK_QRELS, BENCHMARK_QUERIES, BENCHMARKS_FOLDER, POOLED
 from stages.schemas.runs import RUNS_FOLDER
-from stages.schemas.scores import BIAS_MEDIAN, MODEL_METRICS, QUERY_SCORES, REFERENCE_RECORDS, SCORES_FOLDER
+from stages.schemas.scores import (
+    BIAS_MEDIAN,
+    LANGUAGES,
+    MODEL_METRICS,
+    QUERY_SCORES,
+    REFERENCE_RECORDS,
+    SCORES_FOLDER,
+)
 from stages.settings.benchmarks import read_benchmarks
 from stages.settings.languages import read_languages
 from stages.settings.reading import read_names
 from stages.settings.score import read_score
-from stages.shared import errors, models, runs, tables
+from stages.shared import errors, models, pool, runs, tables
 from stages.shared.rounding import rounded
-from stages.shared.tasks import BIAS, GROUPS, POOL, measured, task_groups, tasks
+from stages.shared.tasks import BIAS, GROUPS, POOL, Task, measured, task_groups, tasks
 
 log = logging.getLogger("score")
 # trec_eval's names.
@@ -34,16 +41,20 @@ def main() -> None:
         name: (
             tables.read(BENCHMARKS_FOLDER / name / "queries.parquet", BENCHMARK_QUERIES),
             tables.read(BENCHMARKS_FOLDER / name / "qrels.parquet", BENCHMARK_QRELS),
+            tables.read(BENCHMARKS_FOLDER / name / "pool.parquet", POOLED),
         )
         for name in benchmarks
     }
+    # The base's ranks of relevant passages are known, unless they are not parallel or not all in the pool.
+    parallel = {name for name in benchmarks if not runs.relevant(models.BASE_NAME, name).is_empty()}
     with tables.replacing(SCORES_FOLDER) as scores, tables.replacing(MODEL_METRICS) as metrics:
         for model in names:
             parts = []
-            for name, (queries, qrels) in judged.items():
+            for name, (queries, qrels, pooled) in judged.items():
                 run = runs.run(model, name)
-                values = pl.concat([per_query(run, queries, qrels, settings.metrics), bias(runs.relevant(model, name))])
-                parts.append(values.select(pl.lit(name).alias("benchmark"), pl.all()))
+                values = [per_query(run, queries, qrels, settings.metrics, pooled), bias(runs.relevant(model, name))]
+                values += [pool.measured(run, qrels)] if name in parallel else []
+                parts.append(pl.concat(values).select(pl.lit(name).alias("benchmark"), pl.all()))
             table = pl.concat(parts)
             tables.write(table.select(*QUERY_SCORES), scores / f"{model}.parquet", QUERY_SCORES)
             tables.write_json(summary(table, task_groups(measured(languages, benchmarks))), metrics / f"{model}.json")
@@ -51,11 +62,19 @@ def main() -> None:
     log.info(f"{len(names)} models on {', '.join(benchmarks)}: {', '.join(settings.metrics)}")
 
 
-def per_query(run: pl.DataFrame, queries: pl.DataFrame, qrels: pl.DataFrame, metrics: list[str]) -> pl.DataFrame:
-    """Each judged query's value of each metric in each task (columns task, query, metric, value)."""
+def per_query(
+    run: pl.DataFrame,
+    queries: pl.DataFrame,
+    qrels: pl.DataFrame,
+    metrics: list[str],
+    pooled: pl.DataFrame | None = None,
+) -> pl.DataFrame:
+    """Each judged query's value of each metric in each task (columns task, query, metric, value); `pooled` (POOLED) is
+    what the pool has, if rows are there; else it has all."""
     rows = []
+    in_pool = qrels if pooled is None or pooled.is_empty() else qrels.join(pooled, on=["passage", "lang"], how="semi")
     for task in tasks(queries["lang"].unique().sort().to_list(), qrels["lang"].unique().sort().to_list()):
-        relevant = qrels if task.corpus == POOL else qrels.filter(lang=task.corpus)
+        relevant = in_pool if task.corpus == POOL else qrels.filter(lang=task.corpus)
         relevant = relevant.join(queries.filter(lang=task.query), on="query", how="semi")
         own = run.filter(task=task.name).join(relevant, on="query", how="semi")
         for query, values in evaluate(own, relevant, metrics).items():
@@ -119,8 +138,8 @@ def bias(relevant: pl.DataFrame) -> pl.DataFrame:
 
 
 def summary(values: pl.DataFrame, groups: dict[str, str]) -> dict:
-    """{benchmark: {task or group: {metric: mean}, language_bias: mean, language_bias_median: median}}: over queries,
-    then the mean over tasks.
+    """{benchmark: {task or group: {metric: mean}, language_bias: mean, language_bias_median: median, languages: ...}}:
+    over queries, then the mean over tasks.
 
     `groups` gives each task's group, mono, cross or multi.
     """
@@ -135,6 +154,7 @@ def summary(values: pl.DataFrame, groups: dict[str, str]) -> dict:
         biases = {
             measure: [row.pop(measure) for row in by_task.values() if measure in row] for measure in (BIAS, BIAS_MEDIAN)
         }
+        languages = _of_languages(by_task)
         members: dict[str, list[dict]] = {}
         for name, row in by_task.items():
             members.setdefault(groups[name], []).append(row)
@@ -144,7 +164,25 @@ def summary(values: pl.DataFrame, groups: dict[str, str]) -> dict:
         for name in list(by_task):
             by_task[name] = {metric: rounded(value, metric) for metric, value in by_task[name].items()}
         by_task.update({m: rounded(sum(own) / len(own), m) for m, own in biases.items() if own})
+        by_task.update({LANGUAGES: languages} if languages else {})
     return tree
+
+
+def _of_languages(by_task: dict[str, dict[str, float]]) -> dict:
+    """What `pool` measured, taken out of the tasks: its means over them, how far they prefer the language that they are
+    asked in, and whom each task prefers."""
+    found: dict[str, list[float]] = {}
+    preference: dict[str, dict[str, float]] = {}
+    for task, row in by_task.items():
+        for measure in [key for key in row if key.split(".")[0] in pool.LANGUAGE_MEASURES]:
+            kind, _, lang = measure.partition(".")
+            value = row.pop(measure)
+            if lang:
+                preference.setdefault(task, {})[lang] = rounded(value)
+            if not lang or task == Task(lang, POOL).name:
+                found.setdefault(pool.OWN_LANGUAGE if lang else kind, []).append(value)
+    means = {measure: rounded(sum(values) / len(values)) for measure, values in found.items()}
+    return means | ({pool.PREFERENCE: preference} if preference else {})
 
 
 if __name__ == "__main__":

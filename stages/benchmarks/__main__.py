@@ -23,6 +23,7 @@ from stages.schemas.benchmarks import (
     BENCHMARK_QUERIES,
     BENCHMARKS_FOLDER,
     IDENTICAL,
+    POOLED,
     RERANK,
 )
 from stages.settings.benchmarks import Benchmark, read_benchmark
@@ -57,6 +58,11 @@ def main() -> None:
     built = build(name, benchmark, wanted, seed)
     passages, queries, qrels = built.passages, built.queries, built.qrels
     itself, themselves = among_passages(name, built)
+    pooled = pl.DataFrame(schema=POOLED)
+    if benchmark.pool == "one":
+        if not built.labels.is_empty():
+            raise UserError(f"benchmarks.{name} is by label, so it has no parallel passages: leave its pool out")
+        pooled = sample.pool(passages, qrels, seed)
     with tables.replacing(BENCHMARKS_FOLDER / name) as draft:
         tables.write(passages.sort("passage", "lang"), draft / "passages.parquet", BENCHMARK_PASSAGES)
         tables.write(queries.sort("query", "lang"), draft / "queries.parquet", BENCHMARK_QUERIES)
@@ -64,6 +70,7 @@ def main() -> None:
         tables.write(built.rerank.sort("query", "passage"), draft / "rerank.parquet", RERANK)
         tables.write(built.labels.sort("kind", "id"), draft / "labels.parquet", BENCHMARK_LABELS)
         tables.write(itself, draft / "identical.parquet", IDENTICAL)
+        tables.write(pooled, draft / "pool.parquet", POOLED)
         tables.write_json({"by_label": not built.labels.is_empty()}, draft / "about.json")
     report: dict[str, Any] = {
         "passages": counted(passages),
@@ -72,6 +79,11 @@ def main() -> None:
         "left_out": {reason: count for reason, count in sorted(built.left_out.items()) if count},
         "queries_among_passages": themselves,
     }
+    if benchmark.pool == "one":
+        answered = qrels.join(pooled, on=["passage", "lang"], how="semi")
+        unanswered = queries.join(answered, on="query", how="anti")["query"].n_unique()
+        report["pool"] = {"passages": counted(pooled), "queries_without_answer": unanswered}
+        log.info(f"{name}: {pooled.height:,} documents in the pool, each in one language")
     if told := wanted.told():
         report["spelt"] = told
         log.info(codes.said(name, told))

@@ -33,6 +33,7 @@ def text(template: str, page: Page) -> str:
         "reranked": reranked,
         "headlines": headlines,
         "biases": biases,
+        "plainly": plainly,
         "own": own,
         "beside": beside,
         "named": named,
@@ -84,6 +85,11 @@ def headlines(rows: list[Headline]) -> list[list[Cell]]:
         [Cell(text) for text in (h.group, h.base, h.chosen, _against(h.against_base), _against(h.against_best))]
         for h in rows
     ]
+
+
+def plainly(table: Table) -> list[list[Cell]]:
+    """The rows, each after its name, as they are."""
+    return [[Cell(row.name), *row.cells] for row in table.rows]
 
 
 def biases(bars: list[Bar]) -> list[list[Cell]]:
