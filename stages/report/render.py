@@ -62,7 +62,7 @@ def results(table: Table) -> list[list[Cell]]:
 def tests(compared: Significance) -> list[list[Cell]]:
     """A row for each group, reference and model."""
     return [
-        [Cell(text) for text in (group.name, row.model, reference, c.difference, c.interval, c.p, c.verdict)]
+        [Cell(text) for text in (group.name, row.model, reference, *c)]
         for group in compared.groups
         for number, reference in enumerate(compared.references)
         for row in group.rows
