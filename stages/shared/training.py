@@ -63,6 +63,8 @@ class InfoNCE(CachedLossMixin, nn.Module):
         temperature: divides the cosines.
         symmetric: average with the loss of each positive among the queries.
         in_batch: whether the others' positives and negatives are a query's negatives too.
+        guide: finds false negatives (GISTEmbed, arXiv 2402.16829, section 3): what it holds nearer to a query than the
+            positive, or less than `margin` farther, is no negative, nor such a query one of the positive.
         mini_batch_size: texts encoded at once; gradients are then cached (GradCache, Gao et al. 2021), the same
             loss in less memory.
     """
@@ -77,6 +79,8 @@ class InfoNCE(CachedLossMixin, nn.Module):
         symmetric: bool = False,
         in_batch: bool = True,
         mini_batch_size: int | None = None,
+        guide: SentenceTransformer | None = None,
+        margin: float = 0.0,
     ) -> None:
         super().__init__()
         self.model = model
@@ -84,11 +88,25 @@ class InfoNCE(CachedLossMixin, nn.Module):
         self.symmetric = symmetric
         self.in_batch = in_batch
         self.mini_batch_size = mini_batch_size  # type: ignore[assignment]
+        self.guide = guide.eval().requires_grad_(False) if guide else None
+        self.margin = margin
+        # The guide's cosines of the batch's queries and documents.
+        self.guiding: Tensor | None = None
 
     def forward(self, sentence_features: Any, labels: Tensor) -> Tensor:
+        if self.guide:
+            self.guiding = self._guided(self.guide.eval(), sentence_features)
         if self.mini_batch_size:
             return self.forward_cached(sentence_features, labels)
         return self.from_embeddings(embed_columns(self.model, sentence_features), labels)
+
+    @staticmethod
+    @torch.no_grad()
+    def _guided(guide: SentenceTransformer, sentence_features: Any) -> Tensor:
+        # A forward pass adds to what it is given.
+        columns = [guide(dict(column))["sentence_embedding"] for column in sentence_features]
+        queries, *documents = (F.normalize(column.float(), dim=-1) for column in columns)
+        return queries @ torch.cat(documents).T
 
     def calculate_loss(
         self, reps: list[list[Tensor]], labels: Tensor | None = None, *, with_backward: bool = False
@@ -113,17 +131,24 @@ class InfoNCE(CachedLossMixin, nn.Module):
         if not self.in_batch:
             rows = torch.arange(len(documents), device=same.device) % len(queries)
             never = never | (rows[None, :] != torch.arange(len(queries), device=same.device)[:, None])
+        if self.guiding is not None:
+            least = self.guiding.diagonal() - self.margin
+            never = never | ((self.guiding > least[:, None]) & ~positive)
         scores = queries @ documents.T / self.temperature
         target = torch.arange(len(queries), device=scores.device)
         loss = F.cross_entropy(scores.masked_fill(never, -torch.inf), target)
         if self.symmetric:
             square = scores[:, : len(queries)]
-            clash = (own[:, None] == own[None, :]) & ~positive[:, : len(queries)]
+            clash = own[:, None] == own[None, :]
+            if self.guiding is not None:
+                clash = clash | (self.guiding[:, : len(queries)] > least[None, :])
+            clash = clash & ~positive[:, : len(queries)]
             loss = (loss + F.cross_entropy(square.masked_fill(clash, -torch.inf).T, target)) / 2
         return loss
 
     def get_config_dict(self) -> dict[str, Any]:
-        return {"temperature": self.temperature, "symmetric": self.symmetric, "in_batch": self.in_batch}
+        told = {"temperature": self.temperature, "symmetric": self.symmetric, "in_batch": self.in_batch}
+        return told | ({"margin": self.margin} if self.guide else {})
 
 
 class PooledBatches(DefaultBatchSampler):

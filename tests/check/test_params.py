@@ -382,6 +382,10 @@ MARKDOWN = {"corpus__source": "markdown", "corpus__columns": None}
         ),
         ({"negatives__window__round_trip": 0}, ["negatives.window.round_trip is 0"]),
         ({"train__in_batch": ...}, ["train.in_batch is missing: add it"]),
+        (
+            {**TRANSFORMER, "train__guided": 0.0, "train__freeze": {"layers": 2, "embeddings": True}},
+            ["train: guided has the base itself judge each batch", "write null"],
+        ),
         # Labelled collections
         (
             {"negatives__near": BY_LABEL},

@@ -69,8 +69,8 @@ def test_mini_batches_change_neither_value_nor_gradients(training, transformer, 
     assert_equal_gradients(whole[1], cached[1])
 
 
-def by_hand(embedded, groups, temperature, symmetric=False, in_batch=True):
-    """The loss with loops and exponentials, straight from its definition."""
+def by_hand(embedded, groups, temperature, symmetric=False, in_batch=True, guided=None, margin=0.0):
+    """The loss with loops and exponentials, straight from its definition; `guided`: the guide's cosines."""
     unit = [F.normalize(c.double(), dim=-1) for c in embedded]
     batch, total = len(unit[0]), 0.0
     documents = [(c[j], groups[j][i]) for i, c in enumerate(unit[1:]) for j in range(batch)]
@@ -79,7 +79,12 @@ def by_hand(embedded, groups, temperature, symmetric=False, in_batch=True):
         kept = [
             torch.exp(unit[0][row] @ vector / temperature)
             for (vector, group), place in zip(documents, places, strict=True)
-            if place == (0, row) or (group != groups[row][0] and (in_batch or place[1] == row))
+            if place == (0, row)
+            or (
+                group != groups[row][0]
+                and (in_batch or place[1] == row)
+                and not (guided is not None and guided[row][place[0] * batch + place[1]] > guided[row][row] - margin)
+            )
         ]
         own = torch.exp(unit[0][row] @ unit[1][row] / temperature)
         total = total - torch.log(own / sum(kept))
@@ -90,10 +95,48 @@ def by_hand(embedded, groups, temperature, symmetric=False, in_batch=True):
         kept = [
             torch.exp(unit[1][row] @ unit[0][q] / temperature)
             for q in range(batch)
-            if q == row or groups[q][0] != groups[row][0]
+            if q == row
+            or (
+                groups[q][0] != groups[row][0]
+                and not (guided is not None and guided[q][row] > guided[row][row] - margin)
+            )
         ]
         back = back - torch.log(torch.exp(unit[1][row] @ unit[0][row] / temperature) / sum(kept))
     return (total + back) / (2 * batch)
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.2])
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_what_the_guide_holds_nearer_than_the_positive_is_no_negative(training, symmetric, margin):
+    generator = torch.Generator().manual_seed(1)
+    embedded = [torch.randn(7, 5, generator=generator) for _ in range(4)]
+    groups, guided = all_different(7, 3), torch.rand(7, 21, generator=generator)
+    loss = training.InfoNCE(static_model(), 0.3, symmetric, guide=static_model(), margin=margin)
+    loss.guiding = guided
+    found = loss.from_embeddings(embedded, groups).item()
+    wanted = by_hand(embedded, groups.tolist(), 0.3, symmetric, guided=guided.tolist(), margin=margin)
+    assert found == pytest.approx(wanted.item(), rel=1e-5)
+    assert found < by_hand(embedded, groups.tolist(), 0.3, symmetric).item()
+
+
+@pytest.mark.parametrize("size", [None, 4])
+def test_the_guide_judges_each_batch_and_stays_as_it_is(training, transformer, size):
+    """The guide's own cosines of the batch, whatever the model has become, and no gradients of its own."""
+    model, guide = (SentenceTransformer(str(transformer), device="cpu") for _ in range(2))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(2)))
+    features, groups = columns(model), all_different(6, 3)
+    loss = training.InfoNCE(model, 0.1, guide=guide, margin=0.01, mini_batch_size=size)
+    value, gradients = value_and_gradients(model, loss, features, groups)
+    with torch.no_grad():
+        guided, embedded = (
+            [encoder(dict(column))["sentence_embedding"] for column in features] for encoder in (guide, model)
+        )
+    unit = [F.normalize(column, dim=-1) for column in guided]
+    cosines = (unit[0] @ torch.cat(unit[1:]).T).tolist()
+    assert value == pytest.approx(by_hand(embedded, groups.tolist(), 0.1, guided=cosines, margin=0.01).item(), rel=1e-4)
+    assert gradients and all(parameter.grad is None for parameter in guide.parameters())
 
 
 @pytest.mark.parametrize("in_batch", [False, True])
