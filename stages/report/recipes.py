@@ -6,9 +6,17 @@ from typing import NamedTuple
 
 from stages.report.study import Study
 from stages.settings.merges import Merge
+from stages.settings.training_sets import BatchScheme
 from stages.shared import models
-from stages.shared.compositions import Composition, selected
+from stages.shared.compositions import ANY_LANGUAGE, Composition, selected
 from stages.shared.languages import language_name
+
+# What is written for many compositions, in words.
+SEVERAL = {
+    "all": "every language in every slot",
+    "mono": "queries, positives and negatives of one language, each in turn",
+    "cross": "queries in one language, positives and negatives in another, each pair in turn",
+}
 
 
 class Ingredient(NamedTuple):
@@ -19,6 +27,7 @@ class Ingredient(NamedTuple):
     compositions: list[tuple[str, str]]
     negatives: str | None
     synthetic: str | None  # the share of its rows whose queries a model thought of; None: as they come
+    batches: str | None  # the scheme of its batches; None: of all rows
 
 
 class Chosen(NamedTuple):
@@ -42,11 +51,26 @@ def chosen(study: Study, name: str) -> Chosen:
 def ingredient(study: Study, name: str, share: str | None = None) -> Ingredient:
     """A recipe's compositions in words; the base has none."""
     if name not in study.recipes:
-        return Ingredient(name, share, [], None, None)
+        return Ingredient(name, share, [], None, None, None)
     recipe = study.recipes[name]
-    read = selected(recipe.compositions, study.languages)
     synthetic = None if recipe.synthetic is None else f"{100 * recipe.synthetic:g} %"
-    return Ingredient(name, share, [(c.name, _in_words(c)) for c in read], recipe.negatives, synthetic)
+    told = [pair for spelling in recipe.compositions for pair in _told(spelling, study.languages)]
+    return Ingredient(name, share, told, recipe.negatives, synthetic, _batches(recipe.batches))
+
+
+def _told(spelling: str, languages: list[str]) -> list[tuple[str, str]]:
+    """A composition by its name and in words; what stands for many, as it is written."""
+    if spelling in SEVERAL or ANY_LANGUAGE in spelling:
+        return [(spelling, SEVERAL.get(spelling, f"queries, positives and negatives, {ANY_LANGUAGE} in any language"))]
+    return [(slots.name, _in_words(slots)) for slots in selected([spelling], languages)]
+
+
+def _batches(scheme: BatchScheme) -> str | None:
+    """`hybrid, alpha 0.5, languages by size`."""
+    if scheme.scheme == "composition":
+        return None
+    drawn = "" if scheme.draw in (None, "uniform") else f", languages by size ^ {scheme.exponent:g}"
+    return scheme.scheme + (f", alpha {scheme.mono:g}" if scheme.scheme == "hybrid" else "") + drawn
 
 
 def _in_words(slots: Composition) -> str:
