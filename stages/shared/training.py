@@ -167,6 +167,12 @@ class PooledBatches(DefaultBatchSampler):
         self.pools = pools
         self.steps = steps
         self.ranks = ranks or (distributed.get_world_size() if distributed.is_initialized() else 1)
+        least, needed = min(len(rows) for _, rows in pools), self.batch_size * self.ranks
+        if least < needed:
+            raise UserError(
+                f"a step of {self.ranks} processes takes {needed:,} rows of one pool, but one has {least:,} alone: lower "
+                "train.batch_size, or change the recipe's batches"
+            )
 
     def __len__(self) -> int:
         return self.steps * self.ranks

@@ -421,6 +421,8 @@ def test_batches_depend_on_the_seed_and_on_nothing_else(training):
 def test_ranks_of_a_step_have_the_rows_of_one_pool_and_none_twice(training):
     """As accelerate deals batches out: the shares are exact on each rank too."""
     drawn = training.PooledBatches(range(41), pools=POOLS, steps=48, ranks=2, batch_size=4, drop_last=True, seed=1)
+    with pytest.raises(UserError, match="a step of 3 processes takes 12 rows of one pool, but one has 9 alone"):
+        training.PooledBatches(range(41), pools=POOLS, steps=48, ranks=3, batch_size=4, drop_last=True, seed=1)
     dealt = [list(BatchSamplerShard(drawn, num_processes=2, process_index=rank)) for rank in range(2)]
     assert [len(own) for own in dealt] == [48, 48]
     for own in dealt:
