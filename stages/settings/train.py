@@ -78,8 +78,8 @@ class Train(Group):
 
     def changed(self, differing: dict[str, Any], key: str) -> Train:
         """These settings with those that `differing`, the group `key` of params, has instead; raises `UserError` if
-        they do not go together."""
-        found: Train = validated(self.model_dump() | differing, Train, PARAMS, key.split("."))
+        they do not go together. What is of bi-encoders alone does not stand in the way."""
+        found: Train = validated(self.model_dump() | {"guided": None} | differing, Train, PARAMS, key.split("."))
         return found
 
     @model_validator(mode="after")
