@@ -4,14 +4,14 @@ import logging
 
 import polars as pl
 
-from stages.schemas.benchmarks import BENCHMARK_QRELS, BENCHMARK_QUERIES, BENCHMARKS_FOLDER
+from stages.schemas.benchmarks import BENCHMARK_QRELS, BENCHMARK_QUERIES, BENCHMARKS_FOLDER, POOLED
 from stages.schemas.runs import RUNS_FOLDER
 from stages.schemas.scores import MODEL_METRICS, QUERY_SCORES, REFERENCE_RECORDS, SCORES_FOLDER
 from stages.settings.benchmarks import read_benchmarks
 from stages.settings.languages import read_languages
 from stages.settings.reading import read_names
 from stages.settings.score import read_score
-from stages.shared import errors, models, runs, tables
+from stages.shared import errors, models, pool, runs, tables
 from stages.shared.scoring import bias, per_query, summary
 from stages.shared.tasks import measured, task_groups
 
@@ -29,16 +29,20 @@ def main() -> None:
         name: (
             tables.read(BENCHMARKS_FOLDER / name / "queries.parquet", BENCHMARK_QUERIES),
             tables.read(BENCHMARKS_FOLDER / name / "qrels.parquet", BENCHMARK_QRELS),
+            tables.read(BENCHMARKS_FOLDER / name / "pool.parquet", POOLED),
         )
         for name in benchmarks
     }
+    # The base's ranks of relevant passages are known, unless they are not parallel or not all in the pool.
+    parallel = {name for name in benchmarks if not runs.relevant(models.BASE_NAME, name).is_empty()}
     with tables.replacing(SCORES_FOLDER) as scores, tables.replacing(MODEL_METRICS) as metrics:
         for model in names:
             parts = []
-            for name, (queries, qrels) in judged.items():
+            for name, (queries, qrels, pooled) in judged.items():
                 run = runs.run(model, name)
-                values = pl.concat([per_query(run, queries, qrels, settings.metrics), bias(runs.relevant(model, name))])
-                parts.append(values.select(pl.lit(name).alias("benchmark"), pl.all()))
+                values = [per_query(run, queries, qrels, settings.metrics, pooled), bias(runs.relevant(model, name))]
+                values += [pool.measured(run, qrels)] if name in parallel else []
+                parts.append(pl.concat(values).select(pl.lit(name).alias("benchmark"), pl.all()))
             table = pl.concat(parts)
             tables.write(table.select(*QUERY_SCORES), scores / f"{model}.parquet", QUERY_SCORES)
             tables.write_json(summary(table, task_groups(measured(languages, benchmarks))), metrics / f"{model}.json")

@@ -18,10 +18,10 @@ from stages.settings.languages import read_languages
 from stages.settings.recipes import read_recipes
 from stages.settings.rerankers import read_rerankers
 from stages.settings.seed import read_seed
-from stages.settings.training_sets import SwitchedShare, TrainingSet
+from stages.settings.training_sets import BatchScheme, SwitchedShare, TrainingSet
 from stages.shared import collection, errors, identical, seeds, tables
 from stages.shared.collection import Collection
-from stages.shared.compositions import Composition, composition
+from stages.shared.compositions import Composition, selected
 
 log = logging.getLogger("trainsets")
 REPORT = Path("metrics/trainsets.json")
@@ -48,7 +48,7 @@ def main() -> None:
     trained: list[set[str]] = []
     with tables.replacing(TRAINSETS_FOLDER) as draft:
         for name, recipe in recipes.items():
-            compositions = [composition(spelling, languages) for spelling in recipe.compositions]
+            compositions = selected(recipe.compositions, languages)
             parts, counts[name] = [], {}
             trained.append(set())
             for slots in compositions:
@@ -70,7 +70,7 @@ def main() -> None:
                 raise errors.UserError(f"{group}.{name} has no triple: {missing(recipe)}")
             tables.write(distinct, draft / name / "texts.parquet", TRAINING_TEXTS)
             tables.write(rows, draft / name / "rows.parquet", TRAINING_ROWS)
-            tables.write(batches(recipe.hybrid, compositions), draft / name / "batches.parquet", BATCHES)
+            tables.write(batches(recipe.batches, compositions, rows), draft / name / "batches.parquet", BATCHES)
             log.info(f"{name}: {rows.height:,} rows, {distinct.height:,} texts")
     queries = {"every_recipe": len(set.intersection(*trained)), "any_recipe": len(set.union(*trained))}
     log.info("queries in every recipe {every_recipe:,}, in any {any_recipe:,}".format(**queries))
@@ -157,15 +157,18 @@ def with_switched(
     return pl.concat(parts), int(of_taken.sum()) * (len(parts) // 2)
 
 
-def batches(hybrid: float | None, compositions: list[Composition]) -> pl.DataFrame:
-    """The pools of hybrid batches (arXiv 2408.10536, section 3): with the share `hybrid` (alpha) a batch is of one
-    composition whose query and positive agree in language, each as likely; else it mixes those where they differ."""
-    rows: list[tuple[float, list[str]]] = []
-    if hybrid is not None:
-        mono = list(dict.fromkeys(c.name for c in compositions if not c.crosses))
-        cross = list(dict.fromkeys(c.name for c in compositions if c.crosses))
-        rows = [(hybrid / len(mono), [name]) for name in mono] + [(1 - hybrid, cross)]
-    return pl.DataFrame([row for row in rows if row[0] > 0], schema=BATCHES, orient="row")
+def batches(wanted: BatchScheme, compositions: list[Composition], rows: pl.DataFrame) -> pl.DataFrame:
+    """The pools that batches are drawn from (BATCHES): of x-x-mono one for each language; of hybrid (arXiv 2408.10536,
+    section 3) these with the share alpha, and else the compositions that cross, mixed. Languages are drawn in
+    proportion to their rows to the power of `draw`: 0 each alike, 1 by size. The other schemes mix all rows."""
+    if wanted.scheme not in ("x-x-mono", "hybrid"):
+        return pl.DataFrame(schema=BATCHES)
+    counts = dict(rows["composition"].value_counts().iter_rows())
+    # A language without rows is no pool of no share, but one that training refuses.
+    weights = {c.name: max(counts.get(c.name, 0), 1) ** wanted.exponent for c in compositions if c.is_mono}
+    pools = [(wanted.mono * weight / sum(weights.values()), [name]) for name, weight in weights.items()]
+    pools.append((1 - wanted.mono, [c.name for c in compositions if c.crosses]))
+    return pl.DataFrame([pool for pool in pools if pool[0] > 0], schema=BATCHES, orient="row")
 
 
 def not_negatives(stored: Collection, groups: pl.DataFrame) -> pl.DataFrame:

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
 
 from stages.check import params
-from stages.schemas.benchmarks import BENCHMARK_PASSAGES, BENCHMARK_QRELS, IDENTICAL, RERANK
+from stages.schemas.benchmarks import BENCHMARK_PASSAGES, BENCHMARK_QRELS, IDENTICAL, POOLED, RERANK
 from stages.schemas.runs import RUN
 from stages.schemas.texts import QUERIES
 from stages.schemas.triples import TRIPLES
@@ -33,7 +33,8 @@ def test_the_study_of_capacity_is_valid(overlaid):
     found = params.load()
     assert found.base.name == "Qwen/Qwen3-Embedding-0.6B"
     assert found.benchmarks["xquad-r"].source == "xquad-r"
-    assert [recipe.hybrid for recipe in found.recipes.values()] == [None, 0, 0.5, 1]
+    schemes = [recipe.batches.scheme for recipe in found.recipes.values()]
+    assert schemes == ["composition", "x-y", "hybrid", "x-x-mono"]
 
 
 @pytest.fixture
@@ -63,6 +64,7 @@ def capacity(overlaid, training, tmp_path):
             ("qrels", judged, BENCHMARK_QRELS),
             ("rerank", [], RERANK),
             ("identical", [], IDENTICAL),
+            ("pool", [], POOLED),
         ):
             table = pl.DataFrame(held, schema=schema, orient="row")
             tables.write(table, f"data/benchmarks/{benchmark}/{kind}.parquet", schema)

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from stages import retrieve
-from stages.schemas.benchmarks import BENCHMARK_PASSAGES, BENCHMARK_QRELS, BENCHMARK_QUERIES, IDENTICAL, RERANK
+from stages.schemas.benchmarks import BENCHMARK_PASSAGES, BENCHMARK_QRELS, BENCHMARK_QUERIES, IDENTICAL, POOLED, RERANK
 from stages.schemas.runs import RUN, RUNS_FOLDER
 from stages.shared import encoder, tables
 from stages.shared.errors import UserError
@@ -34,6 +34,7 @@ def benchmark(name, passages, queries, qrels, rerank=(), by_label=False, identic
         ("qrels", qrels, BENCHMARK_QRELS),
         ("rerank", rerank, RERANK),
         ("identical", identical, IDENTICAL),
+        ("pool", [], POOLED),
     ):
         tables.write(frame(rows, schema), f"data/benchmarks/{name}/{kind}.parquet", schema)
     tables.write_json({"by_label": by_label}, f"data/benchmarks/{name}/about.json")

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 import pytrec_eval
 
-from stages.schemas.benchmarks import BENCHMARK_QRELS, BENCHMARK_QUERIES
+from stages.schemas.benchmarks import BENCHMARK_QRELS, BENCHMARK_QUERIES, POOLED
 from stages.schemas.runs import RUN
 from stages.schemas.scores import QUERY_SCORES
 from stages.shared import scoring, tables
@@ -193,6 +193,37 @@ def test_means_are_over_queries_then_over_tasks():
     }
 
 
+def test_what_the_pool_shows_of_languages_stands_apart_from_the_tasks():
+    values = values_of(
+        [
+            ("en-*", "q", "mrr@10", 0.5),
+            ("ko-*", "q", "mrr@10", 0.5),
+            *[("en-*", "q", m, v) for m, v in (("peer", 0.2), ("preference.en", 0.3), ("preference.ko", -0.3))],
+            *[("ko-*", q, "peer", v) for q, v in (("q", 0.4), ("r", 1.0))],
+            *[("ko-*", "q", m, v) for m, v in (("preference.en", 0.1), ("preference.ko", -0.1))],
+            ("ko-*", "q", "rank_correlation", 0.6),
+        ]
+    )
+    told = scoring.summary(values, task_groups(["en", "ko"]))["b"]
+    assert told["multi"] == told["en-*"] == {"mrr@10": 0.5}
+    assert told["languages"] == {
+        "peer": 0.45,
+        "own_language": 0.1,
+        "rank_correlation": 0.6,
+        "preference": {"en-*": {"en": 0.3, "ko": -0.3}, "ko-*": {"en": 0.1, "ko": -0.1}},
+    }
+
+
+def test_queries_without_an_answer_in_the_pool_count_in_no_task_against_it():
+    queries = table([("q", "en", "x"), ("r", "en", "y")], BENCHMARK_QUERIES)
+    qrels = table([(q, q, lang, 1) for q in "qr" for lang in ("en", "ko")], BENCHMARK_QRELS)
+    found = scoring.per_query(run_of([]), queries, qrels, ["recall@1"], table([("q", "ko")], POOLED))
+    assert [(task, query) for task, query, _, _ in found.rows()] == [
+        *[(f"en-{corpus}", query) for corpus in ("en", "ko") for query in "qr"],
+        ("en-*", "q"),
+    ]
+
+
 def test_without_parallel_answers_there_is_no_bias():
     told = scoring.summary(values_of([("en-en", "q", "mrr@10", 1.0)]), task_groups(["en"]))["b"]
     assert set(told) == {"en-en", "mono"}
@@ -219,6 +250,7 @@ def prepared(workspace: Workspace):
     folder = "data/benchmarks/dev"
     tables.write(table([("q", "en", "x")], BENCHMARK_QUERIES), f"{folder}/queries.parquet", BENCHMARK_QUERIES)
     tables.write(table([("q", "a", "en", 1)], BENCHMARK_QRELS), f"{folder}/qrels.parquet", BENCHMARK_QRELS)
+    tables.write(table([], POOLED), f"{folder}/pool.parquet", POOLED)
     rows = {"runs/base": (2.0, 1.0), "runs/r": (1.0, 2.0), "runs/words": (3.0, 2.0), "fused/both": (0.1, 0.2)}
     for row, scores in rows.items():
         run = table([("en-en", "q", p, "en", 1, s) for p, s in zip("ab", scores, strict=True)], RUN)

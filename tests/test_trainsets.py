@@ -18,13 +18,13 @@ NAMES = ["a", "b", "c", "d"]
 ROWS = [("q1", "a", ["b", "d"]), ("q1", "c", ["d", "b"]), ("q2", "b", ["a", "c"])]
 
 
-def prepared(workspace, hybrid=None, **recipes):
+def prepared(workspace, batches=None, **recipes):
     workspace.corpus([(p, "train") for p in NAMES], [("q1", ["a", "c"]), ("q2", "b")])
     table = pl.DataFrame(ROWS, schema=TRIPLES, orient="row")
     for c in compositions(["en", "ko"]):
         tables.write(table, f"data/triples/window/{c.name}.parquet", TRIPLES)
-    chosen = {name: {"compositions": found, "negatives": "window", "hybrid": hybrid} for name, found in recipes.items()}
-    workspace.edit(recipes=chosen, merges={})
+    more = {"negatives": "window", "batches": batches or {}}
+    workspace.edit(recipes={name: {"compositions": found, **more} for name, found in recipes.items()}, merges={})
 
 
 def counted():
@@ -97,29 +97,31 @@ def test_a_re_ranker_has_a_training_set_as_recipes_have(workspace):
         workspace.run("trainsets")
 
 
-FOUR = ["koenen", "enkoko", "en-en-en", "kokoen", "enenen"]
+CROSS = ["enkoko", "koenen"]
 
 
 @pytest.mark.parametrize(
-    ("hybrid", "wanted"),
+    ("batches", "found", "wanted"),
     [
-        (None, []),
-        (0.0, [(1.0, ["koenen", "enkoko"])]),
-        (0.5, [(0.25, ["enenen"]), (0.25, ["kokoen"]), (0.5, ["koenen", "enkoko"])]),
-        (1.0, [(0.5, ["enenen"]), (0.5, ["kokoen"])]),
+        ({}, ["mono", "cross"], []),
+        ({"scheme": "x-x"}, "mono", []),
+        ({"scheme": "x-y"}, "cross", []),
+        ({"scheme": "x-x-mono"}, "mono", [(0.5, ["enenen"]), (0.5, ["kokoko"])]),
+        ({"scheme": "hybrid"}, ["mono", "cross"], [(0.25, ["enenen"]), (0.25, ["kokoko"]), (0.5, CROSS)]),
+        ({"scheme": "hybrid", "alpha": 0}, ["mono", "cross"], [(1.0, CROSS)]),
+        ({"scheme": "hybrid", "alpha": 1}, ["mono", "cross"], [(0.5, ["enenen"]), (0.5, ["kokoko"])]),
+        # Of one row in Korean and three in English: 3/4 by size, and by the root of it 3 ** .5 / (3 ** .5 + 1).
+        ({"scheme": "x-x-mono", "draw": "size"}, "mono", [(0.75, ["enenen"]), (0.25, ["kokoko"])]),
+        ({"scheme": "x-x-mono", "draw": 0.5}, "mono", [(0.6339746, ["enenen"]), (0.3660254, ["kokoko"])]),
     ],
 )
-def test_hybrid_batches_are_of_one_composition_or_of_those_that_cross(workspace, hybrid, wanted):
-    prepared(workspace, hybrid, joint=FOUR)
+def test_a_scheme_of_batches_has_its_pools(workspace, batches, found, wanted):
+    prepared(workspace, batches, one=found)
+    tables.write(pl.DataFrame(ROWS[:1], TRIPLES, orient="row"), "data/triples/window/kokoko.parquet", TRIPLES)
     workspace.run("trainsets")
-    assert tables.read("data/trainsets/joint/batches.parquet", BATCHES).rows() == wanted
-
-
-@pytest.mark.parametrize(("hybrid", "only"), [(0.0, ["koenen"]), (1.0, ["kokoko"])])
-def test_a_recipe_of_one_kind_has_its_pools(workspace, hybrid, only):
-    prepared(workspace, hybrid, one=only)
-    workspace.run("trainsets")
-    assert tables.read("data/trainsets/one/batches.parquet", BATCHES).rows() == [(1.0, only)]
+    pools = tables.read("data/trainsets/one/batches.parquet", BATCHES).rows()
+    assert [names for _, names in pools] == [names for _, names in wanted]
+    assert [share for share, _ in pools] == pytest.approx([share for share, _ in wanted])
 
 
 def test_what_recipes_train_on_is_counted(workspace):
@@ -166,7 +168,7 @@ def test_queries_of_which_a_share_leaves_none_are_counted(workspace):
 
 
 def test_the_bytes_repeat(workspace):
-    prepared(workspace, 0.5, joint=["koenen", "kokoko"])
+    prepared(workspace, {"scheme": "hybrid"}, joint=["koenen", "kokoko"])
     written = []
     for _ in range(2):
         workspace.run("trainsets")

@@ -20,12 +20,12 @@ from stages.check.groups import Params
 from stages.references import opening
 from stages.references.opening import Opened
 from stages.settings.references import Reference
-from stages.shared import encoder, errors, files, models, pieces, ranking, scoring, tables
+from stages.shared import encoder, errors, files, models, pieces, pool, ranking, scoring, tables
 from stages.shared.errors import UserError
 from stages.shared.ranking import Tables
-from stages.shared.tasks import GROUPS, measured, task_groups, tasks
+from stages.shared.tasks import measured, task_groups, tasks
 from stages.shared.vectors.blocks import KeptBlocks
-from tools.results import label_table, table
+from tools.results import columns, label_table, table
 
 
 def main() -> None:
@@ -79,8 +79,10 @@ def _measured(study: Params, opened: Opened, found: dict[str, Tables]) -> tuple[
     values, by_label = [], {}
     for name, benchmark in found.items():
         run, relevant = ranking.rank(benchmark, opened.rankers(benchmark), study.retrieve.depth)
-        own = scoring.per_query(run, benchmark.queries, benchmark.qrels, study.score.metrics)
-        values.append(pl.concat([own, scoring.bias(relevant)]).select(pl.lit(name).alias("benchmark"), pl.all()))
+        metrics, pooled = study.score.metrics, benchmark.pool
+        own = [scoring.per_query(run, benchmark.queries, benchmark.qrels, metrics, pooled), scoring.bias(relevant)]
+        own += [] if relevant.is_empty() else [pool.measured(run, benchmark.qrels)]
+        values.append(pl.concat(own).select(pl.lit(name).alias("benchmark"), pl.all()))
         if (asked := labels.read(name)) is not None:
             answered = labels.answers(run, asked)
             by_label[name] = {
@@ -101,10 +103,8 @@ def _shown(study: Params, benchmark: str, report: dict[str, dict], by_label: dic
         return shown
     rows = {name: told[benchmark] for name, told in report.items()}
     every = measured(study.languages, study.benchmarks)
-    columns = [*(task.name for task in tasks(every, every)), *GROUPS]
     metric = study.benchmarks[benchmark].metric or study.compare.metric
-    present = [column for column in columns if any(column in row for row in rows.values())]
-    return [f"\n{benchmark}: {metric} x 100", *table(rows, present, metric)]
+    return [f"\n{benchmark}: {metric} x 100", *table(rows, columns(rows, tasks(every, every)), metric)]
 
 
 if __name__ == "__main__":

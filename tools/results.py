@@ -12,7 +12,7 @@ from stages.schemas.scores import BIAS_MEDIAN, MODEL_METRICS
 from stages.schemas.summary import SUMMARY_FILE, ahead
 from stages.shared import errors, tables
 from stages.shared.errors import UserError
-from stages.shared.tasks import BIAS, GROUPS, measured, tasks
+from stages.shared.tasks import BIAS, GROUPS, Task, measured, tasks, too_many
 from tools.padded import padded
 
 LABELS_FILE = Path("metrics/labels.json")
@@ -34,7 +34,7 @@ def main() -> None:
         if missing := benchmarks.keys() - scores[name].keys():
             raise UserError(f"{file} has no results on {', '.join(sorted(missing))} yet: run `make repro`")
     every = measured(languages, benchmarks)
-    columns = [*(task.name for task in tasks(every, every)), *GROUPS]
+    asked = tasks(every, every)
     by_label = _by_label(names)
     for benchmark in benchmarks:
         chosen_on = ", on which models are chosen" if benchmark == compare.select_on else ""
@@ -45,8 +45,12 @@ def main() -> None:
             continue
         metric = benchmarks[benchmark].metric or compare.metric
         print(f"\n{benchmark}{chosen_on}: {metric} x 100")
-        present = [c for c in columns if any(c in row[benchmark] for row in scores.values())]
-        print("\n".join(table({name: row[benchmark] for name, row in scores.items()}, present, metric)))
+        rows = {name: row[benchmark] for name, row in scores.items()}
+        print("\n".join(table(rows, columns(rows, asked), metric)))
+        present = [task for task in asked if any(task.name in row for row in rows.values())]
+        for name in dict.fromkeys((summary["best_recipe"], summary["chosen_model"])) if too_many(present) else ():
+            print(f"\n{benchmark}, {name}: the language that asks, and that is searched")
+            print("\n".join(matrix(rows[name], present, metric)))
     leads = {key: f", {ahead(lead)}" if lead else "" for key, lead in summary.get("leads", {}).items()}
     best, chosen = (summary[key] + leads.get(key, "") for key in ("best_recipe", "chosen_model"))
     print(f"\nbest single recipe on {compare.select_on}: {best}")
@@ -72,6 +76,23 @@ def label_table(rows: dict[str, dict]) -> list[str]:
     """Lines of a table like `table`'s: models by the measures of one task by label."""
     cells = [[name, *(f"{100 * row[key]:.1f}" for key in BY_LABEL.values())] for name, row in rows.items()]
     return padded([["model", *BY_LABEL], *cells])
+
+
+def columns(rows: dict[str, dict], asked: list[Task]) -> list[str]:
+    """The tasks that `rows` have, unless they are too many, and the groups of tasks."""
+    present = [task for task in asked if any(task.name in row for row in rows.values())]
+    named = [] if too_many(present) else [task.name for task in present]
+    return [*named, *(group for group in GROUPS if any(group in row for row in rows.values()))]
+
+
+def matrix(row: dict, shown: list[Task], metric: str) -> list[str]:
+    """Lines of a table like `table`'s: one model's tasks, a row for each language that asks."""
+    corpora = list(dict.fromkeys(task.corpus for task in shown))
+    cells = [
+        [query, *(f"{100 * row[t][metric]:.1f}" if (t := Task(query, c).name) in row else "-" for c in corpora)]
+        for query in dict.fromkeys(task.query for task in shown)
+    ]
+    return padded([["asks", *corpora], *cells])
 
 
 def table(rows: dict[str, dict], columns: list[str], metric: str) -> list[str]:

@@ -30,7 +30,7 @@ from stages.settings.reading import PARAMS
 from stages.shared import errors, tables
 from stages.shared.errors import UserError
 from stages.shared.rounding import rounded
-from stages.shared.tasks import BIAS, GROUPS
+from stages.shared.tasks import BIAS, GROUPS, MOST_IN_COLUMNS
 from tools import experiments, lock, paired, revisions
 from tools.graph import LOCK
 from tools.padded import padded
@@ -140,7 +140,9 @@ def table(results: list[Result], benchmark: str, metric: str) -> str:
     """A titled table: a row for each model, a column for each task, group of tasks, and language bias."""
     trees = [revisions.scored(result) for result in results]
     measured = trees[0][results[0].models[0]][benchmark]
-    tasks = [name for name in measured if name not in (*GROUPS, *BIASES)]
+    tasks = [name for name in results[0].task_groups if name in measured]
+    if len(tasks) > MOST_IN_COLUMNS * (MOST_IN_COLUMNS + 1):
+        tasks = []
     columns = [name for name in (*tasks, *GROUPS, *BIASES) if name in measured]
 
     def cell(model: str, column: str) -> str:

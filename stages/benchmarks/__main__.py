@@ -23,6 +23,7 @@ from stages.schemas.benchmarks import (
     BENCHMARK_QUERIES,
     BENCHMARKS_FOLDER,
     IDENTICAL,
+    POOLED,
     RERANK,
 )
 from stages.settings.benchmarks import Benchmark, read_benchmark
@@ -58,6 +59,11 @@ def main() -> None:
     built = build(name, benchmark, wanted, seed)
     passages, queries, qrels = built.passages, built.queries, built.qrels
     itself, themselves = among_passages(name, built)
+    pooled = pl.DataFrame(schema=POOLED)
+    if benchmark.pool == "one":
+        if not built.labels.is_empty():
+            raise UserError(f"benchmarks.{name} is by label, so it has no parallel passages: leave its pool out")
+        pooled = sample.pool(passages, qrels, seed)
     with tables.replacing(BENCHMARKS_FOLDER / name) as draft:
         tables.write(passages.sort("passage", "lang"), draft / "passages.parquet", BENCHMARK_PASSAGES)
         tables.write(queries.sort("query", "lang"), draft / "queries.parquet", BENCHMARK_QUERIES)
@@ -65,6 +71,7 @@ def main() -> None:
         tables.write(built.rerank.sort("query", "passage"), draft / "rerank.parquet", RERANK)
         tables.write(built.labels.sort("kind", "id"), draft / "labels.parquet", BENCHMARK_LABELS)
         tables.write(itself, draft / "identical.parquet", IDENTICAL)
+        tables.write(pooled, draft / "pool.parquet", POOLED)
         tables.write_json({"by_label": not built.labels.is_empty()}, draft / "about.json")
     report: dict[str, Any] = {
         "passages": counted(passages),
@@ -75,6 +82,11 @@ def main() -> None:
     }
     if beyond := built.labels.filter(kind="query", label=NO_LABEL).height:
         report["out_of_scope"] = beyond
+    if benchmark.pool == "one":
+        answered = qrels.join(pooled, on=["passage", "lang"], how="semi")
+        unanswered = queries.join(answered, on="query", how="anti")["query"].n_unique()
+        report["pool"] = {"passages": counted(pooled), "queries_without_answer": unanswered}
+        log.info(f"{name}: {pooled.height:,} documents in the pool, each in one language")
     if told := wanted.told():
         report["spelt"] = told
         log.info(codes.said(name, told))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from stages.check.groups import Params
 from stages.settings.corpus import Labelled
 from stages.settings.synthesize import Synthesize
-from stages.shared.compositions import composition
+from stages.shared.compositions import selected
 from stages.shared.errors import UserError
 
 
@@ -41,12 +41,11 @@ def _unlabelled(synthesize: Synthesize) -> Iterator[str]:
 def _unsearched(params: Params, base: Labelled) -> Iterator[str]:
     """What a knowledge base in one language, with the labels and measures it has, cannot give."""
     for key, trained_on in params.training_sets.items():
-        for spelling in trained_on.compositions:
-            with contextlib.suppress(UserError):  # is told elsewhere
-                searched = {*composition(spelling, params.languages)[1:]} == {base.language}
-                if not searched and base.language in params.languages:
+        with contextlib.suppress(UserError):  # is told elsewhere
+            for slots in selected(trained_on.compositions, params.languages):
+                if {*slots[1:]} != {base.language} and base.language in params.languages:
                     yield (
-                        f"{key}.compositions has {spelling!r}, but what corpus.labelled searches is in "
+                        f"{key}.compositions has {slots.name!r}, but what corpus.labelled searches is in "
                         f"{base.language}: its positives and negatives must be, too"
                     )
     for name, strategy in params.negatives.items():

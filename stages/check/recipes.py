@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from stages.check.groups import Params
 from stages.settings.reading import meant
-from stages.settings.training_sets import TrainingSet
-from stages.shared.compositions import composition
+from stages.settings.training_sets import BatchScheme, TrainingSet
+from stages.shared.compositions import Composition, selected
 from stages.shared.errors import UserError
 from stages.shared.models import BASE_NAME
 
@@ -36,24 +36,38 @@ def _unmade(key: str, trained_on: TrainingSet, params: Params) -> Iterator[str]:
             f"{key}.switched.variant is {variant!r}, which there is not{near}: "
             f"add codeswitch.{variant}, or name another"
         )
-    for spelling in trained_on.compositions:
-        try:
-            composition(spelling, params.languages)
-        except UserError as error:
-            yield f"{key}.compositions: {error}"
-            break
+    try:
+        found = selected(trained_on.compositions, params.languages)
+    except UserError as error:
+        yield f"{key}.compositions: {error}"
     else:
-        yield from _unmixed(key, trained_on, params.languages)
+        yield from _unmixed(f"{key}.batches", trained_on.batches, found)
 
 
-def _unmixed(key: str, trained_on: TrainingSet, languages: list[str]) -> Iterator[str]:
-    """Batches that a hybrid training set asks for and has no compositions for."""
-    if trained_on.hybrid is None:
+# Which compositions a scheme of batches draws, and in words.
+DRAWN_BY_SCHEME: dict[str, tuple[Callable[[Composition], bool], str]] = {
+    "composition": (lambda slots: True, ""),
+    "x-x-mono": (lambda slots: slots.is_mono, "compositions of one language"),
+    "x-x": (lambda slots: not slots.crosses, "compositions whose query and positive are in one language"),
+    "x-y": (lambda slots: slots.crosses, "compositions whose query and positive differ in language"),
+    "hybrid": (lambda slots: slots.is_mono or slots.crosses, "compositions of one language and such that cross"),
+}
+
+
+def _unmixed(key: str, batches: BatchScheme, found: list[Composition]) -> Iterator[str]:
+    """Compositions that a scheme of batches has no place for, and such that it lacks."""
+    is_drawn, drawn = DRAWN_BY_SCHEME[batches.scheme]
+    if undrawn := [slots.name for slots in found if not is_drawn(slots)]:
+        yield (
+            f"{key}.scheme is {batches.scheme}, which takes {drawn}, and {undrawn[0]} is none: leave it out, or write "
+            "another scheme"
+        )
+    if undrawn or batches.scheme != "hybrid":
         return
-    crosses = {composition(spelling, languages).crosses for spelling in trained_on.compositions}
-    for kind, needed in (("mono-lingual", trained_on.hybrid > 0), ("cross-lingual", trained_on.hybrid < 1)):
+    crosses = {slots.crosses for slots in found}
+    for kind, needed in (("mono-lingual", batches.mono > 0), ("cross-lingual", batches.mono < 1)):
         if needed and (kind == "cross-lingual") not in crosses:
             yield (
-                f"{key}.hybrid is {trained_on.hybrid:g}, so some batches are {kind}, but none of its compositions "
-                "is: add one, or change hybrid"
+                f"{key}.alpha is {batches.mono:g}, so some batches are {kind}, but none of its compositions is: add "
+                "one, or change alpha"
             )

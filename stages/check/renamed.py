@@ -9,6 +9,11 @@ from typing import Any
 from stages.shared.errors import UserError
 
 RENAMED_KEYS = {"base.normalize": "base.query_normalizer"}
+# Of the members of groups whose names are a study's own.
+RENAMED_IN_MEMBERS = dict.fromkeys(
+    (("recipes", "hybrid"), ("rerankers", "hybrid")),
+    "batches, {scheme: hybrid, alpha: 0.5} for 0.5",
+)
 RENAMED_VALUES = {("corpus.queries", "held-out-lead"): "inverse-cloze"}
 
 
@@ -23,6 +28,11 @@ def _renamed(found: Any) -> Iterator[str]:
         group, key = _group(found, old)
         if key in group:
             yield f"{old} is now {new}: rename it"
+    for (name, old), new in RENAMED_IN_MEMBERS.items():
+        members = found.get(name) if isinstance(found, dict) else None
+        for member, settings in members.items() if isinstance(members, dict) else ():
+            if isinstance(settings, dict) and old in settings:
+                yield f"{name}.{member}.{old} is now {new}: write that"
     for (name, old), new in RENAMED_VALUES.items():
         group, key = _group(found, name)
         if group.get(key) == old:

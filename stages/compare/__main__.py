@@ -28,7 +28,7 @@ from stages.settings.recipes import read_recipes
 from stages.settings.rerank import read_rerank
 from stages.settings.seed import read_seed
 from stages.shared import errors, models, seeds, tables
-from stages.shared.compositions import composition
+from stages.shared.compositions import selected
 from stages.shared.errors import UserError
 from stages.shared.rounding import rounded
 from stages.shared.tasks import BIAS, GROUPS, measured, task_groups
@@ -82,7 +82,7 @@ def main() -> None:
     }
     front = {b: choice.pareto(worth.filter(pl.col("model").is_in(own), benchmark=b)) for b in benchmarks}
     matches = {
-        name: any(composition(c, languages).query_negatives_match for c in recipe.compositions)
+        name: any(slots.query_negatives_match for slots in selected(recipe.compositions, languages))
         for name, recipe in recipes.items()
     }
     tradeoff = worth.with_columns(

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from stages.schemas.scores import BIAS_MEDIAN, MODEL_METRICS
+from stages.schemas.scores import BIAS_MEDIAN, LANGUAGES, MODEL_METRICS
 from stages.shared import tables
 from stages.shared.errors import UserError
 from stages.shared.tasks import BIAS, GROUPS
@@ -34,7 +34,7 @@ def by_task(means: Means, metrics: Mapping[str, str]) -> pl.DataFrame:
         for model, of_model in means.items()
         for benchmark, metric in metrics.items()
         for task, row in of_model[benchmark].items()
-        if task not in (*GROUPS, BIAS, BIAS_MEDIAN)
+        if task not in (*GROUPS, BIAS, BIAS_MEDIAN, LANGUAGES)
     ]
     schema = {"benchmark": pl.String, "model": pl.String, "task": pl.String, "value": pl.Float64}
     return pl.DataFrame(rows, schema, orient="row")

@@ -5,10 +5,15 @@ Means are compared by the paired t-test, which holds up best of the usual ones o
 there the ranks of the differences must say the same as their mean (Wilcoxon's signed-rank test, which hardly sees how
 far the farthest are): p is the greater of the two tests', which is a test that both hold (Berger 1982), and 1 where one
 says more and the other less.
+
+Beside the t-test stands one that assumes no distribution, by random signs of the differences (Smucker et al. 2007,
+doi:10.1145/1321440.1321528); beside p what it does not say: how large a difference is among its queries (Cohen's d),
+and how many queries would show one of a point.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,6 +27,8 @@ from stages.shared.tasks import BIAS, GROUPS
 
 # Queries drawn at once: a block of resamples takes about 50 MB, however many queries there are.
 DRAWS = 2**21
+# The share of studies that would find a difference, if it is there (Cohen 1988).
+POWER = 0.8
 TESTED_GROUPS = (*GROUPS, BIAS)
 
 
@@ -56,8 +63,10 @@ def pairs(
 ) -> pl.DataFrame:
     """Each pair that is `compared`, a model and a reference, as far as the group has values of both.
 
-    Columns group, model, reference, queries, difference, median, low, high, p_mean, p_ranks (of language bias alone)
-    and p, of the sorted values `by_query`; the median is that of the queries' differences."""
+    Columns group, model, reference, queries, difference, median, low, high, p_mean, p_random, p_ranks (of language bias
+    alone), p, effect and needed (`_needed`), of the sorted values `by_query`; the median is that of the queries'
+    differences, and the effect their mean by their standard deviation (Cohen's d of paired differences; null without
+    one)."""
     rows = []
     for group in (g for g in TESTED_GROUPS if g in set(values["group"])):
         own = values.filter(group=group)
@@ -69,16 +78,45 @@ def pairs(
         differences = np.stack([columns[name] - columns[reference] for name, reference in held], axis=1)
         # The same resamples for every pair: their intervals then differ by the models alone.
         low, high = intervals(differences, settings, seeds.number(seed, "bootstrap", benchmark, group))
+        randomised = by_signs(differences, settings.resamples, seeds.number(seed, "randomisation", benchmark, group))
         for number, (name, reference) in enumerate(held):
             gaps = differences[:, number]
             by_mean = p_mean(gaps)
             by_ranks = _p_ranks(gaps) if group == BIAS else None
             p = by_mean if by_ranks is None else max(by_mean, by_ranks) if _agree(gaps) else 1.0
             facts = (len(gaps), float(gaps.mean()), float(np.median(gaps)), low[number], high[number])
-            rows.append((group, name, reference, *facts, by_mean, by_ranks, p))
-    floats = ("difference", "median", "low", "high", "p_mean", "p_ranks", "p")
+            spread = float(gaps.std(ddof=1)) if len(gaps) > 1 else 0.0
+            effect = float(gaps.mean()) / spread if spread else None
+            needed = _needed(spread, group, settings) if spread else None
+            rows.append((group, name, reference, *facts, by_mean, randomised[number], by_ranks, p, effect, needed))
+    floats = ("difference", "median", "low", "high", "p_mean", "p_random", "p_ranks", "p", "effect")
     texts = dict.fromkeys(("group", "model", "reference"), pl.String)
-    return pl.DataFrame(rows, {**texts, "queries": pl.Int64, **dict.fromkeys(floats, pl.Float64)}, orient="row")
+    schema = {**texts, "queries": pl.Int64, **dict.fromkeys(floats, pl.Float64), "needed": pl.Int64}
+    return pl.DataFrame(rows, schema, orient="row")
+
+
+def by_signs(columns: np.ndarray, draws: int, seed: int) -> np.ndarray:
+    """The p of each column's mean, shape [columns], by a paired randomisation test: in how many of the `draws` random
+    signs of the rows it is as far from 0, or farther. What is observed counts as one of them, so that p is never 0
+    (Phipson and Smyth 2010, doi:10.2202/1544-6115.1585)."""
+    rng = np.random.default_rng(seed)
+    size = len(columns)
+    observed = np.abs(columns.sum(axis=0))
+    # Sums of the same numbers in another order may differ in their last bits.
+    least = observed - 1e-9 * np.abs(columns).sum(axis=0)
+    farther = np.zeros(columns.shape[1], np.int64)
+    for begin in range(0, draws, max(1, DRAWS // size)):
+        count = min(max(1, DRAWS // size), draws - begin)
+        signs = rng.integers(2, size=(count, size)) * 2.0 - 1.0
+        farther += (np.abs(signs @ columns) >= least).sum(axis=0)
+    return (farther + 1) / (draws + 1)
+
+
+def _needed(spread: float, group: str, settings: Inference) -> int:
+    """How many queries a difference of a point (x 100; of language bias a rank) would need, at the standard deviation
+    `spread`, to be found at the level of one test with the probability POWER (of the normal distribution)."""
+    reach = stats.norm.isf((1 - settings.confidence) / 2) + stats.norm.ppf(POWER)
+    return math.ceil((reach * spread / (1.0 if group == BIAS else 0.01)) ** 2)
 
 
 def intervals(columns: np.ndarray, settings: Inference, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -141,14 +179,17 @@ def family(table: pl.DataFrame, settings: Inference, by: Sequence[str] = ("group
     }
     return table.with_columns(
         **rounding,
-        **{column: _three_digits(table[column].to_list()) for column in ("p_mean", "p_ranks", "p")},
+        **{
+            column: _three_digits(table[column].to_list())
+            for column in ("p_mean", "p_random", "p_ranks", "p", "effect")
+        },
         p_corrected=_three_digits(corrected.tolist()),
         significant=pl.Series(corrected < 1 - settings.confidence, dtype=pl.Boolean),
     )
 
 
-def _three_digits(p: list[float | None]) -> pl.Series:
-    return pl.Series([None if value is None else float(f"{value:.3g}") for value in p], dtype=pl.Float64)
+def _three_digits(values: list[float | None]) -> pl.Series:
+    return pl.Series([None if value is None else float(f"{value:.3g}") for value in values], dtype=pl.Float64)
 
 
 def correct(p: np.ndarray, method: str) -> np.ndarray:

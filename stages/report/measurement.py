@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import polars as pl
 
-from stages.report import charts, contamination, recipes
+from stages.report import charts, contamination, languages, recipes
 from stages.report.cells import Cell, Heading, Table, TableRow, column, ranks
 from stages.report.contamination import Held
 from stages.report.inputs import Measured, Results
@@ -14,9 +15,9 @@ from stages.report.significance import Headline, RerankedGroup, Significance, he
 from stages.report.study import Study
 from stages.report.wording import GROUP_TITLES, metric_title, source
 from stages.schemas.comparison import BIAS_TABLE
-from stages.shared.compositions import composition
+from stages.shared.compositions import selected
 from stages.shared.models import BASE_NAME
-from stages.shared.tasks import BIAS, GROUPS
+from stages.shared.tasks import BIAS, GROUPS, too_many
 
 
 class Bar(NamedTuple):
@@ -40,7 +41,10 @@ class Measurement(NamedTuple):
     selecting: bool
     table: Table
     scatter: charts.Scatter | None
+    matrices: list[tuple[str, Table]]  # of more languages than columns can hold: models' tasks
     bars: list[Bar]
+    languages: Table | None  # what else the pool shows of them
+    preferences: Table | None  # of the chosen model
     significance: Significance
     reranked: list[RerankedGroup]  # each re-ranker against its own first stage
     compositions: Table | None
@@ -59,7 +63,8 @@ def measurement(study: Study, results: Results, name: str) -> Measurement:
     facts = {row["model"]: row for row in measured.tradeoff.iter_rows(named=True)}
     marks = {model: _marks(model, facts, results) for model in study.rows}
     present = [t for t in study.tasks if any(t.name in row for row in values.values())]
-    groups = {group: [t.name for t in present if t.group == group] for group in GROUPS}
+    groups = {group: [t.name for t in present if t.group == group and not too_many(present)] for group in GROUPS}
+    some = list(dict.fromkeys([BASE_NAME, results.best_recipe, results.chosen])) if too_many(present) else []
     compared = significance(measured.significance, study.rows, marks, [BASE_NAME, results.best_recipe])
     shown = headlines(compared, values, results)
     against_best = [(h.group, h.against_best.verdict) for h in shown if h.against_best]
@@ -72,10 +77,13 @@ def measurement(study: Study, results: Results, name: str) -> Measurement:
         selecting=name == study.compare.select_on,
         table=results_table(study, values, marks, groups),
         scatter=tradeoff_chart(values, facts, results.chosen),
+        matrices=[(model, languages.matrix(values[model], present)) for model in some],
         bars=bias_bars(measured.bias, marks, results.chosen),
+        languages=languages.measures(results, name, study.rows),
+        preferences=languages.preferences(results, name, results.chosen),
         significance=compared,
         reranked=reranked(measured.significance, {name: row.first_row for name, row in study.rerank.items()}, values),
-        compositions=compositions_table(study, values, [t for names in groups.values() for t in names]),
+        compositions=compositions_table(study, values, [t for names in groups.values() for t in names] or GROUPS),
         metrics=metrics_table(results, name),
         headlines=shown,
         better=[group for group, verdict in against_best if verdict == "better"],
@@ -115,13 +123,10 @@ def results_table(
     return Table([GROUP_TITLES.get(key, key) for key in keys], rows, headings)
 
 
-def compositions_table(study: Study, values: dict[str, dict[str, float]], names: list[str]) -> Table | None:
-    """The recipes of one composition: which language in which slot makes which task good."""
-    single = {
-        name: composition(recipe.compositions[0], study.languages)
-        for name, recipe in study.recipes.items()
-        if len(recipe.compositions) == 1
-    }
+def compositions_table(study: Study, values: dict[str, dict[str, float]], names: Sequence[str]) -> Table | None:
+    """The recipes of one composition: which language in which slot makes which task, or group of tasks, good."""
+    read = {name: selected(recipe.compositions, study.languages) for name, recipe in study.recipes.items()}
+    single = {name: slots[0] for name, slots in read.items() if len(slots) == 1}
     if not single:
         return None
     columns = [column([values[name].get(task) for name in single], heat=True) for task in names]
@@ -130,7 +135,7 @@ def compositions_table(study: Study, values: dict[str, dict[str, float]], names:
         for i, (name, slots) in enumerate(single.items())
     ]
     headings = [Heading("Language of", 3), Heading("Task", len(names))]
-    return Table(["query", "positive", "negatives", *names], rows, headings)
+    return Table(["query", "positive", "negatives", *(GROUP_TITLES.get(task, task) for task in names)], rows, headings)
 
 
 def metrics_table(results: Results, benchmark: str) -> Table:

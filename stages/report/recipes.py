@@ -6,9 +6,17 @@ from typing import NamedTuple
 
 from stages.report.study import Study
 from stages.settings.merges import Merge
+from stages.settings.training_sets import BatchScheme
 from stages.shared import models
-from stages.shared.compositions import Composition, composition
+from stages.shared.compositions import ANY_LANGUAGE, Composition, selected
 from stages.shared.languages import language_name
+
+# What is written for many compositions, in words.
+SEVERAL = {
+    "all": "every language in every slot",
+    "mono": "queries, positives and negatives of one language, each in turn",
+    "cross": "queries in one language, positives and negatives in another, each pair in turn",
+}
 
 
 class Ingredient(NamedTuple):
@@ -20,6 +28,7 @@ class Ingredient(NamedTuple):
     negatives: str | None
     synthetic: str | None  # the share of its rows whose queries a model thought of; None: as they come
     switched: str | None  # the share of its queries that is code-switched, and the variant
+    batches: str | None  # the scheme of its batches; None: of all rows
 
 
 class Chosen(NamedTuple):
@@ -44,14 +53,29 @@ def ingredient(study: Study, name: str, share: str | None = None) -> Ingredient:
     """A recipe's compositions in words, or what a merge is computed from; the base has none."""
     if name in study.merges:
         merge = study.merges[name]
-        return Ingredient(name, share, [("", f"{merge.method}, {formula(merge)}")], None, None, None)
+        return Ingredient(name, share, [("", f"{merge.method}, {formula(merge)}")], None, None, None, None)
     if name not in study.recipes:
-        return Ingredient(name, share, [], None, None, None)
+        return Ingredient(name, share, [], None, None, None, None)
     recipe = study.recipes[name]
-    read = [composition(spelling, study.languages) for spelling in recipe.compositions]
     synthetic = None if recipe.synthetic is None else f"{100 * recipe.synthetic:g} %"
     switched = f"{100 * recipe.switched.share:g} % by {recipe.switched.variant}" if recipe.switched else None
-    return Ingredient(name, share, [(c.name, _in_words(c)) for c in read], recipe.negatives, synthetic, switched)
+    told = [pair for spelling in recipe.compositions for pair in _told(spelling, study.languages)]
+    return Ingredient(name, share, told, recipe.negatives, synthetic, switched, _batches(recipe.batches))
+
+
+def _told(spelling: str, languages: list[str]) -> list[tuple[str, str]]:
+    """A composition by its name and in words; what stands for many, as it is written."""
+    if spelling in SEVERAL or ANY_LANGUAGE in spelling:
+        return [(spelling, SEVERAL.get(spelling, f"queries, positives and negatives, {ANY_LANGUAGE} in any language"))]
+    return [(slots.name, _in_words(slots)) for slots in selected([spelling], languages)]
+
+
+def _batches(scheme: BatchScheme) -> str | None:
+    """`hybrid, alpha 0.5, languages by size`."""
+    if scheme.scheme == "composition":
+        return None
+    drawn = "" if scheme.draw in (None, "uniform") else f", languages by size ^ {scheme.exponent:g}"
+    return scheme.scheme + (f", alpha {scheme.mono:g}" if scheme.scheme == "hybrid" else "") + drawn
 
 
 def _in_words(slots: Composition) -> str:

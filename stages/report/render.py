@@ -33,6 +33,7 @@ def text(template: str, page: Page) -> str:
         "reranked": reranked,
         "headlines": headlines,
         "biases": biases,
+        "plainly": plainly,
         "own": own,
         "beside": beside,
         "named": named,
@@ -61,7 +62,7 @@ def results(table: Table) -> list[list[Cell]]:
 def tests(compared: Significance) -> list[list[Cell]]:
     """A row for each group, reference and model."""
     return [
-        [Cell(text) for text in (group.name, row.model, reference, c.difference, c.interval, c.p, c.verdict)]
+        [Cell(text) for text in (group.name, row.model, reference, *c)]
         for group in compared.groups
         for number, reference in enumerate(compared.references)
         for row in group.rows
@@ -84,6 +85,11 @@ def headlines(rows: list[Headline]) -> list[list[Cell]]:
         [Cell(text) for text in (h.group, h.base, h.chosen, _against(h.against_base), _against(h.against_best))]
         for h in rows
     ]
+
+
+def plainly(table: Table) -> list[list[Cell]]:
+    """The rows, each after its name, as they are."""
+    return [[Cell(row.name), *row.cells] for row in table.rows]
 
 
 def biases(bars: list[Bar]) -> list[list[Cell]]:

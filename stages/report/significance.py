@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from stages.report.cells import DASH, points, ranks
+from stages.report.cells import DASH, MINUS, points, ranks
 from stages.report.inputs import Results
 from stages.report.wording import GROUP_TITLES
 from stages.shared.models import BASE_NAME
@@ -19,6 +19,8 @@ class Comparison(NamedTuple):
     interval: str
     p: str
     verdict: str  # better, worse or no
+    randomised: str  # the p of the randomisation test, not corrected
+    effect: str
 
 
 class Compared(NamedTuple):
@@ -30,6 +32,7 @@ class Compared(NamedTuple):
 class ComparedGroup(NamedTuple):
     name: str
     queries: int
+    needed: int | None  # queries that would show a difference of a point or rank: the median of the comparisons
     rows: list[Compared]
 
 
@@ -79,7 +82,9 @@ def significance(
             for name in names
             if any((name, reference) in own for reference in references)
         ]
-        groups.append(ComparedGroup(GROUP_TITLES[group], max(row["queries"] for row in own.values()), rows))
+        queries, needed = ([row[key] for row in own.values() if row[key] is not None] for key in ("queries", "needed"))
+        middle = sorted(needed)[len(needed) // 2] if needed else None
+        groups.append(ComparedGroup(GROUP_TITLES[group], max(queries), middle, rows))
     tests = {(group, *sorted(pair)) for group, *pair in by_pair}
     return Significance(references, len(tests), groups)
 
@@ -109,13 +114,19 @@ def _comparison(row: dict[str, Any] | None) -> Comparison | None:
     better = (row["difference"] < 0) if bias else (row["difference"] > 0)
     verdict = "no" if not row["significant"] else "better" if better else "worse"
     shown = ranks if bias else points
-    p = row["p_corrected"]
+    p, effect = row["p_corrected"], row["effect"]
     return Comparison(
         shown(row["difference"], signed=True),
         f"{shown(row['low'], signed=True)} to {shown(row['high'], signed=True)}",
-        "< 0.001" if p < 0.001 else f"{p:.3f}",
+        _p(p),
         verdict,
+        _p(row["p_random"]),
+        DASH if effect is None else f"{effect:+.2f}".replace("-", MINUS),
     )
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def headlines(compared: Significance, values: dict[str, dict[str, float]], results: Results) -> list[Headline]:

@@ -44,6 +44,8 @@ def source(benchmark: Benchmark, by_label: bool) -> str:
         details.append("where a passage answers if it has the query's label")
     if benchmark.rerank:
         details.append(f"ranking the candidates of {shown_path(benchmark.rerank)} alone")
+    if benchmark.pool == "one":
+        details.append("with a pool of each document in one language")
     if benchmark.queries or benchmark.passages:
         sizes = {"queries": benchmark.queries, "passages": benchmark.passages}
         details.append("a sample of " + " and ".join(f"{size:,} {kind}" for kind, size in sizes.items() if size))

@@ -21,5 +21,7 @@ BENCHMARK_QRELS: Schema = {"query": pl.String, "passage": pl.String, "lang": pl.
 BENCHMARK_LABELS: Schema = {"kind": pl.String, "id": pl.String, "label": pl.String}
 # The passages that a query is re-ranked over, where a benchmark gives them; without rows all are searched.
 RERANK: Schema = {"query": pl.String, "passage": pl.String}
+# What the tasks against the pool search, where each document is there in one language; without rows it is all passages.
+POOLED: Schema = {"passage": pl.String, "lang": pl.String}
 # A query and the passage that it is itself (ArguAna, Quora), which is no result of it; mostly without rows.
 IDENTICAL: Schema = {"query": pl.String, "passage": pl.String}

@@ -35,8 +35,11 @@ SIGNIFICANCE_TABLE: Schema = {
     "low": pl.Float64,
     "high": pl.Float64,
     "p_mean": pl.Float64,
+    "p_random": pl.Float64,  # of the randomisation test
     "p_ranks": pl.Float64,  # of language bias alone
     "p": pl.Float64,
+    "effect": pl.Float64,  # Cohen's d
+    "needed": pl.Int64,  # queries, to find a difference of a point, or of a rank
     "p_corrected": pl.Float64,
     "significant": pl.Boolean,
 }

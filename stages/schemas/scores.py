@@ -13,6 +13,9 @@ SCORES_FOLDER = Path("data/scores")
 MODEL_METRICS = Path("metrics/models")
 # Beside the mean of language bias: half of that mean may come of one query in twenty.
 BIAS_MEDIAN = "language_bias_median"
+# Beside both, what else the pool shows of languages: {peer, rank_correlation, own_language: mean, preference: {task:
+# {language: mean}}}.
+LANGUAGES = "languages"
 # How each reference, fusion and re-ranked row was run.
 REFERENCE_RECORDS = Path("metrics/references.json")
 

@@ -46,6 +46,7 @@ class Benchmark(Group):
     queries: Count | None = None
     passages: Count | None = None
     keep_untranslated: bool = False
+    pool: Literal["all", "one"] = "all"
     metric: Metric | None = None
     max_contamination: Share | None = None
 

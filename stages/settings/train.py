@@ -45,6 +45,8 @@ class Train(Group):
     max_grad_norm: Positive | None
     temperature: Positive
     in_batch: bool
+    symmetric: bool
+    guided: Annotated[float, Field(ge=0)] | None
     precision: Literal["fp32", "bf16", "fp16"]
     gradient_checkpointing: bool
     dropout: Annotated[float, Field(ge=0, lt=1)] | None
@@ -76,12 +78,17 @@ class Train(Group):
 
     def changed(self, differing: dict[str, Any], key: str) -> Train:
         """These settings with those that `differing`, the group `key` of params, has instead; raises `UserError` if
-        they do not go together."""
-        found: Train = validated(self.model_dump() | differing, Train, PARAMS, key.split("."))
+        they do not go together. What is of bi-encoders alone does not stand in the way."""
+        found: Train = validated(self.model_dump() | {"guided": None} | differing, Train, PARAMS, key.split("."))
         return found
 
     @model_validator(mode="after")
-    def _logged(self) -> Train:
+    def _consistent(self) -> Train:
+        if self.guided is not None and self.freeze and self.freeze.is_trunk:
+            raise ValueError(
+                "guided has the base itself judge each batch, of which freeze runs the lower layers apart: write null "
+                "for one of them"
+            )
         if self.log_every > self.steps:
             raise ValueError(f"log_every is {self.log_every}, but there are only {self.steps} steps: lower it")
         return self

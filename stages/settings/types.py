@@ -43,8 +43,9 @@ def _range(bounds: list[int]) -> list[int]:
 Range = Annotated[list[int], Field(min_length=2, max_length=2), AfterValidator(_range)]
 
 
-def word_or(word: str, other: Any) -> Any:
-    """The type of `word` itself or of `other`; a mistake is then one sentence, about the one that was meant."""
+def word_or(word: str | tuple[str, ...], other: Any) -> Any:
+    """The type of `word` itself, or of one of several, or of `other`; a mistake is then one sentence, about the one
+    that was meant."""
     kind = Discriminator(lambda value: "word" if isinstance(value, str) else "[key]")
     return Annotated[Annotated[Literal[word], Tag("word")] | Annotated[other, Tag("[key]")], kind]
 

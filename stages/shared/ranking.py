@@ -22,6 +22,7 @@ from stages.schemas.benchmarks import (
     BENCHMARK_QUERIES,
     BENCHMARKS_FOLDER,
     IDENTICAL,
+    POOLED,
     RERANK,
 )
 from stages.schemas.runs import RUN
@@ -41,6 +42,19 @@ class Tables(NamedTuple):
     rerank: pl.DataFrame
     by_label: bool
     identical: pl.DataFrame = pl.DataFrame(schema=IDENTICAL)
+    pool: pl.DataFrame = pl.DataFrame(schema=POOLED)
+
+    def searched(self, corpus: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """The passages of a language, or of the pool, with their numbers in the column `row`, and their qrels."""
+        passages, qrels = self.passages.with_row_index("row"), self.qrels
+        if corpus != POOL:
+            return passages.filter(lang=corpus), qrels.filter(lang=corpus)
+        if self.pool.is_empty():
+            return passages, qrels
+        keys = ["passage", "lang"]
+        return passages.join(self.pool, on=keys, how="semi", maintain_order="left"), qrels.join(
+            self.pool, on=keys, how="semi", maintain_order="left"
+        )
 
     def texts(self, role: Role) -> list[str]:
         if role == "passage":
@@ -95,6 +109,7 @@ def _read(folder: Path) -> Tables:
         tables.read(folder / "rerank.parquet", RERANK),
         tables.read_json(folder / "about.json")["by_label"],
         tables.read(folder / "identical.parquet", IDENTICAL),
+        tables.read(folder / "pool.parquet", POOLED),
     )
 
 
@@ -126,23 +141,21 @@ class _ByVectors:
 
 
 def rank(benchmark: Tables, rankers: Rankers, depth: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The run of all tasks and, unless the benchmark is by label, the ranks of the relevant passages in the pooled ones
-    (both RUN).
+    """The run of all tasks and, unless the benchmark is by label or its pool has each document in one language, the
+    ranks of the relevant passages in the pooled ones (both RUN).
 
     A task ranks the queries that are judged in its corpus, over all its passages or, if the benchmark lists candidates,
     over those that it has for the query; and by label also those that are judged nowhere, since no passage fits them.
     """
     # Passages are sorted by document id, and so is each selection.
-    passages, queries = benchmark.passages.with_row_index("row"), benchmark.queries.with_row_index("row")
-    qrels = benchmark.qrels
-    beyond = queries.join(qrels, on="query", how="anti")["query"].implode()
-    corpus_languages = passages["lang"].unique().sort().to_list()
+    queries = benchmark.queries.with_row_index("row")
+    beyond = queries.join(benchmark.qrels, on="query", how="anti")["query"].implode()
+    corpus_languages = benchmark.passages["lang"].unique().sort().to_list()
     runs, relevant = [pl.DataFrame(schema=RUN)], [pl.DataFrame(schema=RUN)]
     for task in tasks(queries["lang"].unique().sort().to_list(), corpus_languages):
-        judged = qrels if task.corpus == POOL else qrels.filter(lang=task.corpus)
+        searched, judged = benchmark.searched(task.corpus)
         known = pl.col("query").is_in(judged["query"].unique().implode())
         asked = queries.filter(pl.col("lang") == task.query, known | pl.col("query").is_in(beyond))
-        searched = passages if task.corpus == POOL else passages.filter(lang=task.corpus)
         if not asked.select(known.any()).item():
             continue
         ranker = rankers(asked, searched)
@@ -154,7 +167,7 @@ def rank(benchmark: Tables, rankers: Rankers, depth: int) -> tuple[pl.DataFrame,
             listed = _among(benchmark.rerank.join(itself, on=["query", "passage"], how="anti"), asked, searched, ranker)
             run = listed.filter(pl.col("rank") <= depth)
         runs.append(run.select(pl.lit(task.name).alias("task"), pl.all()).select(*RUN))
-        if task.corpus == POOL and not benchmark.by_label:
+        if task.corpus == POOL and not benchmark.by_label and benchmark.pool.is_empty():
             found = _relevant_ranks(asked, searched, ranker, judged, listed, itself)
             relevant.append(found.select(pl.lit(task.name).alias("task"), pl.all()).select(*RUN))
     return pl.concat(runs), pl.concat(relevant).sort("task", "query", "rank")

@@ -8,19 +8,28 @@ from __future__ import annotations
 import polars as pl
 import pytrec_eval
 
-from stages.schemas.scores import BIAS_MEDIAN, QUERY_SCORES
+from stages.schemas.scores import BIAS_MEDIAN, LANGUAGES, QUERY_SCORES
+from stages.shared import pool
 from stages.shared.rounding import rounded
-from stages.shared.tasks import BIAS, GROUPS, POOL, tasks
+from stages.shared.tasks import BIAS, GROUPS, POOL, Task, tasks
 
 # trec_eval's names.
 TREC_MEASURES = {"ndcg": "ndcg_cut", "map": "map_cut", "recall": "recall", "accuracy": "success"}
 
 
-def per_query(run: pl.DataFrame, queries: pl.DataFrame, qrels: pl.DataFrame, metrics: list[str]) -> pl.DataFrame:
-    """Each judged query's value of each metric in each task (columns task, query, metric, value)."""
+def per_query(
+    run: pl.DataFrame,
+    queries: pl.DataFrame,
+    qrels: pl.DataFrame,
+    metrics: list[str],
+    pooled: pl.DataFrame | None = None,
+) -> pl.DataFrame:
+    """Each judged query's value of each metric in each task (columns task, query, metric, value); `pooled` (POOLED) is
+    what the pool has, if rows are there; else it has all."""
     rows = []
+    in_pool = qrels if pooled is None or pooled.is_empty() else qrels.join(pooled, on=["passage", "lang"], how="semi")
     for task in tasks(queries["lang"].unique().sort().to_list(), qrels["lang"].unique().sort().to_list()):
-        relevant = qrels if task.corpus == POOL else qrels.filter(lang=task.corpus)
+        relevant = in_pool if task.corpus == POOL else qrels.filter(lang=task.corpus)
         relevant = relevant.join(queries.filter(lang=task.query), on="query", how="semi")
         own = run.filter(task=task.name).join(relevant, on="query", how="semi")
         for query, values in evaluate(own, relevant, metrics).items():
@@ -84,8 +93,8 @@ def bias(relevant: pl.DataFrame) -> pl.DataFrame:
 
 
 def summary(values: pl.DataFrame, groups: dict[str, str]) -> dict:
-    """{benchmark: {task or group: {metric: mean}, language_bias: mean, language_bias_median: median}}: over queries,
-    then the mean over tasks.
+    """{benchmark: {task or group: {metric: mean}, language_bias: mean, language_bias_median: median, languages: ...}}:
+    over queries, then the mean over tasks.
 
     `groups` gives each task's group, mono, cross or multi.
     """
@@ -100,6 +109,7 @@ def summary(values: pl.DataFrame, groups: dict[str, str]) -> dict:
         biases = {
             measure: [row.pop(measure) for row in by_task.values() if measure in row] for measure in (BIAS, BIAS_MEDIAN)
         }
+        languages = _of_languages(by_task)
         members: dict[str, list[dict]] = {}
         for name, row in by_task.items():
             members.setdefault(groups[name], []).append(row)
@@ -109,4 +119,22 @@ def summary(values: pl.DataFrame, groups: dict[str, str]) -> dict:
         for name in list(by_task):
             by_task[name] = {metric: rounded(value, metric) for metric, value in by_task[name].items()}
         by_task.update({m: rounded(sum(own) / len(own), m) for m, own in biases.items() if own})
+        by_task.update({LANGUAGES: languages} if languages else {})
     return tree
+
+
+def _of_languages(by_task: dict[str, dict[str, float]]) -> dict:
+    """What `pool` measured, taken out of the tasks: its means over them, how far they prefer the language that they are
+    asked in, and whom each task prefers."""
+    found: dict[str, list[float]] = {}
+    preference: dict[str, dict[str, float]] = {}
+    for task, row in by_task.items():
+        for measure in [key for key in row if key.split(".")[0] in pool.LANGUAGE_MEASURES]:
+            kind, _, lang = measure.partition(".")
+            value = row.pop(measure)
+            if lang:
+                preference.setdefault(task, {})[lang] = rounded(value)
+            if not lang or task == Task(lang, POOL).name:
+                found.setdefault(pool.OWN_LANGUAGE if lang else kind, []).append(value)
+    means = {measure: rounded(sum(values) / len(values)) for measure, values in found.items()}
+    return means | ({pool.PREFERENCE: preference} if preference else {})

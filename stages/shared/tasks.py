@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 POOL = "*"
@@ -32,12 +32,19 @@ class Task(NamedTuple):
 
 
 GROUPS = ("mono", "cross", "multi")
+# Three languages have 12 tasks, four 20.
+MOST_IN_COLUMNS = 3
 
 
 def tasks(query_languages: list[str], corpus_languages: list[str]) -> list[Task]:
     """Every query language against every corpus language, and against the pool of all if there are several."""
     pools = [POOL] if len(corpus_languages) > 1 else []
     return [Task(q, c) for q in query_languages for c in [*corpus_languages, *pools]]
+
+
+def too_many(shown: Iterable[Task]) -> bool:
+    """Whether `shown` tasks are of too many languages for a column each: a matrix of query and corpus then has them."""
+    return len({task.query for task in shown}) > MOST_IN_COLUMNS
 
 
 def measured(languages: list[str], benchmarks: Mapping[str, Any]) -> list[str]:

@@ -36,7 +36,7 @@ from sentence_transformers import (
 from sentence_transformers.base.losses.gradcache import CachedLossMixin, has_static_embedding_input
 from sentence_transformers.base.losses.merged_forward import embed_columns
 from sentence_transformers.base.sampler import BatchSamplers, DefaultBatchSampler
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 from transformers.trainer_callback import ProgressCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
@@ -63,6 +63,8 @@ class InfoNCE(CachedLossMixin, nn.Module):
         temperature: divides the cosines.
         symmetric: average with the loss of each positive among the queries.
         in_batch: whether the others' positives and negatives are a query's negatives too.
+        guide: finds false negatives (GISTEmbed, arXiv 2402.16829, section 3): what it holds nearer to a query than the
+            positive, or less than `margin` farther, is no negative, nor such a query one of the positive.
         mini_batch_size: texts encoded at once; gradients are then cached (GradCache, Gao et al. 2021), the same
             loss in less memory.
     """
@@ -77,6 +79,8 @@ class InfoNCE(CachedLossMixin, nn.Module):
         symmetric: bool = False,
         in_batch: bool = True,
         mini_batch_size: int | None = None,
+        guide: SentenceTransformer | None = None,
+        margin: float = 0.0,
     ) -> None:
         super().__init__()
         self.model = model
@@ -84,11 +88,25 @@ class InfoNCE(CachedLossMixin, nn.Module):
         self.symmetric = symmetric
         self.in_batch = in_batch
         self.mini_batch_size = mini_batch_size  # type: ignore[assignment]
+        self.guide = guide.eval().requires_grad_(False) if guide else None
+        self.margin = margin
+        # The guide's cosines of the batch's queries and documents.
+        self.guiding: Tensor | None = None
 
     def forward(self, sentence_features: Any, labels: Tensor) -> Tensor:
+        if self.guide:
+            self.guiding = self._guided(self.guide.eval(), sentence_features)
         if self.mini_batch_size:
             return self.forward_cached(sentence_features, labels)
         return self.from_embeddings(embed_columns(self.model, sentence_features), labels)
+
+    @staticmethod
+    @torch.no_grad()
+    def _guided(guide: SentenceTransformer, sentence_features: Any) -> Tensor:
+        # A forward pass adds to what it is given.
+        columns = [guide(dict(column))["sentence_embedding"] for column in sentence_features]
+        queries, *documents = (F.normalize(column.float(), dim=-1) for column in columns)
+        return queries @ torch.cat(documents).T
 
     def calculate_loss(
         self, reps: list[list[Tensor]], labels: Tensor | None = None, *, with_backward: bool = False
@@ -115,51 +133,70 @@ class InfoNCE(CachedLossMixin, nn.Module):
         if not self.in_batch:
             rows = torch.arange(len(documents), device=same.device) % len(queries)
             never = never | (rows[None, :] != torch.arange(len(queries), device=same.device)[:, None])
+        if self.guiding is not None:
+            least = self.guiding.diagonal() - self.margin
+            never = never | ((self.guiding > least[:, None]) & ~positive)
         scores = queries @ documents.T / self.temperature
         target = torch.arange(len(queries), device=scores.device)
         loss = F.cross_entropy(scores.masked_fill(never, -torch.inf), target)
         if self.symmetric:
             square = scores[:, : len(queries)]
-            clash = same[:, : len(queries)] & ~positive[:, : len(queries)]
+            clash = same[:, : len(queries)]
+            if self.guiding is not None:
+                clash = clash | (self.guiding[:, : len(queries)] > least[None, :])
+            clash = clash & ~positive[:, : len(queries)]
             loss = (loss + F.cross_entropy(square.masked_fill(clash, -torch.inf).T, target)) / 2
         return loss
 
     def get_config_dict(self) -> dict[str, Any]:
-        return {"temperature": self.temperature, "symmetric": self.symmetric, "in_batch": self.in_batch}
+        told = {"temperature": self.temperature, "symmetric": self.symmetric, "in_batch": self.in_batch}
+        return told | ({"margin": self.margin} if self.guide else {})
 
 
 class PooledBatches(DefaultBatchSampler):
     """`steps` full batches, each of one pool of rows, drawn by its share (hybrid: arXiv 2408.10536, section 3).
 
-    A pool's rows come in a shuffled order, each of them once before any comes again, and none twice in a batch. A
-    batch depends on the seed and its number, so that a training goes on in the midst of them.
+    Shares are exact, but for whole batches: steps in a shuffled order stand for evenly spaced numbers of [0, 1). A
+    pool's rows come in a shuffled order, each of them once before any comes again, and none twice in a step. A batch
+    depends on the seed and its number, so that a training goes on in the midst of them. Where several processes train
+    together (`ranks`), each step has a batch for each, one after the other as accelerate deals them, of one pool.
     """
 
-    def __init__(self, dataset: Dataset, *, pools: list[Pool], steps: int, **settings: Any) -> None:
+    def __init__(
+        self, dataset: Dataset, *, pools: list[Pool], steps: int, ranks: int | None = None, **settings: Any
+    ) -> None:
         super().__init__(dataset, **settings)
         self.pools = pools
         self.steps = steps
+        self.ranks = ranks or (distributed.get_world_size() if distributed.is_initialized() else 1)
+        least, needed = min(len(rows) for _, rows in pools), self.batch_size * self.ranks
+        if least < needed:
+            raise UserError(
+                f"a step of {self.ranks} processes takes {needed:,} rows of one pool, but one has {least:,} alone: "
+                "lower train.batch_size, or change the recipe's batches"
+            )
 
     def __len__(self) -> int:
-        return self.steps
+        return self.steps * self.ranks
 
     def __iter__(self) -> Iterator[list[int]]:
         batches = [self._batches(number, rows) for number, (_, rows) in enumerate(self.pools)]
         ends = np.cumsum([share for share, _ in self.pools])
-        draws = seeds.uniform(_seed(self.seed, "pool"), np.arange(self.steps, dtype=np.uint64))
-        for pool in np.searchsorted(ends, draws * ends[-1], side="right"):
-            yield next(batches[pool])
+        order = np.argsort(seeds.uniform(_seed(self.seed, "pool"), np.arange(self.steps, dtype=np.uint64)))
+        for pool in np.searchsorted(ends, (order + 0.5) / self.steps * ends[-1], side="right"):
+            step = next(batches[pool])
+            yield from (step[begin : begin + self.batch_size] for begin in range(0, len(step), self.batch_size))
 
     def _batches(self, number: int, rows: np.ndarray) -> Iterator[list[int]]:
-        left, passes = rows[:0], 0
+        size, left, passes = self.batch_size * self.ranks, rows[:0], 0
         while True:
-            if len(left) < self.batch_size:
+            if len(left) < size:
                 order = rows[np.argsort(seeds.uniform(_seed(self.seed, number, passes), rows.astype(np.uint64)))]
                 # What the batch has of the last pass is put off to the end of this one.
                 had = np.isin(order, left)
                 left, passes = np.concatenate([left, order[~had], order[had]]), passes + 1
-            yield left[: self.batch_size].tolist()
-            left = left[self.batch_size :]
+            yield left[:size].tolist()
+            left = left[size:]
 
 
 def _seed(*names: object) -> np.ndarray:

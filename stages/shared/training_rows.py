@@ -20,7 +20,7 @@ ROWS_SAMPLED = 100
 
 
 def pools(name: str, batch_size: int, group: str = "recipes") -> list[Pool] | None:
-    """The rows that hybrid batches are drawn from, with the share of each pool; None: all rows alike.
+    """The rows that batches are drawn from, with the share of each pool; None: all rows alike.
 
     Raises `UserError`, which names `group`, if a pool has no batch.
     """
@@ -30,7 +30,7 @@ def pools(name: str, batch_size: int, group: str = "recipes") -> list[Pool] | No
         held = rows.is_in(compositions).arg_true().to_numpy()
         if len(held) < batch_size:
             raise UserError(
-                f"{group}.{name}.hybrid draws batches of {', '.join(compositions)} alone, but there are {len(held):,} "
+                f"{group}.{name}.batches draws some of {', '.join(compositions)} alone, but there are {len(held):,} "
                 f"such rows, fewer than train.batch_size ({batch_size:,}): lower it, or change the recipe"
             )
         found.append((share, held))

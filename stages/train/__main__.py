@@ -49,7 +49,13 @@ def main() -> None:
         model,
         rows,
         training.InfoNCE(
-            model, settings.temperature, in_batch=settings.in_batch, mini_batch_size=settings.mini_batch_size
+            model,
+            settings.temperature,
+            settings.symmetric,
+            settings.in_batch,
+            settings.mini_batch_size,
+            None if settings.guided is None else base(settings, record),
+            settings.guided or 0.0,
         ),
         key,
         seed=seed,

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from stages.schemas.benchmarks import IDENTICAL
+from stages.schemas.benchmarks import IDENTICAL, POOLED
 from stages.schemas.texts import QRELS, QUERIES
 from stages.shared import tables
 from stages.shared.errors import UserError
@@ -238,7 +238,7 @@ def test_the_bytes_repeat(workspace, publish, made):
         folder = workspace.path / "data/benchmarks/x"
         written.append({file.name: file.read_bytes() for file in folder.iterdir()})
     assert written[0] == written[1]
-    tabular = ("passages", "queries", "qrels", "rerank", "labels", "identical")
+    tabular = ("passages", "queries", "qrels", "rerank", "labels", "identical", "pool")
     assert set(written[0]) == {"about.json", *(f"{name}.parquet" for name in tabular)}
 
 
@@ -348,3 +348,43 @@ def test_a_benchmark_that_is_all_untranslated_is_refused(publish, made):
     publish({"qrels.tsv": "q\ta\t1\n"})
     with pytest.raises(UserError, match=r"every passage is untranslated .* set benchmarks\.x\.keep"):
         made(source="beir", languages=["ko"])
+
+
+def test_a_pool_may_have_each_document_in_one_language(workspace, publish, made):
+    """Documents 0 to 39 have one id in both languages; the answers of `odd` other ids in each, which are one document.
+    The document `only` is there in English alone."""
+    names = [f"d{i:02}" for i in range(40)]
+    odd = {"en": "odd1", "ko": "odd2"}
+    for lang in ("en", "ko"):
+        found = [*names, odd[lang], *(["only"] if lang == "en" else [])]
+        publish({f"corpus.{lang}.jsonl": [{"_id": f"{name}.{lang}", "text": f"{name} {lang}"} for name in found]})
+        publish({f"queries.{lang}.jsonl": [{"_id": name, "text": f"asks {name}"} for name in [*names, "odd"]]})
+    judged = [(name, f"{name}.{lang}", 1) for name in names for lang in odd]
+    judged += [("odd", f"{name}.{lang}", 1) for lang, name in odd.items()]
+    publish({"qrels.tsv": "".join(f"{q}\t{p}\t{r}\n" for q, p, r in judged)})
+    drawn = []
+    for seed in (1, 1, 2):
+        workspace.edit(seed=seed)
+        made("beir", keep_untranslated=True, pool="one")
+        drawn.append(tables.read("data/benchmarks/x/pool.parquet", POOLED).rows())
+    assert drawn[0] == drawn[1] != drawn[2]
+    pooled = dict(drawn[0])
+    assert len(pooled) == len(drawn[0])
+    assert set(pooled) - {"odd1", "odd2"} == {*names, "only"}
+    assert pooled["only"] == "en"
+    assert [name in pooled for name in ("odd1", "odd2")].count(True) == 1
+    assert 8 < list(pooled.values()).count("ko") < 32
+    counts = {"en": list(dict(drawn[2]).values()).count("en"), "ko": list(dict(drawn[2]).values()).count("ko")}
+    assert metrics()["pool"] == {"passages": counts, "queries_without_answer": 0}
+    made("beir", keep_untranslated=True)
+    assert tables.read("data/benchmarks/x/pool.parquet", POOLED).is_empty()
+
+
+def test_a_benchmark_by_label_has_no_pool_of_one_language(publish, made):
+    for lang in ("en", "ko"):
+        publish({f"{kind}.{lang}.jsonl": [{"text": f"a {lang}", "label": "x"}] for kind in ("index", "queries")})
+    columns = {"text": "text", "label": "label"}
+    with pytest.raises(
+        UserError, match=r"benchmarks\.x is by label, so it has no parallel passages: leave its pool out"
+    ):
+        made("intents", columns=columns, pool="one", keep_untranslated=True)

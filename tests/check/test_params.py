@@ -229,8 +229,28 @@ MARKDOWN = {"corpus__source": "markdown", "corpus__columns": None}
             {"train__lora": {"rank": 8, "alpha": 8, "targets": ["q"], "dropout": 0, "drop": 1}},
             ["unknown key train.lora.drop", "mean dropout"],
         ),
-        ({"recipes__koenen__hybrid": 0.5}, ["recipes.koenen.hybrid is 0.5", "some batches are mono-lingual"]),
-        ({"recipes__kokoko__hybrid": 0.0}, ["recipes.kokoko.hybrid is 0", "some batches are cross-lingual"]),
+        (
+            {"recipes__koenen__batches": {"scheme": "hybrid"}},
+            ["recipes.koenen.batches.alpha is 0.5", "some batches are mono-lingual"],
+        ),
+        (
+            {"recipes__kokoko__batches": {"scheme": "hybrid", "alpha": 0}},
+            ["recipes.kokoko.batches.alpha is 0", "some batches are cross-lingual"],
+        ),
+        (
+            {"recipes__joint__batches": {"scheme": "x-x-mono"}},
+            ["recipes.joint.batches.scheme is x-x-mono, which takes compositions of one language, and enkoko is none"],
+        ),
+        ({"recipes__joint__batches": {"scheme": "x-y"}}, ["recipes.joint.batches.scheme is x-y", "enenen is none"]),
+        ({"recipes__enenko__batches": {"scheme": "hybrid"}}, ["recipes.enenko.batches.scheme", "enenko is none"]),
+        ({"recipes__joint__batches": {"alpha": 0.5}}, ["recipes.joint.batches: alpha belongs to the scheme hybrid"]),
+        (
+            {"recipes__joint__batches": {"scheme": "x-y", "draw": "size"}},
+            ["recipes.joint.batches: draw belongs to the schemes x-x-mono and hybrid"],
+        ),
+        ({"recipes__hybrid__batches__draw": "sise"}, ["recipes.hybrid.batches.draw is 'sise'", "'uniform' or 'size'"]),
+        ({"recipes__hybrid__batches__draw": 2.0}, ["recipes.hybrid.batches.draw is 2.0"]),
+        ({"recipes__joint__compositions": "*-*-de"}, ["'*-*-de' is a pattern of no composition of en, ko"]),
         (
             {"benchmarks__contamination": {"source": "beir", "path": "x"}},
             ["benchmarks.contamination has the name of a key of metrics/summary.json"],
@@ -411,8 +431,8 @@ MARKDOWN = {"corpus__source": "markdown", "corpus__columns": None}
             ["rerankers.c.compositions: 'enen' is no composition of en, ko"],
         ),
         (
-            {**TRANSFORMER, "rerankers": {"c": {**CROSS, "hybrid": 0.5}}},
-            ["rerankers.c.hybrid is 0.5, so some batches are cross-lingual"],
+            {**TRANSFORMER, "rerankers": {"c": {**CROSS, "batches": {"scheme": "hybrid"}}}},
+            ["rerankers.c.batches.alpha is 0.5, so some batches are cross-lingual"],
         ),
         (
             {**TRANSFORMER, "rerankers": {"c": {**CROSS, "train": {"steps": 3}}}},
@@ -449,6 +469,10 @@ MARKDOWN = {"corpus__source": "markdown", "corpus__columns": None}
         ),
         ({"negatives__window__round_trip": 0}, ["negatives.window.round_trip is 0"]),
         ({"train__in_batch": ...}, ["train.in_batch is missing: add it"]),
+        (
+            {**TRANSFORMER, "train__guided": 0.0, "train__freeze": {"layers": 2, "embeddings": True}},
+            ["train: guided has the base itself judge each batch", "write null"],
+        ),
         # Labelled collections
         (
             {"negatives__near": BY_LABEL},
@@ -701,6 +725,10 @@ def test_what_does_not_apply_is_told_before_any_work(workspace, changes, sentenc
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
+        (
+            {"recipes__joint__hybrid": 0.25},
+            "recipes.joint.hybrid is now batches, {scheme: hybrid, alpha: 0.5} for 0.5: write that",
+        ),
         ({"base__normalize": None}, "base.normalize is now base.query_normalizer: rename it"),
         ({"corpus__queries": "held-out-lead"}, "corpus.queries held-out-lead is now inverse-cloze: write that"),
     ],

@@ -1,5 +1,7 @@
 """Corrections, paired tests and intervals, against other computations of them."""
 
+from itertools import product
+
 import numpy as np
 import polars as pl
 import pytest
@@ -184,3 +186,38 @@ def test_language_bias_is_the_mean_over_query_languages():
         ("language_bias", "base", "p", 3.0),
         ("language_bias", "base", "q", 9.0),
     ]
+
+
+def test_random_signs_are_those_of_all_signs():
+    """The sum of 1, 2, 3 and -1 is 5, and of the 2 ** 4 signs two give 7 or -7, and four 5 or -5."""
+    gaps = np.array([1.0, 2.0, 3.0, -1.0])
+    every = [abs(np.dot(signs, gaps)) for signs in product((-1, 1), repeat=4)]
+    exact = sum(total >= 5 for total in every) / 16
+    assert exact == 6 / 16
+    p = significance.by_signs(np.stack([gaps, 0 * gaps], axis=1), 20000, 1)
+    assert p[0] == pytest.approx(exact, abs=0.015)
+    assert p[1] == 1.0
+    # What is never reached is not impossible.
+    assert significance.by_signs(np.ones((60, 1)), 999, 1)[0] == 1 / 1000
+
+
+def test_random_signs_agree_with_the_t_test_and_repeat():
+    values = scores({"base": 0.5, "a": 0.52, "b": 0.503})
+    table = run(values, ("base", "a"))
+    assert table["p_random"].to_list() == pytest.approx(table["p_mean"].to_list(), abs=0.02)
+    assert run(values, ("base", "a"))["p_random"].to_list() == table["p_random"].to_list()
+    turned, ahead = table.filter(model="base", reference="a"), table.filter(model="a", reference="base")
+    assert turned["p_random"].to_list() == ahead["p_random"].to_list()
+
+
+def test_effects_and_the_queries_that_a_point_needs():
+    """Differences of 0 and 0.2 in turn: mean 0.1, deviation 0.1 x sqrt(40 / 39), so that d is sqrt(39 / 40), and a
+    point takes ((1.95996 + 0.84162) x 0.10127 / 0.01) ** 2 = 805.01 queries."""
+    values = scores({"base": 0.5})
+    step = pl.col("query").str.strip_prefix("q").cast(pl.Int64) % 2 * 0.2
+    table = run(pl.concat([values, values.with_columns(model=pl.lit("a"), value=pl.col("value") + step)]))
+    row = table.row(0, named=True)
+    assert abs(row["effect"]) == pytest.approx((39 / 40) ** 0.5, abs=1e-3)
+    assert row["needed"] == 806
+    same = run(pl.concat([values, values.with_columns(model=pl.lit("a"))])).row(0, named=True)
+    assert (same["effect"], same["needed"], same["p_random"]) == (None, None, 1.0)

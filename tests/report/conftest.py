@@ -159,7 +159,8 @@ def tables(benchmark, only_mono):
     tasks = ["model,task,value"]
     biases = ["model,language_bias,low,high,language_bias_median"]
     tests = [
-        "group,model,reference,queries,difference,median,low,high,p_mean,p_ranks,p,p_corrected,significant",
+        "group,model,reference,queries,difference,median,low,high,p_mean,p_random,p_ranks,p,effect,needed,"
+        "p_corrected,significant",
     ]
     for model in MODELS:
         mono, cross, multi, bias = MEANS[model]
@@ -175,14 +176,14 @@ def tables(benchmark, only_mono):
                 sure = abs(gap) > 0.05
                 p = 1e-05 if sure else 0.5
                 tests.append(
-                    f"mono,{model},{reference},300,{gap},{gap},{gap - 0.01},{gap + 0.01},{p},,{p},{p},"
-                    f"{str(sure).lower()}"
+                    f"mono,{model},{reference},300,{gap},{gap},{gap - 0.01},{gap + 0.01},{p},{p},,{p},"
+                    f"{10 * gap},1234,{p},{str(sure).lower()}"
                 )
         if not only_mono:
             biases.append(f"{model},{bias},{bias - 5},{bias + 5},{bias / 10}")
             # All but equal ones differ surely.
             tests += [
-                f"language_bias,{model},{r},300,{gap},1.0,{gap - 1},{gap + 1},0.001,0.002,0.002,0.01,true"
+                f"language_bias,{model},{r},300,{gap},1.0,{gap - 1},{gap + 1},0.001,0.001,0.002,0.002,,,0.01,true"
                 for r in ("base", "both")
                 if model != r
                 for gap in [bias - MEANS[r][3]]

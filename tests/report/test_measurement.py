@@ -1,5 +1,6 @@
 """A benchmark's tables: every model, best values, marks, metrics and tasks."""
 
+import json
 from pathlib import Path
 
 from tests.report.conftest import BENCHMARKS, MODELS, TASKS, cells, edit, page, section, write
@@ -121,3 +122,43 @@ def test_compositions_are_the_recipes_of_one(study):
     _, reader = page()
     rows = [[c[0] for c in row] for row in reader.tables["compositions-test"]]
     assert [row[:4] for row in rows[2:]] == [["koenen", "ko", "en", "en"], ["koenko", "ko", "en", "ko"]]
+
+
+def test_how_rankings_treat_languages(study):
+    text, _ = page()
+    assert "Languages in the pool" not in text
+    for number, model in enumerate(MODELS):
+        scores = json.loads(Path(f"metrics/models/{model}.json").read_text())
+        preference = {"en-*": {"en": 0.25, "ko": -0.25}, "ko-*": {"en": -0.1, "ko": 0.1}}
+        own = {"peer": number / 10, "rank_correlation": 0.5, "own_language": 0.175, "preference": preference}
+        scores["test"]["languages"] = own
+        write(f"metrics/models/{model}.json", scores)
+    text, reader = page()
+    assert [c[0] for c in cells(reader, "languages-test", "avg")] == ["avg", "40.0", "50.0", "+17.5"]
+    assert cells(reader, "languages-test", "avg")[1][1]
+    assert [[c[0] for c in row] for row in reader.tables["preferences-test"]] == [
+        ["asks", "en", "ko"],
+        ["en", "+25.0", "−25.0"],
+        ["ko", "−10.0", "+10.0"],
+    ]
+    assert "languages-dev" not in text
+    assert "| **40.0** | **50.0** | +17.5 |" in Path("metrics/report/tables.md").read_text()
+    assert "| 40.0 | 50.0 | +17.5 |" in Path("metrics/report/model_card.md").read_text()
+
+
+def test_tasks_of_more_than_three_languages_are_a_matrix(study):
+    """A row for each language that asks; the tables of all models keep to the means."""
+    spoken = ["en", "ko", "de", "fr"]
+    edit(lambda params: params.update(languages=spoken))
+    lines = ["model,task,value"]
+    lines += [f"{model},{q}-{c},{0.5 + (q == c) / 4}" for model in MODELS for q in spoken for c in [*spoken, "*"]]
+    write("metrics/tables/tasks/test.csv", "\n".join(lines) + "\n")
+    _, reader = page()
+    assert [c[0] for c in reader.tables["results-test"][1]] == ["Mono", "Cross", "Multi", "Bias"]
+    shown = [[c[0] for c in row] for row in reader.tables["tasks-test-avg"]]
+    assert shown[0] == ["asks", *spoken, "*"]
+    assert shown[2] == ["ko", "50.0", "75.0", "50.0", "50.0", "50.0"]
+    assert "tasks-test-base" in reader.tables and "tasks-test-koenen" not in reader.tables
+    assert [c[0] for c in reader.tables["compositions-test"][1]] == [
+        *("query", "positive", "negatives", "Mono", "Cross", "Multi"),
+    ]

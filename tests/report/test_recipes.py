@@ -16,6 +16,15 @@ def test_the_share_of_synthetic_queries(study):
     ]
 
 
+def test_schemes_of_batches_and_what_stands_for_many_compositions(study):
+    scheme = {"scheme": "hybrid", "draw": 0.5}
+    edit(lambda params: params["recipes"]["both"].update(compositions=["mono", "*-ko-ko", "koenen"], batches=scheme))
+    _, reader = page()
+    rows = [[c[0] for c in row] for row in reader.tables["recipes"]]
+    assert [row[3] for row in rows] == ["Batches", *["of all rows"] * 2, "hybrid, alpha 0.5, languages by size ^ 0.5"]
+    assert rows[3][1] == "mono, *-ko-ko, koenen"
+
+
 def test_what_a_merge_is_computed_from(study):
     _, reader = page()
     assert all(";" not in row[2][0] for row in reader.tables["merges"][1:])

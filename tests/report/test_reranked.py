@@ -24,9 +24,9 @@ def reranked(study, monkeypatch):
     for benchmark in conftest.BENCHMARKS:
         conftest.tables(benchmark, only_mono=benchmark == "plain")
         file = Path(f"metrics/tables/significance/{benchmark}.csv")
-        lines = "mono,again,koenen,300,0.3,0.3,0.25,0.35,1e-05,,1e-05,2e-05,true\n"
+        lines = "mono,again,koenen,300,0.3,0.3,0.25,0.35,1e-05,1e-05,,1e-05,6.0,17,2e-05,true\n"
         if benchmark != "plain":
-            lines += "language_bias,again,koenen,300,10.0,1.0,9.0,11.0,0.001,0.002,0.002,0.01,true\n"
+            lines += "language_bias,again,koenen,300,10.0,1.0,9.0,11.0,0.001,0.001,0.002,0.002,,,0.01,true\n"
         file.write_text(file.read_text() + lines)
     write("metrics/models/again.json", json.loads(Path("metrics/models/avg.json").read_text()))
     write("metrics/references.json", {"again": {"name": "re-ranker", **FIRST, "first_stage": "koenen"}})
@@ -44,13 +44,15 @@ def test_a_re_ranker_is_set_against_its_own_first_stage(reranked):
     rows = [[cell for cell, _ in row] for row in reader.tables["reranked-test"]]
     assert rows[1:] == [
         ["Mono"],
-        ["again", "koenen", "60.0", "90.0", "+30.0", "+25.0 to +35.0", "< 0.001", "▲ better"],
+        ["again", "koenen", "60.0", "90.0", "+30.0", "+25.0 to +35.0", "< 0.001", "▲ better", "< 0.001", "+6.00"],
         ["Bias"],
-        ["again", "koenen", "20.0", "30.0", "+10.0", "+9.0 to +11.0", "0.010", "▼ worse"],
+        ["again", "koenen", "20.0", "30.0", "+10.0", "+9.0 to +11.0", "0.010", "▼ worse", "0.001", "–"],
     ]
     assert "What re-ranking adds" in section(text, "benchmark-test")
     told = Path("metrics/report/tables.md").read_text()
-    assert "| Mono | again | koenen | 60.0 | 90.0 | +30.0 | +25.0 to +35.0 | < 0.001 | better |" in told
+    assert (
+        "| Mono | again | koenen | 60.0 | 90.0 | +30.0 | +25.0 to +35.0 | < 0.001 | better | < 0.001 | +6.00 |" in told
+    )
 
 
 def test_first_stages_are_no_column_of_the_other_tests(reranked):

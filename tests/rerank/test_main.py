@@ -14,6 +14,7 @@ from stages.schemas.benchmarks import (
     BENCHMARK_QRELS,
     BENCHMARK_QUERIES,
     IDENTICAL,
+    POOLED,
     RERANK,
 )
 from stages.schemas.runs import RUN
@@ -123,6 +124,7 @@ def study(workspace):
         ("labels", [], BENCHMARK_LABELS),
         ("rerank", [], RERANK),
         ("identical", [], IDENTICAL),
+        ("pool", [], POOLED),
     ):
         tables.write(pl.DataFrame(rows, schema, orient="row"), folder / f"{name}.parquet", schema)
     (folder / "about.json").write_text(json.dumps({"by_label": False}))

@@ -182,5 +182,5 @@ def test_hybrid_batches_are_drawn_from_their_compositions(workspace, training, t
     workspace.edit(rerankers={"r": RERANKER}).run("rerankers", "r")
     assert [(share, rows.tolist()) for share, rows in given[0]] == [(0.5, list(range(12))), (0.5, list(range(12, 24)))]
     workspace.edit(rerankers={"r": {**RERANKER, "train": {"batch_size": 13}}})
-    with pytest.raises(UserError, match=r"rerankers\.r\.hybrid draws batches of enenen alone"):
+    with pytest.raises(UserError, match=r"rerankers\.r\.batches draws some of enenen alone"):
         workspace.run("rerankers", "r")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stages.shared.compositions import Composition, composition, compositions
+from stages.shared.compositions import Composition, composition, compositions, selected
 from stages.shared.errors import UserError
 
 
@@ -40,3 +40,22 @@ def test_slots_are_query_positive_negative():
 def test_another_text_is_no_composition():
     with pytest.raises(UserError, match=r"'enko' is no composition of en, ko: .* as in 'kokoko'"):
         composition("enko", ["en", "ko"])
+
+
+@pytest.mark.parametrize(
+    ("written", "wanted"),
+    [
+        (["mono"], ["enenen", "kokoko", "hi-Latnhi-Latnhi-Latn"]),
+        (["cross"], ["enkoko", "enhi-Latnhi-Latn", "koenen", "kohi-Latnhi-Latn", "hi-Latnenen", "hi-Latnkoko"]),
+        (["hi-Latn-*-en"], ["hi-Latnenen", "hi-Latnkoen", "hi-Latnhi-Latnen"]),
+        (["koenen", "ko-en-*"], ["koenen", "koenko", "koenhi-Latn"]),
+    ],
+)
+def test_words_and_patterns_are_written_out_each_composition_once(written, wanted):
+    assert [c.name for c in selected(written, ["en", "ko", "hi-Latn"])] == wanted
+
+
+def test_all_are_all():
+    assert selected(["all"], ["en", "ko"]) == compositions(["en", "ko"])
+    with pytest.raises(UserError, match=r"'\*-\*-de' is a pattern of no composition of en, ko: .* as in '\*-\*-en'"):
+        selected(["*-*-de"], ["en", "ko"])

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from stages.schemas.benchmarks import BENCHMARK_PASSAGES, BENCHMARK_QRELS, BENCHMARK_QUERIES, IDENTICAL, RERANK
+from stages.schemas.benchmarks import BENCHMARK_PASSAGES, BENCHMARK_QRELS, BENCHMARK_QUERIES, IDENTICAL, POOLED, RERANK
 from stages.schemas.runs import RUN
 from stages.shared import ranking
 
@@ -85,6 +85,23 @@ def test_relevant_ranks_are_exact_beyond_the_depth():
         wanted = expected(*made[:4], query_lang, "*")
         for _, query, passage, lang, place, score in relevant.filter(task=f"{query_lang}-*").iter_rows():
             assert wanted[query][place - 1] == (passage, lang, score)
+
+
+def test_a_pool_of_each_document_in_one_language_is_searched_alone():
+    made = case(2)
+    pooled = frame([(f"p{i}", "ko" if i % 3 else "en") for i in range(30)], POOLED)
+    tables = ranking.Tables(*made[::2], pl.DataFrame(schema=RERANK), by_label=False, pool=pooled)
+    run, relevant = ranking.rank(tables, ranking.by_vectors(made[1], made[3]), 5)
+    assert relevant.is_empty()
+    allowed = set(pooled.iter_rows())
+    whole, _ = ranked(*made, 100)
+    for query_lang in ("en", "ko"):
+        wanted = expected(*made[:4], query_lang, "*")
+        for query in set(run["query"]):
+            rows = run.filter(task=f"{query_lang}-*", query=query).select("passage", "lang", "score").rows()
+            assert rows == [row for row in wanted[query] if row[:2] in allowed][:5]
+        mono = run.filter(task=f"{query_lang}-en")
+        assert mono.equals(whole.filter(pl.col("rank") <= 5, task=f"{query_lang}-en"))
 
 
 def test_one_corpus_language_has_no_pool():

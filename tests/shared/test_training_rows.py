@@ -70,7 +70,7 @@ def test_a_pool_of_less_than_a_batch_is_refused(workspace, training):
     with pytest.raises(UserError) as caught:
         workspace.run("train", "r")
     assert str(caught.value) == (
-        "recipes.r.hybrid draws batches of kokoko alone, but there are 0 such rows, fewer than train.batch_size (8): "
+        "recipes.r.batches draws some of kokoko alone, but there are 0 such rows, fewer than train.batch_size (8): "
         "lower it, or change the recipe"
     )
     assert training_rows.pools("r", 0)

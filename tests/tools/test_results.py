@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from stages.shared.errors import UserError
+from stages.shared.tasks import tasks
 from tools import results
 
 
@@ -20,6 +21,19 @@ def test_a_table_is_padded_in_percent():
         "| base  |  50.0 | 12.3 | 3.25 |",
         "| a     | 100.0 |    - |    - |",
     ]
+
+
+def test_tasks_of_more_than_three_languages_are_a_matrix():
+    asked = tasks(["en", "ko", "de", "fr"], ["en", "ko", "de", "fr"])
+    row = {task.name: {"m": 0.5 if task.name == "en-ko" else 0.25} for task in asked if task.name != "fr-*"}
+    assert results.columns({"base": row | {"mono": {"m": 0.25}}}, asked) == ["mono"]
+    assert results.columns({"base": row}, asked[:2]) == ["en-en", "en-ko"]
+    assert results.matrix(row, asked, "m")[::3] == [
+        "| asks |   en |   ko |   de |   fr |    * |",
+        "| ko   | 25.0 | 25.0 | 25.0 | 25.0 | 25.0 |",
+    ]
+    assert results.matrix(row, asked, "m")[2] == "| en   | 25.0 | 50.0 | 25.0 | 25.0 | 25.0 |"
+    assert results.matrix(row, asked, "m")[-1] == "| fr   | 25.0 | 25.0 | 25.0 | 25.0 |    - |"
 
 
 def test_the_median_of_bias_is_a_column_where_it_was_measured():

@@ -74,7 +74,7 @@ def test_null_removes_what_a_study_names_and_only_that(repository, capsys):
 
 def test_only_takes_the_place_of_the_default_s_group(repository, capsys):
     """Whatever a member had besides is gone too, and members that are not named leave, now and in later versions."""
-    study(repository, "recipes: {koenen: {hybrid: null, synthetic: 0.5}}\n", name="mine")
+    study(repository, "recipes: {koenen: {batches: {scheme: x-y}, synthetic: 0.5}}\n", name="mine")
     git("commit", "-am", "y")
     capsys.readouterr()
     study(

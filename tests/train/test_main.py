@@ -70,6 +70,16 @@ def test_the_batch_s_negatives_are_left_out_if_asked(workspace, training):
     assert found[False, "loss"] < found[True, "loss"]
 
 
+def test_a_guide_and_the_other_direction_change_what_is_learnt(workspace, training):
+    found = []
+    for settings in ({}, {"symmetric": True}, {"guided": 0.05}):
+        prepared(workspace, static_model(), **{"symmetric": False, "guided": None, **settings})
+        workspace.run("train", "r")
+        found.append(weights(workspace.path / "models/trained/r"))
+    assert not torch.equal(found[0], found[1])
+    assert not torch.equal(found[0], found[2])
+
+
 def test_a_static_base_is_updated_in_float32_and_stored_as_it_was(workspace, training):
     prepared(workspace, static_model().to(torch.bfloat16), learning_rate=1e-3)
     save_record("models/base", dtype="bfloat16")
