@@ -32,7 +32,7 @@ from stages.shared import errors
 
 # What stages import, in the order in which the first ones of a build need it. None of it starts a thread, which a fork
 # would lose, before it is used.
-MODULES = (
+IMPORTED = (
     "polars",
     "pydantic",
     "pyarrow.parquet",
@@ -74,7 +74,7 @@ def stages() -> Iterator[None]:
         yield
         return
     ours, theirs = socket.socketpair()
-    command = [sys.executable, "-m", "tools.warm", str(theirs.fileno()), *MODULES]
+    command = [sys.executable, "-m", "tools.warm", str(theirs.fileno()), *IMPORTED]
     plain = dvc_run.subprocess
     with ours, subprocess.Popen(command, pass_fds=[theirs.fileno()]) as process:
         theirs.close()

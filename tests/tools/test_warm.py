@@ -23,7 +23,7 @@ def start(workspace, monkeypatch):
     """Start a command as DVC does."""
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setattr(warm, "MODULES", ("pydantic", "no_such_module"))
+    monkeypatch.setattr(warm, "IMPORTED", ("pydantic", "no_such_module"))
 
     def started(command, **environment):
         settings = {"cwd": str(workspace.path), "env": os.environ | environment, "close_fds": True, "shell": False}
