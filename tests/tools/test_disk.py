@@ -122,7 +122,7 @@ def test_what_a_package_carries_is_known_before_it_is_there(workspace, state, mo
 def test_what_is_not_known_is_said_and_how_to_take_less(workspace, state, capsys):
     workspace.run("disk")
     (line, *_) = capsys.readouterr().out.splitlines()
-    assert line.startswith("disk: 229 MB when all is built, some of which may be there already; ")
+    assert line.startswith("disk: 246 MB when all is built, some of which may be there already; ")
     workspace.edit(base__name="some/encoder")
     first, *lines = disk.said(params.load())
     assert first.startswith("disk: what it takes is not known before the base is here; ")
