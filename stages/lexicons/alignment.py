@@ -17,11 +17,11 @@ import numpy as np
 import polars as pl
 
 from stages.lexicons import texts
-from stages.lexicons.entries import ENTRIES, LETTERED, Dropped, Pairs
+from stages.lexicons.entries import ENTRIES, LETTERED, SCORE_DIGITS, Dropped, Pairs
 from stages.lexicons.vocabulary import Vocabulary
 from stages.settings.lexicons import Lexicon
 
-MOST_PAIRS = 16_000_000  # a gigabyte
+MOST_PAIRS = 16_000_000  # they take 1.2 GB
 ROUNDS_ALONE, ROUNDS_AGREEING = 5, 5
 
 
@@ -54,7 +54,12 @@ def find(lexicon: Lexicon, source: str, target: str, dropped: Dropped) -> Pairs:
 def _found(
     words: list[str], written: list[str], number: np.ndarray, their: np.ndarray, score: np.ndarray
 ) -> pl.DataFrame:
-    named = {"word": pl.Series(words)[number], "translation": pl.Series(written)[their], "score": score}
+    high = np.flatnonzero(score.round(SCORE_DIGITS))  # few of those that occur together
+    named = {
+        "word": pl.Series(words)[number[high]],
+        "translation": pl.Series(written)[their[high]],
+        "score": score[high],
+    }
     return pl.DataFrame(named, schema=ENTRIES).filter(pl.col("word").str.contains(LETTERED.pattern))
 
 
@@ -91,13 +96,14 @@ def align(rows: list[tuple[np.ndarray, np.ndarray]]) -> Aligned:
     """Which words of `rows`, parallel texts as sets of numbers, translate each other."""
     words = [np.concatenate([row[side] for row in rows]) for side in (0, 1)]
     sizes = [np.array([len(row[side]) for row in rows]) for side in (0, 1)]
-    ends = [size.cumsum() for size in sizes]
+    ends = sizes[1].cumsum()
     # Of each pair of places in a text, the place of its source in `words`, and that of its target.
     repeats = np.repeat(sizes[1], sizes[0])
     left = np.repeat(np.arange(len(words[0]), dtype=np.int32), repeats)
-    begins = np.repeat(np.repeat(ends[1] - sizes[1], sizes[0]), repeats)
-    right = (begins + np.arange(len(left)) - np.repeat(repeats.cumsum() - repeats, repeats)).astype(np.int32)
+    begins = np.repeat(ends - sizes[1], sizes[0]) - (repeats.cumsum() - repeats)
+    right = np.repeat(begins.astype(np.int32), repeats) + np.arange(len(left), dtype=np.int32)
     pairs, cells = np.unique(words[0][left].astype(np.int64) << 32 | words[1][right], return_inverse=True)
+    cells = cells.astype(np.int32)
     source, target = pairs >> 32, pairs & 0xFFFFFFFF
     forth = _Way(source, target, right, words[1], cells)
     back = _Way(target, source, left, words[0], cells)

@@ -84,6 +84,11 @@ def test_the_rank_window_encodes_nothing_before_training(graph):
     assert graph.repro("trainsets") == {"check", "negatives", "triples", "trainsets"}
 
 
+def test_a_new_lexicon_runs_no_encoder(graph):
+    graph.edit("lexicons.titled", {"source": "titles", "path": "data/collected"})
+    assert graph.repro() - CHECK == {"lexicons@titled", "coverage", "codeswitch"}
+
+
 def test_a_probability_of_switching_retrains_what_trains_on_it(graph):
     graph.edit("recipes.koenen.switched", {"variant": "switched", "share": 0.5})
     assert graph.repro("train") - CHECK == {"trainsets", "contamination", "train@koenen"}
