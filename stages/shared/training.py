@@ -170,8 +170,8 @@ class PooledBatches(DefaultBatchSampler):
         least, needed = min(len(rows) for _, rows in pools), self.batch_size * self.ranks
         if least < needed:
             raise UserError(
-                f"a step of {self.ranks} processes takes {needed:,} rows of one pool, but one has {least:,} alone: lower "
-                "train.batch_size, or change the recipe's batches"
+                f"a step of {self.ranks} processes takes {needed:,} rows of one pool, but one has {least:,} alone: "
+                "lower train.batch_size, or change the recipe's batches"
             )
 
     def __len__(self) -> int:
