@@ -23,6 +23,7 @@ from stages.schemas.collected import (
 from stages.schemas.similarity import SIMILARITY
 from stages.schemas.texts import CORPUS_FOLDER, LABELLED, LABELS, PASSAGES, QRELS, QUERIES, SPLITS, SYNTHETIC_FOLDER
 from stages.shared import errors, tables
+from stages.shared.label_names import NO_LABEL
 
 log = logging.getLogger("collect")
 REPORT = Path("metrics/collected.json")
@@ -107,17 +108,19 @@ def with_splits(
     passages: pl.DataFrame,
     left_out: dict[str, int],
 ) -> pl.DataFrame:
-    """The queries that something answers, with their split.
+    """The queries that something answers, or nothing by the source's own account, with their split.
 
     A query belongs to its passage's split, or to the most held-out one if it has several passages: no text that dev or
     test asks for is trained on. Labelled queries have a split of their own, for all of them ask for the same passages.
     """
     relevant = qrels.filter(pl.col("relevance") > 0)
-    own = labelled.filter(kind="query").select("split", query="id")
+    own = labelled.filter(kind="query").select("split", "label", query="id")
+    beyond = own.filter(label=NO_LABEL).select("split", "query")
+    own = own.select("split", "query")
     of_passages = passages.select("group", "split").unique()
     followed = relevant.join(own, on="query", how="anti").join(of_passages, on="group").select("split", "query")
     splits = (
-        pl.concat([own.join(relevant, on="query", how="semi"), followed])
+        pl.concat([own.join(relevant, on="query", how="semi"), beyond, followed])
         .group_by("query")
         .agg(pl.col("split").cast(pl.Enum(SPLITS)).max().cast(pl.String))
     )

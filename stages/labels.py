@@ -3,7 +3,8 @@
 Recall@k by label, the paper's, is `accuracy@k` here as in `score`: any of the first k entries has the query's label. A
 score is no probability: a logistic map, fitted for each model on `compare.select_on` (Platt 1999, with his smoothed
 targets against overfitting), makes one of it, and the calibration of every benchmark is that of the mapped score. There
-too a model's threshold is chosen, below which no entry counts as fitting.
+too a model's threshold is chosen, below which no entry counts as fitting. A question that no entry fits, where a
+benchmark has some (CLINC150, Larson et al. 2019), is one whose every answer is wrong.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from stages.settings.compare import read_select_on
 from stages.settings.labels import read_labels
 from stages.settings.reading import read_names
 from stages.shared import errors, models, runs, tables
-from stages.shared.label_names import LABEL_SEPARATOR
+from stages.shared.label_names import LABEL_SEPARATOR, NO_LABEL
 from stages.shared.tasks import POOL, tasks
 
 log = logging.getLogger("labels")
@@ -36,7 +37,7 @@ EXAMPLE_CHARS = 120
 class Asked(NamedTuple):
     """A benchmark by label."""
 
-    queries: pl.DataFrame  # columns task, query, label, text: the queries that each task asks
+    queries: pl.DataFrame  # columns task, query, label (empty: no entry fits), text: what each task asks
     entries: pl.DataFrame  # columns passage, answer: each entry's label
 
 
@@ -78,7 +79,7 @@ def main() -> None:
 def read(benchmark: str) -> Asked | None:
     """What a benchmark asks and searches; None if it is not by label.
 
-    As in `score`, a query is asked in the tasks whose corpus has an entry of its label.
+    As in `score`, a query is asked in the tasks whose corpus has an entry of its label, and in all if it has none.
     """
     folder = BENCHMARKS_FOLDER / benchmark
     labels = tables.read(folder / "labels.parquet", BENCHMARK_LABELS)
@@ -90,17 +91,24 @@ def read(benchmark: str) -> Asked | None:
     parts = []
     for task in tasks(queries["lang"].unique().sort().to_list(), judged["lang"].unique().sort().to_list()):
         answerable = judged if task.corpus == POOL else judged.filter(lang=task.corpus)
-        asked = labelled.filter(lang=task.query).join(answerable, on="query", how="semi", maintain_order="left")
+        known = pl.col("query").is_in(answerable["query"].unique().implode())
+        if not labelled.filter(known, lang=task.query).height:
+            continue
+        asked = labelled.filter(known | (pl.col("label") == NO_LABEL), lang=task.query)
         parts.append(asked.select(pl.lit(task.name).alias("task"), "query", "label", "text"))
     entries = labels.filter(kind="passage").select(passage="id", answer="label")
     return Asked(pl.concat(parts), entries)
 
 
 def counts(queries: pl.DataFrame) -> dict[str, dict]:
-    """{task: {queries, labels, categories: {category: queries}}}; categories only of hierarchical labels."""
+    """{task: {queries, labels, out_of_scope, categories: {category: queries}}}: queries that an entry fits, those that
+    none fits if there are any, and categories of hierarchical labels."""
     report: dict[str, dict] = {}
-    for (task,), own in queries.group_by("task", maintain_order=True):
+    for (task,), every in queries.group_by("task", maintain_order=True):
+        own = every.filter(fits())
         report[task] = {"queries": own.height, "labels": own["label"].n_unique()}
+        if beyond := every.height - own.height:
+            report[task]["out_of_scope"] = beyond
         if hierarchical(own):
             grouped = own.group_by(category()).len().sort("category")
             report[task]["categories"] = dict(grouped.iter_rows())
@@ -109,6 +117,11 @@ def counts(queries: pl.DataFrame) -> dict[str, dict]:
 
 def hierarchical(queries: pl.DataFrame) -> bool:
     return bool(queries["label"].str.contains(LABEL_SEPARATOR, literal=True).any())
+
+
+def fits() -> pl.Expr:
+    """Whether an entry fits the query, by the benchmark's account."""
+    return pl.col("label") != NO_LABEL
 
 
 def category() -> pl.Expr:
@@ -143,27 +156,35 @@ def scored(answered: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     return given["score"].to_numpy(), given.select(right())["right"].to_numpy()
 
 
-def measures(answered: pl.DataFrame, threshold: float | None, mapped: Map | None, bins: int) -> dict[str, Any]:
+def measures(given: pl.DataFrame, threshold: float | None, mapped: Map | None, bins: int) -> dict[str, Any]:
     """One task's numbers; null is what has no value (without threshold, map or wrong answers).
 
     `mrr` is over the run's depth, `macro` the mean over labels of the accuracy, `auroc` the probability that a right
     answer's score is above a wrong one's. `ece`, the expected calibration error, is the mean gap between the mapped
     score and the accuracy over `bins` of equally many answers, since cosines crowd; each of `bins` is [mean score, mean
-    mapped score, accuracy]. At the threshold `answered` is the share of the queries that get an answer, `precision`
-    that of right ones among these, `accuracy` that of right answers among all queries.
+    mapped score, accuracy]. At the threshold `answered` is the share of the queries that get an answer, `accuracy` that
+    of right answers among all queries, and `precision` that among all answers. Queries that no entry fits count in
+    precision, AUROC and calibration; `rejected`, the share of them that gets no answer at the threshold, and
+    `out_of_scope_auroc`, the probability that a query's score is above one of theirs, are there if they are.
     """
+    answered = given.filter(fits())
     reached = {f"accuracy@{k}": (pl.col("first") <= k).fill_null(False).mean() for k in DEPTHS}
     report = answered.select(**reached, mrr=(1 / pl.col("first")).fill_null(0.0).mean()).row(0, named=True)
     report["macro"] = answered.group_by("label", maintain_order=True).agg(right().mean())["right"].mean()
-    scores, rights = scored(answered)
+    scores, rights = scored(given)
     report["auroc"] = auroc(scores, rights)
     curve, report["ece"] = reliability(scores, rights, mapped, bins)
     # The score of a query without an answer is null, which is above nothing.
-    accepted = None if threshold is None else answered.filter(pl.col("score") >= threshold)
+    accepted = None if threshold is None else given.filter(pl.col("score") >= threshold)
     kept = None if accepted is None else accepted.select(right())["right"]
-    report["answered"] = None if kept is None else len(kept) / answered.height
+    report["answered"] = None if accepted is None else accepted.filter(fits()).height / answered.height
     report["precision"] = kept.mean() if kept is not None else None
     report["accuracy"] = None if kept is None else kept.sum() / answered.height
+    if beyond := given.height - answered.height:
+        wrong = None if accepted is None else accepted.filter(~fits()).height
+        report["rejected"] = None if wrong is None else 1 - wrong / beyond
+        some = given.drop_nulls("score")
+        report["out_of_scope_auroc"] = auroc(some["score"].to_numpy(), some.select(fits())["label"].to_numpy())
     report = {name: rounded(value) for name, value in report.items()}
     if hierarchical(answered):
         grouped = answered.group_by(category()).agg(right().mean()).sort("category")
@@ -249,7 +270,7 @@ def reject_below(answered: pl.DataFrame, precision: float) -> float | None:
 def confusions(answered: pl.DataFrame, count: int) -> list[list[Any]]:
     """The most frequent mistakes, each [label, answer, count, the query that was surest of it]."""
     pairs = (
-        answered.filter(pl.col("answer") != pl.col("label"))
+        answered.filter(fits(), pl.col("answer") != pl.col("label"))
         .sort(["score", "task", "query"], descending=[True, False, False])
         .group_by("label", "answer", maintain_order=True)
         .agg(pl.len().alias("count"), pl.col("text").first())

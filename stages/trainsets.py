@@ -17,7 +17,8 @@ from stages.settings.recipes import read_recipes
 from stages.settings.rerankers import read_rerankers
 from stages.settings.seed import read_seed
 from stages.settings.training_sets import BatchScheme, TrainingSet
-from stages.shared import collection, errors, seeds, tables
+from stages.shared import collection, errors, identical, seeds, tables
+from stages.shared.collection import Collection
 from stages.shared.compositions import Composition, selected
 from stages.shared.passages import passage_text
 
@@ -43,6 +44,7 @@ def main() -> None:
     )
     numbered = stored.groups().with_row_index("number")
     groups = numbered.select("passage", group=pl.col("number").first().over("group"))
+    beside = not_negatives(stored, groups)
     asked = stored.queries.filter(split="train").select("query", "lang").unique()
     counts: dict[str, dict[str, dict[str, int]]] = {}
     trained: list[set[str]] = []
@@ -55,7 +57,7 @@ def main() -> None:
                 file = TRIPLES_FOLDER / recipe.negatives / f"{slots.name}.parquet"
                 found = tables.read(file, TRIPLES)
                 triples = found if recipe.synthetic is None else mixed(found, synthetic, recipe.synthetic, seed)
-                parts.append(with_texts(triples, slots, texts, groups))
+                parts.append(with_texts(triples, slots, texts, groups, beside))
                 counts[name][slots.name] = counted(asked.filter(lang=slots.query)["query"], found, triples)
                 trained[-1].update(triples["query"])
             rows, distinct = store_once(pl.concat(parts))
@@ -121,8 +123,22 @@ def batches(wanted: BatchScheme, compositions: list[Composition], rows: pl.DataF
     return pl.DataFrame([pool for pool in pools if pool[0] > 0], schema=BATCHES, orient="row")
 
 
-def with_texts(triples: pl.DataFrame, slots: Composition, texts: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
-    """Columns composition, query, positive (texts), negatives (texts) and groups, a row a triple."""
+def not_negatives(stored: Collection, groups: pl.DataFrame) -> pl.DataFrame:
+    """Columns query and beside: the groups, as numbers, of all that answers a training query or is its own text, where
+    that is more than one group. `groups` has passage and group."""
+    named = stored.groups().rename({"group": "name"}).join(groups, on="passage")
+    answering = stored.qrels.join(named.select("group", "name").unique(), left_on="group", right_on="name")
+    itself = identical.of_training(stored.queries, stored.passages, stored.by_label).join(groups, on="passage")
+    pairs = pl.concat([answering.select("query", group="group_right"), itself.select("query", "group")]).unique()
+    found = pairs.sort("query", "group").group_by("query", maintain_order=True).agg(beside="group")
+    return found.filter(pl.col("beside").list.len() > 1)
+
+
+def with_texts(
+    triples: pl.DataFrame, slots: Composition, texts: pl.DataFrame, groups: pl.DataFrame, beside: pl.DataFrame
+) -> pl.DataFrame:
+    """Columns composition, query, positive (texts), negatives (texts) and groups, a row a triple. `groups` has passage
+    and group, `beside` query and the groups that are none of its negatives'."""
 
     def side(name: str, lang: str) -> pl.DataFrame:
         return texts.filter(side=name, lang=lang).select("id", "text")
@@ -132,12 +148,20 @@ def with_texts(triples: pl.DataFrame, slots: Composition, texts: pl.DataFrame, g
     positives = long.filter(slot=0).join(side("passage", slots.positive), left_on="passage", right_on="id")
     negatives = long.filter(pl.col("slot") > 0).join(side("passage", slots.negative), left_on="passage", right_on="id")
     grouped = long.join(groups, on="passage").sort("row", "slot")
+    grouped = grouped.group_by("row", maintain_order=True).agg("group")
+    own = rows.select("row", "query").join(beside, on="query").select("row", "beside")
+    grouped = grouped.join(own, on="row", how="left", maintain_order="left").select(
+        "row",
+        groups=pl.concat_list(
+            "group", pl.col("beside").fill_null([]).list.set_difference(pl.col("group").list.head(1))
+        ),
+    )
     return (
         rows.select("row", "query")
         .join(side("query", slots.query), left_on="query", right_on="id")
         .join(positives.select("row", positive="text"), on="row")
         .join(negatives.sort("row", "slot").group_by("row", maintain_order=True).agg(negatives="text"), on="row")
-        .join(grouped.group_by("row", maintain_order=True).agg(groups="group"), on="row")
+        .join(grouped, on="row")
         .sort("row")
         .select(
             composition=pl.lit(slots.name),

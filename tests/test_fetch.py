@@ -145,7 +145,10 @@ def test_a_killed_download_goes_on_and_leaves_the_old_files_until_then(hub, stud
         assert hub.reached.wait(60)
         # The other file is there, and the record that it is whole.
         record = ".cache/huggingface/download/data/en.jsonl.metadata"
-        while not list((study.path / ".state/fetch/x").glob(f"*/{record}")):
+        # It is three lines, and opened before they are written.
+        while not any(
+            found.read_text().count("\n") == 3 for found in (study.path / ".state/fetch/x").glob(f"*/{record}")
+        ):
             assert process.poll() is None
     finally:
         process.kill()

@@ -270,3 +270,28 @@ def test_a_second_run_gives_the_same_bytes(study):
     first = Path("metrics/labels.json").read_bytes()
     report(study)
     assert Path("metrics/labels.json").read_bytes() == first
+
+
+def test_questions_that_no_entry_fits_are_answered_wrongly_or_rejected(study):
+    """Their scores 0.95, 0.65 and none, beside 0.9 (right), 0.8, 0.7 and 0.6 (wrong)."""
+    beyond = [(f"x{i}", "hi-Latn", "") for i in range(3)]
+    benchmark("dev", [*QUERIES, *beyond], ENTRIES)
+    ranked = RANKED | {("hi-Latn-en", "x0"): found("a1", top=0.95), ("hi-Latn-en", "x1"): found("c1", top=0.65)}
+    for model in ("base", "one"):
+        run(model, "dev", ranked)
+    told = report(study, labels__precision=0.5)["dev"]
+    assert told["tasks"]["hi-Latn-en"] == {
+        "queries": 4,
+        "labels": 3,
+        "out_of_scope": 3,
+        "categories": {"card": 1, "pay": 3},
+    }
+    # Down to 0.9 one answer of two is right; before it none was.
+    assert told["models"]["one"]["threshold"] == 0.89999  # a float32 rounded down
+    own = told["models"]["one"]["tasks"]["hi-Latn-en"]
+    assert own["accuracy@1"] == 0.25 and own["macro"] == round((1 / 2 + 0 + 0) / 3, 5)
+    assert own["answered"] == 0.25 and own["accuracy"] == 0.25 and own["precision"] == 0.5
+    assert own["rejected"] == round(2 / 3, 5)
+    # The right answer is above four of five wrong ones; of the pairs with 0.95 none, with 0.65 three are in order.
+    assert own["auroc"] == 0.8 and own["out_of_scope_auroc"] == 3 / 8
+    assert all(label for label, *_ in told["models"]["one"]["confusions"])

@@ -52,10 +52,23 @@ def test_every_slot_is_in_its_language(workspace):
                 f"{q}|{c.query}",
                 f"{p}|{c.positive}",
                 [f"{n}|{c.negative}" for n in negatives],
-                [NAMES.index(x) for x in (p, *negatives)],
+                # What else answers q1 comes after those of the triple.
+                [NAMES.index(x) for x in (p, *negatives, *({"a", "c"} - {p} if q == "q1" else ()))],
             )
             for q, p, negatives in ROWS
         ]
+
+
+def test_a_query_s_own_text_is_told_with_what_answers_it(workspace):
+    prepared(workspace, one=["enenen"])
+    # As another writes it, and in one language alone.
+    workspace.corpus(
+        [*((p, "train") for p in "abc"), ("d", "train", {"en": ("", "Q2|EN?"), "ko": ("", "d|ko")})],
+        [("q1", ["a", "c"]), ("q2", "b")],
+    )
+    workspace.run("trainsets")
+    _, rows = read("one")
+    assert rows["groups"].to_list() == [[0, 1, 3, 2], [2, 3, 1, 0], [1, 0, 2, 3]]
 
 
 def test_a_joint_recipe_holds_its_compositions_in_order_and_each_text_once(workspace):

@@ -32,6 +32,7 @@ from stages.settings.seed import read_seed
 from stages.shared import codes, errors, identical, judgements, member, tables, untranslated
 from stages.shared.codes import Wanted
 from stages.shared.errors import UserError
+from stages.shared.label_names import NO_LABEL
 
 log = logging.getLogger("benchmarks")
 UNTRANSLATED_TEXTS = "untranslated in {} ({})"
@@ -84,6 +85,8 @@ def main() -> None:
         unanswered = queries.join(answered, on="query", how="anti")["query"].n_unique()
         report["pool"] = {"passages": counted(pooled), "queries_without_answer": unanswered}
         log.info(f"{name}: {pooled.height:,} documents in the pool, each in one language")
+    if beyond := built.labels.filter(kind="query", label=NO_LABEL).height:
+        report["out_of_scope"] = beyond
     if told := wanted.told():
         report["spelt"] = told
         log.info(codes.said(name, told))
@@ -114,9 +117,15 @@ def build(name: str, benchmark: Benchmark, wanted: Wanted, seed: int) -> Built:
     if not benchmark.keep_untranslated:
         # What is judged of them is there all the same: it is no lost judgement.
         queries = _translated(name, queries, "query", languages, left_out)
-    asked = sample.draw(queries.join(qrels, on="query", how="semi")["query"], benchmark.queries, seed)
-    # A query that nothing answers measures nothing.
-    if asked.is_empty():
+    beyond = parts.labels.filter(kind="query", label=NO_LABEL)["id"]
+    answered = queries.join(qrels, on="query", how="semi")["query"]
+    asked = sample.draw(
+        pl.concat([answered, queries["query"].filter(queries["query"].is_in(beyond.implode()))]),
+        benchmark.queries,
+        seed,
+    )
+    # A query that nothing answers measures nothing, unless that is what is known of it.
+    if answered.is_empty():
         why = f" (left out: {', '.join(lost)}; do qrels and texts name them alike?)" if lost else ""
         raise UserError(f"benchmarks.{name} has no judged query in {', '.join(languages)}{why}: check {benchmark.path}")
     queries, qrels = (table.filter(pl.col("query").is_in(asked.implode())) for table in (queries, qrels))
@@ -159,9 +168,10 @@ def _all_translated(name: str, built: Built, languages: list[str]) -> Built:
     set of millions is never held at once. Raises `UserError` if nothing of a language is left."""
     searched = _translated(name, built.passages, "passage", languages, built.left_out)
     qrels = built.qrels.join(searched, on=["passage", "lang"], how="semi")
-    queries = built.queries.join(qrels, on="query", how="semi")
+    beyond = pl.col("query").is_in(built.labels.filter(kind="query", label=NO_LABEL)["id"].implode())
+    queries = built.queries.filter(pl.col("query").is_in(qrels["query"].implode()) | beyond)
     rerank = built.rerank.join(queries, on="query", how="semi").join(searched, on="passage", how="semi")
-    if queries.is_empty():
+    if qrels.is_empty():
         raise UserError(
             f"benchmarks.{name}: no query has a relevant passage that is translated: check its languages, or set "
             f"benchmarks.{name}.keep_untranslated to true"

@@ -7,6 +7,7 @@ import polars as pl
 from stages.benchmarks.parts import Parts
 from stages.schemas.benchmarks import BENCHMARK_LABELS, BENCHMARK_PASSAGES, BENCHMARK_QUERIES
 from stages.shared import collection
+from stages.shared.label_names import NO_LABEL
 
 
 def read(split: str, languages: list[str]) -> Parts:
@@ -17,7 +18,9 @@ def read(split: str, languages: list[str]) -> Parts:
     qrels = stored.qrels.join(queries, on="query", how="semi")
     labels = pl.DataFrame(schema=BENCHMARK_LABELS)
     if stored.by_label:
-        named = (groups.select("group", id="passage"), qrels.select("group", id="query"))
+        beyond = queries.join(qrels, on="query", how="anti").select("query").unique()
+        asked = pl.concat([qrels.select("query", "group"), beyond.with_columns(group=pl.lit(NO_LABEL))])
+        named = (groups.select("group", id="passage"), asked.select("group", id="query"))
         labels = pl.concat(
             table.select(pl.lit(kind).alias("kind"), "id", label="group")
             for kind, table in zip(("passage", "query"), named, strict=True)

@@ -2,7 +2,7 @@
 
 Of each label's entries a share, drawn by seed, is the index (N1): these are the passages, in one language. The others
 (N2) are queries, in every language that the source has, of train, dev or test; queries that are synthetic, or of dev or
-test by the source's own account, join them.
+test by the source's own account, join them. Questions of dev and test that no entry fits are queries without a label.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from stages.settings.corpus import Corpus, Labelled, LabelledTable
 from stages.shared import codes, labelled_rows, records, seeds, separated, sketches, split, tables, untranslated
 from stages.shared.codes import Wanted
 from stages.shared.errors import UserError
+from stages.shared.label_names import NO_LABEL
 
 log = logging.getLogger("corpus")
 LABELLED_TEXTS: tables.Schema = {
@@ -55,19 +56,26 @@ def build(settings: Corpus, languages: list[str], seed: int, draft: Path) -> dic
     if settings.limit:
         beyond = texts.filter(role="entries")["id"].unique(maintain_order=True)[settings.limit :]
         texts = texts.filter(~pl.col("id").is_in(beyond.implode()))
-    rows = share(texts, base, settings, seed)
+    outside = texts.filter(pl.col("label").is_in(base.out_of_scope))
+    held_out = pl.col("role").is_in(["dev", "test"])
+    left_out["out of scope, and so of no use in training"] = outside.filter(~held_out)["id"].n_unique()
+    outside = outside.filter(held_out).unique("id", maintain_order=True)
+    if missing := sorted(set(base.out_of_scope) - {*found["label"]}):
+        raise UserError(f"corpus.labelled.out_of_scope: {settings.path} has no row of the label {missing[0]!r}")
+    rows = share(texts.filter(~pl.col("label").is_in(base.out_of_scope)), base, settings, seed)
     passages = texts.join(rows.filter(split="index"), on="id", how="semi").filter(lang=base.language)
     if passages.is_empty():
         raise UserError(f"{settings.path} has no entry in {base.language}: check corpus.labelled")
-    asked = texts.join(rows.filter(pl.col("split") != "index"), on="id", how="semi")
     searched = rows.filter(split="index")["label"].unique().sort()
     untrained = searched.filter(~searched.is_in(rows.filter(split="train")["label"].implode())).to_list()
-    unsearched = sorted({*rows["label"], *descriptions} - set(searched))
+    unsearched = sorted({*rows["label"], *descriptions} - {*searched, *base.out_of_scope})
     lost = rows.filter((pl.col("split") != "index") & pl.col("label").is_in(unsearched))
     left_out["whose label no entry of the index has"] = lost.height
     rows = rows.join(lost, on="id", how="anti")
-    asked = asked.join(rows, on="id", how="semi").join(passages, on="id", how="anti")
-    names = sorted({*searched, *asked["label"]})
+    outside = outside.select("id", "role", label=pl.lit(NO_LABEL), split="role").select(rows.columns)
+    rows = pl.concat([rows, outside])
+    asked = texts.join(rows.filter(pl.col("split") != "index"), on="id", how="semi").join(passages, on="id", how="anti")
+    names = sorted({*searched, *rows["label"]} - {NO_LABEL})
     with Output(draft) as output:
         output.write(
             "passages",
@@ -108,6 +116,11 @@ def build(settings: Corpus, languages: list[str], seed: int, draft: Path) -> dic
             "labels": len(names),
             **{name: sizes.get(name, 0) for name in ("index", *SPLITS)},
             "synthetic": rows.filter(role="synthetic").height,
+            **(
+                {"out_of_scope": dict(outside.group_by("split").len().sort("split").iter_rows())}
+                if len(outside)
+                else {}
+            ),
             "untrained": untrained,
             "unsearched": unsearched,
         },

@@ -27,7 +27,7 @@ class Answers:
         self.groups = self._group_numbers(of_pool)
         self.sizes = np.bincount(self.groups, minlength=len(self.names))
         self._passages = of_pool.with_row_index("number")
-        self.itself = _itself(stored)
+        self.itself = identical.of_training(stored.queries, stored.passages, stored.by_label)
         # Passages that one query is itself, at most.
         self.most_itself = int(self.itself["query"].value_counts()["count"].max() or 0)  # type: ignore[arg-type]
 
@@ -94,13 +94,3 @@ class Answers:
         """Numbers of the column `group`, -1 where it is null: int64, shape [rows]."""
         found = table.select("group").join(self._numbers, on="group", how="left", maintain_order="left")["number"]
         return found.cast(pl.Int64).fill_null(-1).to_numpy()
-
-
-def _itself(stored: Collection) -> pl.DataFrame:
-    """Columns query and passage: the passages that are a training query's own text, in any language and under any id;
-    those of its id too, unless queries and passages are labelled, and each have ids of their own."""
-    asked = stored.queries.filter(split="train")
-    found = [identical.by_text(asked, stored.passages)]
-    if not stored.by_label:
-        found.append(identical.by_id(asked, stored.passages))
-    return pl.concat(found).unique().sort(identical.QUERY_PASSAGE)

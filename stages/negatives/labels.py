@@ -26,7 +26,8 @@ MISSING_MEASURES = {
 def pick(
     name: str, strategy: Negatives, answers: Answers, queries: pl.Series, similarity: np.ndarray, seed: int
 ) -> np.ndarray:
-    """The numbers of `strategy.chosen` passages for each of `queries`, which have labels: shape [queries, chosen].
+    """The numbers of `strategy.chosen` passages for each of `queries`, which have labels, never its own text: shape
+    [queries, chosen].
 
     `similarity` [labels, labels] as `matrix` makes it; `name` is the strategy's. Raises `UserError` if a label has too
     few passages of other labels that are like it at all.
@@ -38,15 +39,28 @@ def pick(
     elif strategy.pick == "top":
         values = np.where(values > 0, similarity, -np.inf)
     draw = sampling.most_similar if strategy.pick == "top" else sampling.by_label
-    try:
-        return draw(queries.to_list(), own, entries, values, strategy.chosen, f"{seed}/negatives/labels")
-    except sampling.Short as short:
-        others = np.count_nonzero((entries >= 0) & (entries != own[short.row]))
-        mend = "lower k or raise floor" if others >= strategy.chosen else "lower k"
-        raise UserError(
-            f"negatives.{name} wants {strategy.chosen} passages of labels like {answers.names[own[short.row]]!r}, but "
-            f"only {short.left} have a similarity above 0: {mend}"
-        ) from None
+
+    def drawn(rows: np.ndarray, count: int) -> np.ndarray:
+        asked = queries.gather(rows).to_list()
+        try:
+            return draw(asked, own[rows], entries, values, count, f"{seed}/negatives/labels")
+        except sampling.Short as short:
+            label = own[rows[short.row]]
+            others = np.count_nonzero((entries >= 0) & (entries != label))
+            mend = "lower k or raise floor" if others >= count else "lower k"
+            raise UserError(
+                f"negatives.{name} wants {count} passages of labels like {answers.names[label]!r}, but "
+                f"only {short.left} have a similarity above 0: {mend}"
+            ) from None
+
+    chosen = drawn(np.arange(len(queries)), strategy.chosen)
+    # A draw goes on where a shorter one ended: without the query's own text, the next ones follow.
+    repeated = np.flatnonzero(answers.are_itself(queries, chosen).any(axis=1))
+    if len(repeated):
+        longer = drawn(repeated, strategy.chosen + answers.most_itself)
+        last = np.argsort(answers.are_itself(queries.gather(repeated), longer), axis=1, kind="stable")
+        chosen[repeated] = np.take_along_axis(longer, last[:, : strategy.chosen], axis=1)
+    return chosen
 
 
 def weights(similarity: np.ndarray, strategy: Negatives) -> np.ndarray:

@@ -21,6 +21,10 @@ LABEL_METRICS = {
     "ECE": "ece",
 }
 REJECTION = ("answered", "precision")
+# Of queries that no entry fits.
+OUT_OF_SCOPE = ("rejected", "out_of_scope_auroc")
+# Cells of a row: R@1, answered, precision.
+ANSWERING = (0, len(LABEL_METRICS) + 1, len(LABEL_METRICS) + 2)
 HEADINGS = [Heading("Entries of the label", 5), Heading("Top score", 2), Heading("With a threshold", 3)]
 
 # Of one benchmark, as `labels` wrote it: {"tasks": {task: counts}, "models": {model: numbers}}
@@ -50,6 +54,7 @@ class ByLabel(NamedTuple):
     tasks: list[TaskByLabel]
     chosen: str
     threshold: str | None  # of the chosen model; None: none is precise enough, or none could be chosen
+    out_of_scope: bool  # whether some queries are such that no entry fits
     mapped: bool  # whether models are chosen on a benchmark by label, on which alone there is a threshold to choose
     confusions: list[Confusion]  # of the chosen model
 
@@ -57,7 +62,7 @@ class ByLabel(NamedTuple):
     def answering(self) -> list[list[Cell]]:
         """A row for each task: how often the chosen model is right, answers at its threshold, and is right then."""
         return [
-            [Cell(text) for text in (self.name, task.name, *(row.cells[i].text for i in (0, -2, -1)))]
+            [Cell(text) for text in (self.name, task.name, *(row.cells[i].text for i in ANSWERING))]
             for task in self.tasks
             for row in task.table.rows
             if row.name == self.chosen
@@ -84,13 +89,24 @@ def by_label(name: str, selecting: bool, models: list[TableRow], chosen: str, to
         if task.name in told["tasks"]
     ]
     confusions = [Confusion(label, answer, count(number), text) for label, answer, number, text in own["confusions"]]
-    return ByLabel(name, selecting, tasks, chosen, _typed(own["threshold"]), own["probability"] is not None, confusions)
+    return ByLabel(
+        name,
+        selecting,
+        tasks,
+        chosen,
+        _typed(own["threshold"]),
+        any("out_of_scope" in counts for counts in told["tasks"].values()),
+        own["probability"] is not None,
+        confusions,
+    )
 
 
 def _words(task: Task, counts: Mapping[str, Any]) -> str:
     """What is asked and searched: `288 Korean queries of 48 labels on English entries`."""
     searched = "the entries of all languages" if task.corpus == POOL else f"{language_name(task.corpus)} entries"
-    return f"{counts['queries']:,} {language_name(task.query)} queries of {counts['labels']:,} labels on {searched}"
+    asked = f"{counts['queries']:,} {language_name(task.query)} queries of {counts['labels']:,} labels"
+    beyond = f" and {counts['out_of_scope']:,} that no entry fits" if "out_of_scope" in counts else ""
+    return f"{asked}{beyond} on {searched}"
 
 
 def _table(task: str, models: list[TableRow], told: Told) -> Table:
@@ -99,8 +115,12 @@ def _table(task: str, models: list[TableRow], told: Told) -> Table:
     columns.append([Cell(_typed(told["models"][model.name]["threshold"]) or DASH) for model in models])
     # More answers at the price of more wrong ones, or the other way round: neither column has a best value.
     columns += [[Cell(cell.text) for cell in column([row[key] for row in values])] for key in REJECTION]
+    header, headings = [*LABEL_METRICS, "Threshold", *(key.capitalize() for key in REJECTION)], HEADINGS
+    if "out_of_scope" in told["tasks"][task]:
+        columns += [column([row[key] for row in values]) for key in OUT_OF_SCOPE]
+        header, headings = [*header, "Rejected", "AUROC"], [*HEADINGS, Heading("Out of scope", len(OUT_OF_SCOPE))]
     rows = [model._replace(cells=[cells[i] for cells in columns]) for i, model in enumerate(models)]
-    return Table([*LABEL_METRICS, "Threshold", *(key.capitalize() for key in REJECTION)], rows, HEADINGS)
+    return Table(header, rows, headings)
 
 
 def _typed(threshold: float | None) -> str | None:

@@ -62,6 +62,11 @@ class Page(NamedTuple):
         return [*self.reported, self.selecting]
 
     @property
+    def out_of_scope(self) -> bool:
+        """Whether some benchmark by label asks what no entry fits."""
+        return any(benchmark.out_of_scope for benchmark in self.by_label)
+
+    @property
     def biased(self) -> bool:
         """Whether the chosen model's language bias is shown."""
         return any(m.bars for m in self.reported or [self.selecting])

@@ -16,7 +16,8 @@ BENCHMARK_PASSAGES: Schema = {"passage": pl.String, "lang": pl.String, "title": 
 BENCHMARK_QUERIES: Schema = {"query": pl.String, "lang": pl.String, "text": pl.String}
 # Per language: not every benchmark judges all translations of a passage alike.
 BENCHMARK_QRELS: Schema = {"query": pl.String, "passage": pl.String, "lang": pl.String, "relevance": pl.Int32}
-# Of a benchmark by label: the labels of its passages and queries (`kind`); else without rows.
+# Of a benchmark by label: the labels of its passages and queries (`kind`); else without rows. A query with an empty
+# label is one that no passage fits; it has no qrel, and is asked to see whether it is turned away.
 BENCHMARK_LABELS: Schema = {"kind": pl.String, "id": pl.String, "label": pl.String}
 # The passages that a query is re-ranked over, where a benchmark gives them; without rows all are searched.
 RERANK: Schema = {"query": pl.String, "passage": pl.String}

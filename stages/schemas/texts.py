@@ -25,7 +25,8 @@ QUERIES: Schema = {"query": pl.String, "lang": pl.String, "text": pl.String}
 # Relevant in every language: the passage's translations are as relevant as itself. 0: judged not relevant.
 QRELS: Schema = {"query": pl.String, "passage": pl.String, "relevance": pl.Int32}
 # What a labelled collection says of its passages and queries (`kind`): `origin` is labelled or synthetic. A query's
-# label is that of the passages that answer it. Other collections have no rows.
+# label is that of the passages that answer it, and empty if none does by the source's own account. Other collections
+# have no rows.
 LABELLED: Schema = {
     "kind": pl.String,
     "id": pl.String,

@@ -12,7 +12,8 @@ TRAINSETS_FOLDER = Path("data/trainsets")
 
 TRAINING_TEXTS: Schema = {"text": pl.String}
 # Row numbers of TRAINING_TEXTS, so that each text is stored once. `groups` are the groups of positive and negatives, as
-# numbers: two texts of one group are never each other's negatives.
+# numbers: two texts of one group are never each other's negatives. After them come, as many as a row has, the groups of
+# what else answers the query or is its own text: they are never its negatives either, whose positive they may be.
 TRAINING_ROWS: Schema = {
     "composition": pl.String,
     "query": pl.UInt32,

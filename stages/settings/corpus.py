@@ -156,6 +156,7 @@ class Labelled(Group):
     language: Language
     index: Annotated[float, Field(gt=0, lt=1)]
     tables: dict[Name, LabelledTable]
+    out_of_scope: list[str] = Field(default_factory=list)
     similarity: Annotated[str, AfterValidator(_beneath)] | None = None
 
     @model_validator(mode="after")

@@ -32,5 +32,15 @@ def by_text(queries: pl.DataFrame, passages: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(found).unique().sort(QUERY_PASSAGE)
 
 
+def of_training(queries: pl.DataFrame, passages: pl.DataFrame, by_label: bool) -> pl.DataFrame:
+    """Columns query and passage: the passages that are a training query's own text, in any language and under any id;
+    those of its id too, unless queries and passages are labelled, and each have ids of their own."""
+    asked = queries.filter(split="train")
+    found = [by_text(asked, passages)]
+    if not by_label:
+        found.append(by_id(asked, passages))
+    return pl.concat(found).unique().sort(QUERY_PASSAGE)
+
+
 def _bare(text: pl.Expr) -> pl.Expr:
     return text.str.to_lowercase().str.strip_chars_end(MARKS)

@@ -27,7 +27,8 @@ DECODER = json.JSONDecoder(object_pairs_hook=_once)
 
 def numbered(path: str | Path, encoding: str = "utf-8") -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield each row with its line's number; raises `UserError` if the file or a row cannot be read. An array of
-    objects is rows too, each of the line it begins at."""
+    objects is rows too, each of the line it begins at; and so is one document of lists of pairs by part, as CLINC150
+    has it, {"train": [["a text", "its label"], ...], ...}: rows of `part`, `text` and `label`, numbered."""
     lines = enumerate(files.lines(path, encoding), 1)
     first = next(((number, line) for number, line in lines if line.strip()), None)
     if first is None:
@@ -41,14 +42,18 @@ def numbered(path: str | Path, encoding: str = "utf-8") -> Iterator[tuple[int, d
         try:
             row = DECODER.decode(line.strip())
         except ValueError as error:
-            if number == first[0]:
-                _refuse_document(path, line, lines)
+            if number == first[0] and (document := _document(line, lines)):
+                yield from _pairs(path, document)
+                return
             reason = getattr(error, "msg", error)
             raise UserError(f"{path}:{number} is not JSON ({reason}): mend or remove the line") from None
         except RecursionError:
             raise UserError(f"{path}:{number} is nested too deeply: mend or remove the line") from None
         if not isinstance(row, dict):
             raise UserError(f"{path}:{number} is no JSON object: write a row as {{...}}")
+        if number == first[0] and _is_paired(row):
+            yield from _pairs(path, row)
+            return
         yield number, row
 
 
@@ -97,23 +102,41 @@ def _elements(
         more *= 2
 
 
-def _refuse_document(path: str | Path, first: str, lines: Iterator[tuple[int, str]]) -> None:
-    """Raise `UserError` if the file is one document over several lines, of at most LONGEST_TEXT."""
+def _document(first: str, lines: Iterator[tuple[int, str]]) -> dict[str, Any] | None:
+    """The object that the whole file is, of several lines and at most LONGEST_TEXT; None if it is none."""
     parts, length = [first], len(first)
     for _, line in lines:
         length += len(line)
         if length > files.LONGEST_TEXT:
-            return
+            return None
         parts.append(line)
     try:
-        found = json.loads("".join(parts))
+        found = DECODER.decode("".join(parts).strip())
     except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _is_paired(document: dict[str, Any]) -> bool:
+    """Whether its values are lists of pairs of texts."""
+    lists = [*document.values()]
+    if not all(isinstance(found, list) for found in lists) or not any(lists):
+        return False
+    pairs = chain.from_iterable(lists)
+    return all(isinstance(pair, list) and [type(text) for text in pair] == [str, str] for pair in pairs)
+
+
+def _pairs(path: str | Path, document: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows of a document of pairs by part; raises `UserError` if it is another."""
+    if _is_paired(document):
+        rows = ((part, *pair) for part, pairs in document.items() for pair in pairs)
+        yield from enumerate((dict(zip(("part", "text", "label"), row, strict=True)) for row in rows), 1)
         return
-    within = next((key for key, value in found.items() if isinstance(value, list)), None)
-    rows = f"its rows may be those under {within!r}: " if within else ""
-    has = ", ".join(map(repr, [*found][:8]))
+    within = next((key for key, value in document.items() if isinstance(value, list)), None)
+    rows_at = f"its rows may be those under {within!r}: " if within else ""
+    has = ", ".join(map(repr, [*document][:8]))
     raise UserError(
-        f"{path} is one JSON document (with {has}), not a row a line: {rows}write an array of rows, or a row a line "
+        f"{path} is one JSON document (with {has}), not a row a line: {rows_at}write an array of rows, or a row a line "
         f"(jq -c '.{within or ''}[]')"
     )
 

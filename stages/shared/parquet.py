@@ -36,10 +36,38 @@ def rows(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each row with its place, `file:row`."""
     number = 0
     with opened(path) as file:
-        for batch in file.iter_batches(ROWS_OF_BATCH):
+        for batch in batches(path, file, ROWS_OF_BATCH):
             for row in batch.to_pylist():
                 number += 1
                 yield f"{path}:{number}", row
+
+
+def batches(path: str | Path, file: Any, size: int, columns: list[str] | None = None) -> Iterator[Any]:
+    """Record batches of at most `size` rows of the opened `file`. Raises `UserError` for a value that is longer than
+    `files.LONGEST_LINE`, which among many short ones no average shows."""
+    import pyarrow.compute as pc
+
+    first = 1
+    for batch in file.iter_batches(size, columns=columns):
+        # Only where all of its values together are long can one of them be.
+        if batch.nbytes > files.LONGEST_LINE:
+            for values in _texts(batch.columns):
+                if (pc.max(pc.binary_length(values)).as_py() or 0) > files.LONGEST_LINE:
+                    rows = f"{path} has within rows {first:,} to {first + batch.num_rows - 1:,}"
+                    raise UserError(f"{rows} a value longer than {files.bound()}: {files.SPLIT}")
+        yield batch
+        first += batch.num_rows
+
+
+def _texts(arrays: Any) -> Iterator[Any]:
+    """The arrays of text or bytes among `arrays`, and within their structs."""
+    import pyarrow as pa
+
+    for array in arrays:
+        if pa.types.is_struct(array.type):
+            yield from _texts(array.flatten())
+        elif any(of(array.type) for of in (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary)):
+            yield array
 
 
 def ways(fields: Any, before: Way = ()) -> Iterator[Way]:

@@ -145,16 +145,18 @@ def rank(benchmark: Tables, rankers: Rankers, depth: int) -> tuple[pl.DataFrame,
     ranks of the relevant passages in the pooled ones (both RUN).
 
     A task ranks the queries that are judged in its corpus, over all its passages or, if the benchmark lists candidates,
-    over those that it has for the query.
+    over those that it has for the query; and by label also those that are judged nowhere, since no passage fits them.
     """
     # Passages are sorted by document id, and so is each selection.
     queries = benchmark.queries.with_row_index("row")
+    beyond = queries.join(benchmark.qrels, on="query", how="anti")["query"].implode()
     corpus_languages = benchmark.passages["lang"].unique().sort().to_list()
     runs, relevant = [pl.DataFrame(schema=RUN)], [pl.DataFrame(schema=RUN)]
     for task in tasks(queries["lang"].unique().sort().to_list(), corpus_languages):
         searched, judged = benchmark.searched(task.corpus)
-        asked = queries.filter(lang=task.query).join(judged, on="query", how="semi", maintain_order="left")
-        if asked.is_empty():
+        known = pl.col("query").is_in(judged["query"].unique().implode())
+        asked = queries.filter(pl.col("lang") == task.query, known | pl.col("query").is_in(beyond))
+        if not asked.select(known.any()).item():
             continue
         ranker = rankers(asked, searched)
         itself = _pairs(benchmark.identical, asked, searched, ["passage"])

@@ -120,12 +120,14 @@ class InfoNCE(CachedLossMixin, nn.Module):
 
     def from_embeddings(self, columns: list[Tensor], groups: Tensor) -> Tensor:
         """Columns: query, positive, negatives, each [batch, dimension]; `groups`: the parallel group of the positive
-        and of each negative, [batch, 1 + negatives]."""
+        and of each negative, and others whose texts are not the query's negatives, [batch, 1 + negatives + others]."""
         unit = [F.normalize(column.float(), dim=-1) for column in columns]
         queries, documents = unit[0], torch.cat(unit[1:])
-        own = groups[:, 0]
         # Column-major, as the documents: all positives, then all first negatives, ...
-        same = own[:, None] == groups.T.reshape(-1)[None, :]
+        held = groups[:, : len(columns) - 1].T.reshape(-1)
+        same = groups[:, 0, None] == held
+        for other in groups[:, len(columns) - 1 :].T:
+            same |= other[:, None] == held
         positive = torch.eye(len(queries), len(documents), dtype=torch.bool, device=same.device)
         never = same & ~positive
         if not self.in_batch:
@@ -139,7 +141,7 @@ class InfoNCE(CachedLossMixin, nn.Module):
         loss = F.cross_entropy(scores.masked_fill(never, -torch.inf), target)
         if self.symmetric:
             square = scores[:, : len(queries)]
-            clash = own[:, None] == own[None, :]
+            clash = same[:, : len(queries)]
             if self.guiding is not None:
                 clash = clash | (self.guiding[:, : len(queries)] > least[None, :])
             clash = clash & ~positive[:, : len(queries)]

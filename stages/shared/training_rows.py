@@ -43,7 +43,8 @@ def few(rows: Dataset) -> Dataset:
 
 
 def dataset(folder: Path, normalizer: query_normalizer.Normalizer | None = None) -> Dataset:
-    """The training set as the trainer reads it: query, positive, negative_1..k (texts) and label (groups).
+    """The training set as the trainer reads it: query, positive, negative_1..k (texts) and label (groups, of every row
+    as many: those that a row lacks are its positive's again).
 
     Queries are as `normalizer` makes them: as the trained model's encoder will.
     """
@@ -59,4 +60,7 @@ def dataset(folder: Path, normalizer: query_normalizer.Normalizer | None = None)
     if normalizer:
         asked = texts.gather(rows["query"])
         looked_up["query"] = pl.Series(normalizer(asked.to_list()), dtype=pl.String).to_arrow()
-    return Dataset(pyarrow.table({**looked_up, "label": rows["groups"].cast(pl.List(pl.Int64)).to_arrow()}))
+    width = int(rows["groups"].list.len().max())  # type: ignore[arg-type]
+    own = pl.col("groups").list.first().repeat_by(width - pl.col("groups").list.len())
+    groups = rows.select(pl.concat_list("groups", own).cast(pl.List(pl.Int64)))["groups"]
+    return Dataset(pyarrow.table({**looked_up, "label": groups.to_arrow()}))

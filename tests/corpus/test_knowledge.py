@@ -646,3 +646,41 @@ def test_a_text_that_is_untranslated_leaves_its_row_the_others(workspace):
     assert ("b02", "ko") not in found.texts()
     assert report()["left_out"] == {"untranslated": 1}
     assert report()["texts"] == {"en": {"read": 6}, "ko": {"read": 6, "untranslated": 1}}
+
+
+CLINC = {"text": "text", "label": "label"}
+CLINC_TABLES = {
+    "train": {"role": "entries", "rows": {"part": ["train", "oos_train"]}, "columns": CLINC},
+    "dev": {"role": "dev", "rows": {"part": ["val", "oos_val"]}, "columns": CLINC},
+    "test": {"role": "test", "rows": {"part": ["test", "oos_test"]}, "columns": CLINC},
+}
+
+
+def clinc(workspace, **labelled):
+    """CLINC150 in small, as it is published: 4 entries of two labels, and questions that none fits in each part."""
+    sizes = {"train": 4, "val": 2, "test": 2}
+    parts = {part: [[f"{part} {i}", "ab"[i % 2]] for i in range(size)] for part, size in sizes.items()}
+    parts |= {f"oos_{part}": [[f"beyond {part} {i}", "oos"] for i in range(i)] for i, part in enumerate(sizes, 1)}
+    Path("data_full.json").write_text(json.dumps(parts))
+    set_up(workspace, {name: {**table, "file": "data_full.json"} for name, table in CLINC_TABLES.items()})
+    return workspace.edit(**{f"corpus__labelled__{key}": value for key, value in labelled.items()})
+
+
+def test_questions_that_no_entry_fits_are_asked_and_train_nothing(workspace):
+    clinc(workspace, out_of_scope=["oos"]).run("corpus")
+    found = read()
+    assert found.labels["label"].to_list() == ["a", "b"]
+    assert found.labelled.group_by("split", "label").len().sort("split", "label").rows() == [
+        *(("dev", "", 2), ("dev", "a", 1), ("dev", "b", 1)),
+        *(("test", "", 3), ("test", "a", 1), ("test", "b", 1)),
+        *(("train", "a", 2), ("train", "b", 2)),
+    ]
+    assert sum(text.startswith("beyond") for text in found.queries["text"]) == 5
+    counts = report()
+    assert counts["left_out"] == {"out of scope, and so of no use in training": 1}
+    assert counts["labels"]["out_of_scope"] == {"dev": 2, "test": 3} and counts["labels"]["unsearched"] == []
+
+
+def test_what_no_row_has_is_not_out_of_scope(workspace):
+    with pytest.raises(UserError, match=r"corpus\.labelled\.out_of_scope: \. has no row of the label 'none'"):
+        clinc(workspace, out_of_scope=["none"]).run("corpus")

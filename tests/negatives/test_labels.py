@@ -147,18 +147,19 @@ def test_weights_are_raised_and_floored_and_no_label_is_its_own():
 LABELLED_PASSAGES = [(f"p{i:02}", NAMES[i % 5]) for i in range(12)] + [("x", "")]
 
 
-def answers(queries):
-    """`queries`: rows (query, label)."""
+def answers(queries, texts=()):
+    """`queries`: rows (query, label); `texts`: rows (query, text)."""
     rows = [(name, "en", label or name, "", name, "train") for name, label in LABELLED_PASSAGES]
     passages = pl.DataFrame(rows, COLLECTED_PASSAGES, orient="row")
     qrels = pl.DataFrame([(*row, 1) for row in queries], COLLECTED_QRELS, orient="row")
     names = pl.DataFrame([(name, "") for name in NAMES], GROUP_LABELS, orient="row")
-    stored = Collection(passages, pl.DataFrame(schema=COLLECTED_QUERIES), qrels, qrels.clear(), names)
+    asked = [{"query": query, "lang": "en", "text": text, "split": "train"} for query, text in texts]
+    stored = Collection(passages, pl.DataFrame(asked, COLLECTED_QUERIES), qrels, qrels.clear(), names)
     return Answers(stored, pl.Series("passage", [name for name, _ in LABELLED_PASSAGES]))
 
 
-def pick(queries, settings, seed=1, name="mixed"):
-    own = answers(queries)
+def pick(queries, settings, seed=1, name="mixed", texts=()):
+    own = answers(queries, texts)
     found = labels.pick(name, settings, own, pl.Series([q for q, _ in queries]), MATRIX, seed)
     return np.array([[LABELLED_PASSAGES[n][0] for n in row] for row in found]), np.array(
         [[LABELLED_PASSAGES[n][1] for n in row] for row in found]
@@ -192,6 +193,22 @@ def test_no_pick_has_the_query_s_label_or_a_label_that_is_not_like_it():
     # A floor lets the others in.
     _, found = pick([(f"q{i}", "loan/home/late") for i in range(500)], strategy(floor=0.2))
     assert set(found.ravel()) == {*NAMES} - {"loan/home/late"}
+
+
+@pytest.mark.parametrize("how", ["weighted", "random", "top"])
+def test_a_query_s_own_text_is_not_picked_under_another_label(how):
+    """The passage that is every other query's text; the rest of what these get, and the others' picks, stay."""
+    queries = [(f"q{i}", "cash") for i in range(200)]
+    settings = strategy(k=3, pick=how)
+    before, _ = pick(queries, settings)
+    names, counts = np.unique(before, return_counts=True)
+    often = str(names[counts.argmax()])
+    after, _ = pick(queries, settings, texts=[(name, f"{often}?") for name, _ in queries[::2]])
+    assert (before[::2] == often).any() and not (after[::2] == often).any()
+    assert (after[1::2] == before[1::2]).all()
+    for old, new in zip(before[::2], after[::2], strict=True):
+        stay = [name for name in old if name != often]
+        assert list(new[: len(stay)]) == stay and len(set(new)) == 3
 
 
 def test_top_takes_the_most_similar():

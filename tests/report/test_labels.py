@@ -66,3 +66,21 @@ def test_a_study_without_labels_says_nothing_of_them(study):
     assert "by-label" not in text and "By label" not in text and "query&#39;s label" not in text
     assert "tools.answer" not in Path("metrics/report/model_card.md").read_text()
     assert "by label" not in Path("metrics/report/tables.md").read_text()
+
+
+def test_questions_that_no_entry_fits_have_columns_of_their_own(by_label):
+    assert "so how many questions that have none are turned away was not measured" in page()[0]
+    for told in by_label["plain"]["models"].values():
+        for task in told["tasks"]:
+            told["tasks"][task] = told["tasks"][task] | {"rejected": 0.25, "out_of_scope_auroc": 0.5}
+    for task, counts in by_label["plain"]["tasks"].items():
+        by_label["plain"]["tasks"][task] = counts | {"out_of_scope": 40}
+    write("metrics/labels.json", by_label)
+    text, reader = page()
+    heads, header, *rows = [[c[0] for c in row] for row in reader.tables["label-plain-1"]]
+    assert heads[-1] == "Out of scope" and header[-3:] == ["Precision", "Rejected", "AUROC"]
+    assert rows[0][-3:] == ["–", "25.0", "50.0"]
+    assert "queries of 3 labels and 40 that no entry fits on English entries" in text
+    assert "turned away was not measured" not in text
+    # The card's columns are those it names.
+    assert "| plain | hi-Latn-en | 70.0 | 60.0 | 75.0 |" in Path("metrics/report/model_card.md").read_text()

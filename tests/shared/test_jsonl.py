@@ -100,3 +100,16 @@ def test_a_row_of_an_array_is_no_longer_than_a_line_may_be(tmp_path, monkeypatch
     path.write_text(json.dumps(rows, indent=1))
     with pytest.raises(UserError, match=r"x\.json:1010 is a row longer than 1 MiB, the most that one may be: split it"):
         list(jsonl.numbered(path))
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_a_document_of_pairs_by_part_is_rows(tmp_path, indent):
+    """As CLINC150 is published, on one line or on many."""
+    parts = {"val": [], "train": [["set a timer", "timer"], ["book a flight", "travel"]], "oos_test": [["why", "oos"]]}
+    (tmp_path / "x.json").write_text(json.dumps(parts, indent=indent))
+    assert list(jsonl.rows(tmp_path / "x.json")) == [
+        (f"{tmp_path / 'x.json'}:{number}", {"part": part, "text": text, "label": label})
+        for number, (part, text, label) in enumerate(
+            [("train", "set a timer", "timer"), ("train", "book a flight", "travel"), ("oos_test", "why", "oos")], 1
+        )
+    ]

@@ -39,6 +39,18 @@ def test_rows_that_unpack_to_more_than_is_read_as_one_are_refused(tmp_path, monk
         list(parquet.rows(tmp_path / "x.parquet"))
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_long_value_among_many_short_ones_is_refused(tmp_path, monkeypatch, nested):
+    monkeypatch.setattr(files, "LONGEST_LINE", 2**20)
+    texts = pa.array(["short"] * 40 + ["\0" * 2**20 + "x"])
+    table = {"a": pa.StructArray.from_arrays([texts], names=["en"]) if nested else texts}
+    pq.write_table(pa.table(table), tmp_path / "x.parquet")
+    with pytest.raises(UserError, match=r"x\.parquet has within rows 1 to 41 a value longer than 1 MiB: split it"):
+        list(parquet.rows(tmp_path / "x.parquet"))
+    monkeypatch.setattr(files, "LONGEST_LINE", 2**20 + 1)
+    assert len(list(parquet.rows(tmp_path / "x.parquet"))) == 41
+
+
 def test_a_file_that_is_cut_or_absent_is_told(tmp_path):
     (tmp_path / "x.parquet").write_bytes(b"PAR1 no more PAR1")
     for name in ("x", "y"):

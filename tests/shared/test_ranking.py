@@ -186,3 +186,18 @@ def test_queries_are_ranked_where_they_are_judged():
     assert set(run.filter(task="en-en")["query"]) == {f"q{i}" for i in range(8)}
     assert set(run.filter(task="en-ko")["query"]) == {"q3"}
     assert set(run.filter(task="ko-*")["query"]) == {f"q{i}" for i in range(8)}
+
+
+def test_queries_that_nothing_answers_are_ranked_where_others_are():
+    passages, vectors, queries, asked, qrels = case(3)
+    # q0 is judged nowhere, and nothing in Korean is.
+    judged = qrels.filter(pl.col("query") != "q0", lang="en")
+    run, _ = ranked(passages, vectors, queries, asked, judged, 5)
+    for query_lang, corpus_lang in TASKS:
+        own = run.filter(task=f"{query_lang}-{corpus_lang}")
+        if corpus_lang == "ko":
+            assert own.is_empty()
+            continue
+        wanted = expected(passages, vectors, queries, asked, query_lang, corpus_lang)
+        assert own["query"].unique(maintain_order=True).to_list() == [*wanted]
+        assert own.filter(query="q0").select("passage", "lang", "score").rows() == wanted["q0"][:5]

@@ -151,6 +151,22 @@ def test_with_clashes_it_is_the_formula(training, seed, symmetric, in_batch):
     assert loss.from_embeddings(embedded, groups).item() == pytest.approx(wanted.item(), rel=1e-5)
 
 
+@pytest.mark.parametrize(("symmetric", "in_batch"), [(False, True), (True, True), (False, False)])
+def test_texts_of_groups_that_follow_a_row_s_own_are_none_of_its_negatives(training, symmetric, in_batch):
+    """Both queries are the first positive's text: the second's loss is without it, as if it were no document."""
+    embedded = [torch.tensor(rows) for rows in ([[1.0, 0], [1, 0]], [[1.0, 0], [0, 1]], [[0.0, -1], [0, -1]])]
+    loss = training.InfoNCE(static_model(), 1.0, symmetric, in_batch)
+    groups = torch.tensor([[0, 2, 0], [1, 3, 0]])
+    found = loss.from_embeddings(embedded, groups).item()
+    negatives = 2 if in_batch else 1
+    first = math.log(1 + (negatives + in_batch) * math.exp(-1))
+    second = math.log(1 + negatives)
+    # Back, the first positive has the first query alone, the second both.
+    back = (0 + math.log(2)) / 2
+    wanted = (first + second) / 2
+    assert found == pytest.approx((wanted + back) / 2 if symmetric else wanted, rel=1e-6)
+
+
 def test_without_the_batch_s_negatives_a_query_has_its_own_alone(training):
     """Two queries at right angles to their positive and first negative, and at 120 degrees to the second: the loss of
     each is log(1 + e^0 + e^-1/2), whatever the other's texts."""

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from stages.schemas.trainsets import TRAINING_TEXTS
+from stages.schemas.trainsets import TRAINING_ROWS, TRAINING_TEXTS
 from stages.shared import query_normalizer, tables, training_rows
 from stages.shared.errors import UserError
 from tests.fakes.checkpoints import static_model
@@ -21,6 +21,16 @@ def test_rows_are_looked_up_column_by_column(workspace):
         "negative_2": texts[52],
         "label": [3, 103, 203],
     }
+
+
+def test_rows_of_unequal_groups_are_filled_with_their_positive_s(workspace):
+    trainset()
+    file = "data/trainsets/r/rows.parquet"
+    rows = tables.read(file, TRAINING_ROWS).head(2)
+    groups = pl.Series("groups", [[0, 100, 200, 7, 8], [1, 101, 201]], TRAINING_ROWS["groups"])
+    tables.write(rows.with_columns(groups), file, TRAINING_ROWS)
+    found = training_rows.dataset(workspace.path / "data/trainsets/r")["label"][:]
+    assert found == [[0, 100, 200, 7, 8], [1, 101, 201, 1, 1]]
 
 
 LEARNT = query_normalizer.learn({"elongation": True, "script": False, "spelling": False}, [], [])

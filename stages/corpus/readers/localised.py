@@ -44,28 +44,74 @@ class Unit(NamedTuple):
 def read_po(source: Source, wanted: Wanted, notes: Notes) -> Iterator[Batch]:
     found = paths.find(source, [".po"])
     stores = [(file, _spelling(file, source.encoding)) for file in found]
-    ranks = _po_ranks(source, wanted, [spelling for _, spelling in stores])
-    units = (u for file, spelling in stores for u in _po_units(source, ranks, file, spelling, notes))
+    langs = _po_spellings(source, wanted, [spelling for _, spelling in stores])
+    units = (
+        unit
+        for file, spelling in stores
+        if spelling in langs
+        for unit in _po_units(source, langs[spelling], file, notes)
+    )
     yield from _merged(units, source.original, wanted.languages, notes)
 
 
-def _po_ranks(source: Source, wanted: Wanted, spellings: list[str]) -> dict[str, dict[str, int]]:
-    """The ranks of the files' spellings of each language. Of the msgids' language a file is its own only if it says the
-    same: British spellings of American msgids are another text."""
-    ranks = wanted.all(sorted(set(spellings)), source.path)
-    if source.original in ranks and source.original not in wanted.given:
-        own = codes.same(source.original, ranks[source.original])
-        ranks[source.original] = {s: rank for s, rank in ranks[source.original].items() if s in own}
-    return ranks
+def _po_spellings(source: Source, wanted: Wanted, spellings: list[str]) -> dict[str, str]:
+    """The language of each spelling that is one: of several variants the closest alone. Of the msgids' language a file
+    is its own only if it says the same: British spellings of American msgids are another text."""
+    spelled = wanted.each(sorted(set(spellings)), source.path)
+    own = spelled.get(source.original or "")
+    if own and source.original not in wanted.given and own not in codes.same(str(source.original), [own]):
+        del spelled[str(source.original)]
+    return {spelling: lang for lang, spelling in spelled.items()}
 
 
 def read_xliff(source: Source, wanted: Wanted, notes: Notes) -> Iterator[Batch]:
     found = paths.find(source, [".xlf", ".xliff"])
     # Which spelling is a language's is decided by all that the files have, so they are read twice.
-    spellings = {s for file in found for unit in _units(file.path) for s in _xliff_languages(unit, file)}
-    ranks = wanted.all(sorted(s for s in spellings if s), source.path)
-    units = (u for file in found for u in _xliff_units(ranks, file, notes))
+    spoken = {file.path: _spoken(file) for file in found}
+    pairs = set().union(*spoken.values())
+    sources, targets = (sorted({pair[side] or "" for pair in pairs} - {""}) for side in (0, 1))
+    nearest = wanted.each([*sources, *targets], source.path)
+    spelled = _Spelled(wanted.all(sources, source.path), {nearest[lang]: lang for lang in nearest})
+    units = (
+        unit
+        for file in found
+        if any(spelled.read(target, wanted.languages) for _, target in spoken[file.path])
+        for unit in _xliff_units(spelled, file, wanted.languages, notes)
+    )
     yield from _merged(units, None, wanted.languages, notes)
+
+
+class _Spelled(NamedTuple):
+    """How XLIFF's files spell languages: `sources`, of each the ranks of several spellings, since what is translated
+    may be en in one file and en-US in the next; `targets`, the language of each spelling that is one, the closest
+    alone: translations of two variants are two texts."""
+
+    sources: dict[str, dict[str, int]]
+    targets: dict[str, str]
+
+    def read(self, target: str | None, languages: list[str]) -> bool:
+        """Whether what is translated into `target` is of use: if it is wanted, or does not say what it is; of a single
+        language every file may have the source."""
+        return target is None or target in self.targets or len(languages) == 1
+
+    def texts(self, spelled: tuple[str, str], pair: tuple[str, str]) -> dict[str, tuple[int, str]]:
+        texts = {lang: (own[spelled[0]], pair[0]) for lang, own in self.sources.items() if spelled[0] in own}
+        lang = self.targets.get(spelled[1])
+        return {lang: (0, pair[1])} | texts if lang else texts
+
+
+def _spoken(file: paths.Found) -> set[tuple[str | None, str | None]]:
+    """The languages of source and target that a file's units have. If it is broken, of those before: a language that
+    is not asked for stops nothing."""
+    spoken: set[tuple[str | None, str | None]] = set()
+    try:
+        for unit in _units(file.path):
+            spoken.add(_xliff_languages(unit, file))
+    except UserError:
+        if not spoken and not file.spelling:
+            raise
+        spoken.add((None, file.spelling) if not spoken else next(iter(spoken)))
+    return spoken
 
 
 def _merged(units: Iterator[Unit], original: str | None, languages: list[str], notes: Notes) -> Iterator[Batch]:
@@ -107,12 +153,7 @@ def _spelling(file: paths.Found, encoding: str) -> str:
     return spelling
 
 
-def _po_units(
-    source: Source, ranks: dict[str, dict[str, int]], file: paths.Found, spelling: str, notes: Notes
-) -> Iterator[Unit]:
-    lang = next((lang for lang, own in ranks.items() if spelling in own), None)
-    if lang is None:
-        return
+def _po_units(source: Source, lang: str, file: paths.Found, notes: Notes) -> Iterator[Unit]:
     # Without a language in its name a file has no counterparts by name: messages alone tell which units are one.
     place = file.name.replace("{lang}", source.original or "{lang}") if file.spelling else file.path.name
     shared = place if file.spelling else ""
@@ -126,7 +167,7 @@ def _po_units(
             msgid, translation = str(unit.source), str(unit.target)
             key = (shared, unit.getcontext(), msgid)
             digest = hashlib.blake2b("\0".join(key).encode(), digest_size=6).hexdigest()
-            texts = {lang: (ranks[lang][spelling], translation)}
+            texts = {lang: (0, translation)}
             yield Unit(str(file.path), unit.line_number, key, f"{place}#{digest}", texts, msgid)
         elif lang != source.original:  # what it does not translate its msgid says
             notes.left_out[UNTRANSLATED] += 1
@@ -164,26 +205,23 @@ def _named(unit: etree._Element) -> str:
     return f"the unit {unit.get('id')!r} (line {unit.sourceline})"
 
 
-def _xliff_units(ranks: dict[str, dict[str, int]], file: paths.Found, notes: Notes) -> Iterator[Unit]:
+def _xliff_units(spelled: _Spelled, file: paths.Found, languages: list[str], notes: Notes) -> Iterator[Unit]:
     # translate-toolkit takes each translation without a stated state for one that needs work, and keeps inline codes.
     for number, unit in enumerate(_units(file.path), 1):
+        own, target = _xliff_languages(unit, file)
+        if not spelled.read(target, languages):
+            continue
         pair = _pair(unit, file.path, notes)
         if pair is None:
             notes.left_out[UNTRANSLATED] += 1
             continue
-        spelled = _xliff_languages(unit, file)
-        if None in spelled:
-            which = ("source (srcLang, source-language)", "target (trgLang, target-language)")[spelled.index(None)]
+        if own is None or target is None:
+            which = "source (srcLang, source-language)" if own is None else "target (trgLang, target-language)"
             raise UserError(
                 f"{file.path} does not say the language of its {which}: add it, or write {{lang}} where corpus.files "
                 "has the target's"
             )
-        texts = {
-            lang: (own[spelling], text)
-            for spelling, text in zip(spelled, pair, strict=True)
-            for lang, own in ranks.items()
-            if spelling in own
-        }
+        texts = spelled.texts((own, target), pair)
         document = next(unit.iterancestors("{*}file"))
         name = f"{document.get('original') or document.get('id') or file.name}#{unit.get('id')}"
         yield Unit(str(file.path), number, (name, pair[0]), name, texts)

@@ -13,7 +13,7 @@ from stages.corpus.batches import Batch, schema
 from stages.corpus.readers import paths
 from stages.corpus.readers.rows import CHARS, ROWS, batched
 from stages.settings.corpus import HubSet, Source
-from stages.shared import codes, jsonl, parquet, separated
+from stages.shared import codes, files, jsonl, parquet, separated
 from stages.shared.codes import Wanted
 from stages.shared.errors import UserError, first_line
 from stages.shared.parquet import Way
@@ -44,7 +44,8 @@ def read_parquet(source: Source, wanted: Wanted) -> Iterator[Batch]:
             bytes_ = sum(table.metadata.row_group(i).total_byte_size for i in range(table.num_row_groups))
             size = max(1, min(ROWS, CHARS * table.metadata.num_rows // max(1, bytes_)))
             line = 1
-            for batch in table.iter_batches(size, columns=sorted({way[0] for way in ways.values()})):
+            named = sorted({way[0] for way in ways.values()})
+            for batch in parquet.batches(file.path, table, size, named):
                 yield _batch(str(file.path), file.name, line, pa.Table.from_batches([batch]), ways, wanted.languages)
                 line += batch.num_rows
 
@@ -80,6 +81,8 @@ def hub_rows(wanted: HubSet | None, path: str) -> Iterator[tuple[str, dict[str, 
         )
         classes = {key: of for key, of in (rows.features or {}).items() if isinstance(of, datasets.ClassLabel)}
         for number, row in enumerate(rows, 1):
+            if _longest(row) > files.LONGEST_LINE:
+                raise UserError(f"{name}:{number} has a value longer than {files.bound()}: leave the row out")
             # -1 stands for a class that is not told, as null does.
             told = {
                 key: None if row[key] is None or row[key] < 0 else of.int2str(row[key]) for key, of in classes.items()
@@ -115,6 +118,13 @@ def _dicts(
             yield line, *values
 
     yield from batched(file, tuples(), wanted.languages)
+
+
+def _longest(value: Any) -> int:
+    """Characters of the longest text in a row, or in a struct of it."""
+    if isinstance(value, dict):
+        return max(map(_longest, value.values()), default=0)
+    return len(value) if isinstance(value, str) else 0
 
 
 def _row_ways(row: dict[str, Any], before: Way = ()) -> Iterator[Way]:

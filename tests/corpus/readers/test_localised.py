@@ -356,3 +356,35 @@ def test_a_target_language_that_only_the_path_says(here):
     xliff(here / "set/ko/a.xlf", trans("1", "one", "하나"), target="")
     settings = {"source": "xliff", "path": "set", "files": "{lang}/*.xlf"}
     assert read(*TEXTS, **settings) == [("one", "하나")]
+
+
+def test_of_two_variants_one_is_read_also_where_it_lacks_a_text(here):
+    po(here / "loc/de_CH/a.po", header("de_CH") + entry("a", "Strasse") + entry("b", "Gruss"))
+    po(here / "loc/de_DE/a.po", header("de_DE") + entry("a", "Straße") + entry("b", ""))
+    settings = {"source": "po", "path": "loc", "files": "{lang}/*.po", "original": "en", "languages": ["en", "de"]}
+    dropped = Counter()
+    assert read("text_en", "text_de", **settings, dropped=dropped) == [("a", "Straße")]
+    assert dropped == {"fuzzy or untranslated units": 1}
+    assert read("text_de", **settings, codes={"de": "de_CH"}) == [("Strasse",), ("Gruss",)]
+    xliff(here / "x/a.xlf", trans("1", "a", "Strasse"), trans("2", "b", "Gruss"), target="de-CH")
+    xliff(here / "x/b.xlf", trans("1", "a", "Straße"), target="de-DE")
+    assert read("text_en", "text_de", source="xliff", path="x", languages=["en", "de"]) == [("a", "Straße")]
+
+
+def test_files_in_languages_that_are_not_asked_for_stop_and_count_nothing(here):
+    xliff(here / "x/ko.xlf", trans("1", "a", "가"), trans("2", "b"))
+    xliff(here / "x/fr.xlf", trans("1", "a", "un"), *(trans(str(i), f"{i}") for i in range(2, 9)), target="fr")
+    xliff(here / "x/pl.xlf", trans("1", "a", "raz"), trans("2", "b", "dwa"), target="pl")
+    whole = (here / "x/pl.xlf").read_text()
+    (here / "x/pl.xlf").write_text(whole[: whole.index("dwa")])
+    dropped = Counter()
+    assert read(*TEXTS, source="xliff", path="x", dropped=dropped) == [("a", "가")]
+    assert dropped == {"fuzzy or untranslated units": 1}
+    with pytest.raises(UserError, match=r"pl\.xlf:\d+ is no XML"):
+        read("text_pl", source="xliff", path="x", languages=["en", "pl"])
+    # The source alone may be in any of them.
+    (here / "x/pl.xlf").unlink()
+    assert read("text_en", source="xliff", path="x", languages=["en"]) == [("a",)]
+    po(here / "loc/ko.po", header("ko") + entry("a", "가"))
+    po(here / "loc/pl.po", header("pl") + 'msgid "a')
+    assert read(*TEXTS, source="po", path="loc", files="{lang}.po", original="en") == [("a", "가")]

@@ -11,6 +11,7 @@ import pytest
 
 from stages.corpus.readers import rows, sources, tabular
 from stages.settings.corpus import Source
+from stages.shared import files
 from stages.shared.codes import Wanted
 from stages.shared.errors import UserError
 from tests.conftest import ROOT
@@ -259,6 +260,18 @@ def test_datasets_streams_from_the_hub(here):
         ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert ran.stdout == str([("some/set", f"some/set#{i + 1}", f"k{i}") for i in range(3)]) + "\n", ran.stderr
     assert ("GET", "resolve", "test.jsonl", None) in hub.asked
+
+
+def test_a_data_set_with_a_value_beyond_the_bound_is_refused(here, monkeypatch):
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "TORCH_AVAILABLE", False)
+    monkeypatch.setattr(files, "LONGEST_LINE", 100)
+    jsonl(
+        here / "set/train.jsonl", {"translation": {"en": "a", "ko": "b"}}, {"translation": {"en": "a" * 101, "ko": "b"}}
+    )
+    with pytest.raises(UserError, match=r"^set:2 has a value longer than 0 MiB: leave the row out$"):
+        read("id", **DATASET)
 
 
 @pytest.mark.parametrize(
