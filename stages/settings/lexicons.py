@@ -61,6 +61,11 @@ class Lexicon(Group):
     def gives_vectors(self) -> bool:
         return self.source == "embeddings" and self.vectors == "given"
 
+    @property
+    def of_forms(self) -> bool:
+        """Whether its words are as they stand somewhere, and not stems."""
+        return not self.stems or self.source in ("titles", "dictionary") or self.gives_vectors
+
 
 def read_lexicon(name: str) -> Lexicon:
     return value(f"lexicons.{name}", Lexicon)
