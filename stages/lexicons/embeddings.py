@@ -38,7 +38,7 @@ from stages.shared.stems import lookups
 log = logging.getLogger("lexicons")
 WINDOW = 5  # words to each side
 CONTEXT_SMOOTHING = 0.75
-COMPARED_AT_ONCE = 256  # words compared with all of the other language at once: with 200,000 they take 200 MB
+COMPARED_AT_ONCE = 64  # words, with all of the other language: with 200,000 their scores take 50 MB
 ENCODED_AT_ONCE = 64
 
 
@@ -72,7 +72,7 @@ def find(lexicon: Lexicon, source: str, target: str, dropped: Dropped) -> Pairs:
 def nearest(one: Vectors, other: Vectors, lexicon: Lexicon) -> pl.DataFrame:
     """The `most` nearest words of `other` for each of `one` that the collection uses (ENTRIES)."""
     asked = np.flatnonzero(one.used)
-    k, most = lexicon.csls, min(lexicon.most or 1, len(other.keys))
+    k, most = lexicon.csls, min(lexicon.most or len(other.keys), len(other.keys))
     mine = one.vectors[asked]
     near = _mean_of_nearest(mine, other.vectors, k) if k else np.zeros(len(asked))
     theirs = _mean_of_nearest(other.vectors, mine, k) if k else np.zeros(len(other.keys))

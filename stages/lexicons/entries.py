@@ -57,7 +57,7 @@ def table(found: pl.DataFrame, source: str, lexicon: Lexicon) -> pl.DataFrame:
     """The table (LEXICON) of what was `found` (ENTRIES) for words of `source`: with each word's best translations, at
     least as good as the threshold."""
     best = _best(found.with_columns(origin=pl.lit(lexicon.source)), lexicon)
-    if lexicon.stems:
+    if lexicon.stems and lexicon.of_forms:
         words = {*best["word"]}
         stems = {word: lookups(word, source)[-1] for word in words if " " not in word}
         new = {word: stem for word, stem in stems.items() if stem not in words}

@@ -50,6 +50,8 @@ class Lexicon(Group):
         for key in sorted(self.model_fields_set & {*OF_SOURCE}):
             if self.source not in OF_SOURCE[key]:
                 raise ValueError(f"{key} is of {' and '.join(OF_SOURCE[key])}, and this is {self.source}: remove it")
+        if self.source == "embeddings" and self.most is None:
+            raise ValueError("most null would be all words of the other language: write a number")
         if (self.source == "dictionary" or self.gives_vectors) and not self.files:
             each = "pair of languages, {en-ko: en-ko.tsv}" if self.source == "dictionary" else "language"
             raise ValueError(f"files is missing: name the file beneath path of each {each}")
@@ -58,6 +60,11 @@ class Lexicon(Group):
     @property
     def gives_vectors(self) -> bool:
         return self.source == "embeddings" and self.vectors == "given"
+
+    @property
+    def of_forms(self) -> bool:
+        """Whether its words are as they stand somewhere, and not stems."""
+        return not self.stems or self.source in ("titles", "dictionary") or self.gives_vectors
 
 
 def read_lexicon(name: str) -> Lexicon:

@@ -360,6 +360,10 @@ MARKDOWN = {"corpus__source": "markdown", "corpus__columns": None}
             ["lexicons.l: csls is of embeddings, and this is alignment: remove it"],
         ),
         (
+            {"lexicons__l": {"source": "embeddings", "path": "x", "vectors": "encoder", "most": None}},
+            ["lexicons.l: most null would be all words of the other language: write a number"],
+        ),
+        (
             {"lexicons__l": {"source": "dictionary", "path": "x"}},
             ["lexicons.l: files is missing: name the file beneath path of each pair of languages, {en-ko: en-ko.tsv}"],
         ),

@@ -46,7 +46,14 @@ def test_words_that_always_come_together_translate_each_other():
 
 
 TRAIN = [
-    ("a", "train", {"en": ("", "The cats sleep. Dogs bark."), "ko": ("", "고양이가 잔다. 강아지는 짖는다.")}),
+    (
+        "a",
+        "train",
+        {
+            "en": ("", "The cats sleep. Dogs bark. Archimedes."),
+            "ko": ("", "고양이가 잔다. 강아지는 짖는다. 아르키메데스."),
+        },
+    ),
     ("b", "train", {"en": ("Cats", "A cat eats."), "ko": ("고양이", "고양이는 먹는다.")}),
     ("c", "train", {"en": ("", "Dogs eat."), "ko": ("", "강아지가 먹는다.")}),
     ("d", "train", {"en": ("", "A dog sleeps."), "ko": ("", "강아지가 잔다.")}),
@@ -63,6 +70,8 @@ def test_the_forms_of_a_word_are_aligned_as_one(workspace, settings):
     assert (there["cat"], there["dog"]) == (["고양이"], ["강아지가"])
     back = entries("ko-en")
     assert (back["고양"][0].lower(), back["강아"][0].lower()) in product(("cat", "cats"), ("dog", "dogs"))
+    # Its stem, of which Snowball makes `archim` in turn.
+    assert "archimed" in there and "archim" not in there
     assert "zebra" not in there
     assert record() == {"source": "alignment", "pairs": [["en", "ko"], ["ko", "en"]], "lacking": [], "dropped": {}}
     first = workspace.path.joinpath("data/lexicons/mine/en-ko.parquet").read_bytes()
