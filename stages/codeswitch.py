@@ -48,10 +48,11 @@ def main() -> None:
                     )
                 )
             if not parts:
-                raise errors.UserError(
-                    f"codeswitch.{name} switches nothing: {LEXICONS_FOLDER / variant.lexicon} has no table from any of "
-                    f"{', '.join(languages)} to {', '.join(variant.targets or ['another'])}: name another lexicon"
+                log.warning(
+                    f"{name} switches nothing: {LEXICONS_FOLDER / variant.lexicon} has no table from any of "
+                    f"{', '.join(languages)} to {', '.join(variant.targets or ['another'])}"
                 )
+                parts.append(pl.DataFrame(schema=CODESWITCHED))
             tables.write(pl.concat(parts).sort(list(CODESWITCHED)[:4]), draft / f"{name}.parquet", CODESWITCHED)
     tables.write_json(report, CODESWITCH_METRICS)
 

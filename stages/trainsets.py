@@ -137,6 +137,10 @@ def with_switched(
     set is that many passes over the triples. Raises `UserError` if the variant has no texts of a slot's language.
     """
     variant = tables.read(CODESWITCHED_FOLDER / f"{switched.variant}.parquet", CODESWITCHED)
+    if variant.is_empty():
+        raise errors.UserError(
+            f"codeswitch.{switched.variant}, which a recipe is to train on, switches nothing: name another lexicon"
+        )
     held = variant.select("side", "lang").unique()
     for side, lang in (("query", slots.query), ("passage", slots.positive), ("passage", slots.negative)):
         if side in held["side"] and held.filter(side=side, lang=lang).is_empty():

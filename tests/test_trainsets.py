@@ -281,7 +281,7 @@ def in_texts(name):
 def test_a_share_of_the_queries_is_code_switched_with_their_passages(workspace):
     prepared(workspace)
     code_switched(workspace)
-    one = {"compositions": ["enenen"], "negatives": "window", "hybrid": 1.0}
+    one = {"compositions": ["enenen"], "negatives": "window", "batches": {"scheme": "x-x-mono"}}
     shares = {"none": 0.0, "half": 0.5, "all": 1.0}
     recipes = {name: one | {"switched": {"variant": "switched", "share": share}} for name, share in shares.items()}
     workspace.edit(recipes=recipes | {"plain": one}).run("trainsets")
@@ -330,6 +330,15 @@ def test_a_variant_changes_the_recipes_that_use_it_and_no_other(workspace):
         written.append([Path(f"data/trainsets/{name}/rows.parquet").read_bytes() for name in ("plain", "one", "cross")])
     assert [before == after for before, after in zip(*written, strict=True)] == [True, False, False]
     assert written[1][1] == written[1][2]
+
+
+def test_a_variant_that_switches_nothing_trains_no_recipe(workspace):
+    prepared(workspace)
+    tables.write(pl.DataFrame(schema=CODESWITCHED), "data/codeswitched/switched.parquet", CODESWITCHED)
+    recipe = {"compositions": ["enenen"], "negatives": "window", "switched": {"variant": "switched", "share": 0.5}}
+    workspace.edit(recipes={"one": recipe})
+    with pytest.raises(UserError, match=r"^codeswitch\.switched, which a recipe is to train on, switches nothing"):
+        workspace.run("trainsets")
 
 
 def test_a_language_that_a_variant_lacks_is_told(workspace):
