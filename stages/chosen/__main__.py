@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,15 +98,10 @@ def _transformer_exports(
 ) -> tuple[Encoder, dict[str, Encoder]]:
     trusted = models.record(folder)["trust_remote_code"]
     # Other attention than eager is of kernels that another runtime does not have.
-    load = partial(encoder.opened, folder, "cpu", trust_remote_code=trusted, attn_implementation="eager")
-    normalizer = query_normalizer.read(folder)
-    whole = load().float()
-    exports: dict[str, Encoder] = {}
-    for path, run in transformer.export(whole, draft, asked).items():
-        model = load().float()
-        transformer.run_by(model, run)
-        exports[path] = encoder.TransformerEncoder(model, batch_size, normalizer)
-    return encoder.TransformerEncoder(whole, batch_size, normalizer), exports
+    model = encoder.opened(folder, "cpu", trust_remote_code=trusted, attn_implementation="eager").float()
+    whole = encoder.TransformerEncoder(model, batch_size, query_normalizer.read(folder))
+    runs = transformer.export(model, draft, asked)
+    return whole, {path: transformer.ExportedEncoder(whole, run) for path, run in runs.items()}
 
 
 def _measured(

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stages.settings.chosen import Exports
+from stages.shared.encoder import TransformerEncoder
 from stages.shared.errors import UserError
+from stages.shared.roles import Role
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -49,13 +52,9 @@ def export(model: SentenceTransformer, folder: Path, asked: Exports) -> dict[str
             from onnxruntime.quantization import QuantType, quantize_dynamic
 
             small = graph.with_name("model_qint8.onnx")
-            # onnxruntime advises a preprocessing that torch's own optimisation has done.
-            logging.disable(logging.WARNING)
-            try:
-                beside = len(list(graph.parent.iterdir())) > 1
+            beside = len(list(graph.parent.iterdir())) > 1
+            with _quiet():
                 quantize_dynamic(str(graph), str(small), weight_type=QuantType.QInt8, use_external_data_format=beside)
-            finally:
-                logging.disable(logging.NOTSET)
             runs["onnx/model_qint8.onnx"] = _onnxruntime(small)
     if asked.openvino:
         runs |= _to_openvino(graph, folder / "openvino", asked.int8)
@@ -80,18 +79,29 @@ def _to_onnx(model: SentenceTransformer, file: Path) -> None:
 
     features = model.preprocess(["one text of some words", "another"])
     texts, tokens = torch.export.Dim("texts"), torch.export.Dim("tokens")
-    program: Any = torch.onnx.export(
-        Hidden().eval(),
-        tuple(features[name] for name in GRAPH_INPUTS),
-        input_names=list(GRAPH_INPUTS),
-        output_names=[GRAPH_OUTPUT],
-        dynamo=True,
-        dynamic_shapes=({0: texts, 1: tokens}, {0: texts, 1: tokens}),
-        verbose=False,
-    )
+    with _quiet():
+        program: Any = torch.onnx.export(
+            Hidden().eval(),
+            tuple(features[name] for name in GRAPH_INPUTS),
+            input_names=list(GRAPH_INPUTS),
+            output_names=[GRAPH_OUTPUT],
+            dynamo=True,
+            dynamic_shapes=({0: texts, 1: tokens}, {0: texts, 1: tokens}),
+            verbose=False,
+        )
     for node in program.model.graph.all_nodes():
         node.metadata_props.clear()  # the paths of the code
     program.save(str(file))  # weights of more than 2 GB in a file beside it
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """In the block exporters do not tell of each step, nor advise a preprocessing that torch has done."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _onnxruntime(file: Path) -> Runtime:
@@ -123,14 +133,24 @@ def _compiled(file: Path) -> Runtime:
     return lambda given: np.asarray(compiled(given)[0])
 
 
-def run_by(model: SentenceTransformer, run: Runtime) -> None:
-    """Have `run` compute what the transformer of `model` does."""
-    import torch
-    from transformers.modeling_outputs import BaseModelOutput
+class ExportedEncoder:
+    """`whole`, whose transformer a runtime computes: one model in memory serves all of its exports."""
 
-    def forward(**features: Any) -> BaseModelOutput:
-        hidden = run({name: features[name].cpu().numpy() for name in GRAPH_INPUTS})
+    def __init__(self, whole: TransformerEncoder, run: Runtime) -> None:
+        self.whole = whole
+        self.run = run
+
+    def encode(self, texts: list[str], role: Role) -> np.ndarray:
+        network: Any = self.whole.model[0].auto_model
+        network.forward = self._forward
+        try:
+            return self.whole.encode(texts, role)
+        finally:
+            del network.forward
+
+    def _forward(self, **features: Any) -> Any:
+        import torch
+        from transformers.modeling_outputs import BaseModelOutput
+
+        hidden = self.run({name: features[name].cpu().numpy() for name in GRAPH_INPUTS})
         return BaseModelOutput(last_hidden_state=torch.from_numpy(hidden))
-
-    network: Any = model[0].auto_model
-    network.forward = forward

@@ -157,13 +157,14 @@ def test_a_runtime_takes_the_place_of_the_transformer_alone(tmp_path):
         with torch.no_grad():
             return network(**{k: torch.from_numpy(v) for k, v in given.items()}).last_hidden_state.numpy()
 
-    transformer.run_by(other, run)
     texts = ["w1 w2 w3", "w4"]
     wanted = encoder.TransformerEncoder(whole, 2).encode(texts, "query")
-    np.testing.assert_allclose(encoder.TransformerEncoder(other, 2).encode(texts, "query"), wanted, atol=1e-6)
-    transformer.run_by(other, lambda given: np.ones((*given["input_ids"].shape, 32), np.float32))
-    first, second = encoder.TransformerEncoder(other, 2).encode(texts, "query")
+    own = encoder.TransformerEncoder(other, 2)
+    np.testing.assert_allclose(transformer.ExportedEncoder(own, run).encode(texts, "query"), wanted, atol=1e-6)
+    alike = transformer.ExportedEncoder(own, lambda given: np.ones((*given["input_ids"].shape, 32), np.float32))
+    first, second = alike.encode(texts, "query")
     np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(own.encode(texts, "query"), wanted)
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """publish: what is sent to a hub that a local server plays, and what keeps it from being sent."""
 
 import hashlib
+import logging
 import sys
 
 import pytest
@@ -31,6 +32,8 @@ def study(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     monkeypatch.setattr(gate, "RECORDS", tmp_path / "kept")
+    # DVC's log goes on writing to the stream that an earlier test captured.
+    monkeypatch.setattr(logging.root.manager, "disable", logging.CRITICAL)
     study = test_experiments.Study(tmp_path, monkeypatch)
     study.git("init", "-q", "-b", "main")
     stage = {"cmd": "true", "deps": ["made.txt"], "outs": ["models/chosen"]}
