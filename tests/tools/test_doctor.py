@@ -72,7 +72,7 @@ def test_a_machine_that_has_everything(machine, lines):
     assert found["hub"] == [("ok", "switched off, and nothing is needed of it")]
     assert found["language model"] == [("ok", "none is asked: replies are recorded in data/collection/replies.jsonl")]
     assert found["dvc cache"][0][1].startswith(f"{machine.path / '.dvc/cache'}, ")
-    assert found["disk"][0][1].startswith("229 MB when all is built")
+    assert found["disk"][0][1].startswith("246 MB when all is built")
 
 
 def test_a_mistake_in_params_is_told_and_nothing_else_is_looked_for(machine, lines):
