@@ -53,7 +53,8 @@ class Map(NamedTuple):
 
 def main() -> None:
     settings, select_on, benchmarks = read_labels(), read_select_on(), read_names("benchmarks")
-    beside = read_names("references"), read_names("fusions"), read_names("rerank")
+    references = [*read_names("references"), *read_names("translated")]
+    beside = references, read_names("fusions"), read_names("rerank")
     names = models.rows(read_names("recipes"), read_names("merges"), *beside)
     by_label = {name: asked for name in benchmarks if (asked := read(name)) is not None}
     report: dict = {name: {"tasks": counts(asked.queries), "models": {}} for name, asked in by_label.items()}

@@ -6,24 +6,32 @@ they train on the same queries.
 
 import logging
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
+from stages.schemas.codeswitched import CODESWITCHED, CODESWITCHED_FOLDER
 from stages.schemas.trainsets import BATCHES, TRAINING_ROWS, TRAINING_TEXTS, TRAINSETS_FOLDER
 from stages.schemas.triples import TRIPLES, TRIPLES_FOLDER
 from stages.settings.languages import read_languages
 from stages.settings.recipes import read_recipes
 from stages.settings.rerankers import read_rerankers
 from stages.settings.seed import read_seed
-from stages.settings.training_sets import BatchScheme, TrainingSet
+from stages.settings.training_sets import BatchScheme, SwitchedShare, TrainingSet
 from stages.shared import collection, errors, identical, seeds, tables
 from stages.shared.collection import Collection
 from stages.shared.compositions import Composition, selected
-from stages.shared.passages import passage_text
 
 log = logging.getLogger("trainsets")
 REPORT = Path("metrics/trainsets.json")
+
+
+class Groups(NamedTuple):
+    """`of_passages`: columns passage and group, as a number; `beside`: query and the groups that are no negatives'."""
+
+    of_passages: pl.DataFrame
+    beside: pl.DataFrame
 
 
 def main() -> None:
@@ -31,20 +39,10 @@ def main() -> None:
     recipes: dict[str, TrainingSet] = {**read_recipes(), **rerankers}
     stored = collection.read(languages)
     synthetic = stored.queries.filter(origin="synthetic")["query"].unique()
-    texts = pl.concat(
-        [
-            stored.queries.select(pl.lit("query").alias("side"), pl.col("query").alias("id"), "lang", "text"),
-            stored.passages.select(
-                pl.lit("passage").alias("side"),
-                pl.col("passage").alias("id"),
-                "lang",
-                passage_text().alias("text"),
-            ),
-        ]
-    )
+    texts = stored.texts()
     numbered = stored.groups().with_row_index("number")
     groups = numbered.select("passage", group=pl.col("number").first().over("group"))
-    beside = not_negatives(stored, groups)
+    grouped = Groups(groups, not_negatives(stored, groups))
     asked = stored.queries.filter(split="train").select("query", "lang").unique()
     counts: dict[str, dict[str, dict[str, int]]] = {}
     trained: list[set[str]] = []
@@ -56,9 +54,15 @@ def main() -> None:
             for slots in compositions:
                 file = TRIPLES_FOLDER / recipe.negatives / f"{slots.name}.parquet"
                 found = tables.read(file, TRIPLES)
-                triples = found if recipe.synthetic is None else mixed(found, synthetic, recipe.synthetic, seed)
-                parts.append(with_texts(triples, slots, texts, groups, beside))
+                drawn = found if recipe.sample is None else sampled(found, recipe.sample, f"{seed}/sample/{name}")
+                triples = drawn if recipe.synthetic is None else mixed(drawn, synthetic, recipe.synthetic, seed)
                 counts[name][slots.name] = counted(asked.filter(lang=slots.query)["query"], found, triples)
+                if recipe.switched is None:
+                    parts.append(with_texts(triples, slots, texts, grouped))
+                else:
+                    rows, switched = with_switched(triples, slots, texts, grouped, recipe.switched, seed)
+                    parts.append(rows)
+                    counts[name][slots.name] |= {"rows": rows.height, "switched": switched}
                 trained[-1].update(triples["query"])
             rows, distinct = store_once(pl.concat(parts))
             if rows.is_empty():
@@ -75,7 +79,7 @@ def main() -> None:
 
 def counted(asked: pl.Series, found: pl.DataFrame, kept: pl.DataFrame) -> dict[str, int]:
     """Of a composition: the training queries `asked` in its language; those without triples, since the strategy left
-    them no negatives; those whose triples (`found`) are more than the recipe's share takes; queries and rows `kept`."""
+    them no negatives; those whose triples (`found`) are more than the recipe's shares take; queries and rows `kept`."""
     having, queries = found["query"].n_unique(), kept["query"].n_unique()
     return {
         "asked": len(asked),
@@ -88,10 +92,19 @@ def counted(asked: pl.Series, found: pl.DataFrame, kept: pl.DataFrame) -> dict[s
 
 def missing(recipe: TrainingSet) -> str:
     """What a training set without a triple lacks."""
+    if recipe.sample is not None:
+        return f"sample {recipe.sample:g} draws none of the few queries that have negatives: raise it"
     if not recipe.synthetic:
         return f"no training query of its languages has negatives by negatives.{recipe.negatives}"
     kinds = "synthetic training queries" + (" and others" if recipe.synthetic < 1 else "")
     return f"with synthetic {recipe.synthetic:g} there must be {kinds} in its languages"
+
+
+def sampled(triples: pl.DataFrame, share: float, seed: str) -> pl.DataFrame:
+    """The triples of about a `share` of the queries, the same ones in every composition; of two shares drawn with one
+    seed the greater has all of the smaller (bagging: arXiv 2602.05787)."""
+    places = seeds.numbers(seed, triples["query"].to_list()) / 2.0**64
+    return triples.filter(pl.Series(places < share))
 
 
 def mixed(triples: pl.DataFrame, synthetic: pl.Series, share: float, seed: int) -> pl.DataFrame:
@@ -107,6 +120,41 @@ def mixed(triples: pl.DataFrame, synthetic: pl.Series, share: float, seed: int) 
         for of, part in ((written, share), (~written, 1 - share))
     ]
     return pl.concat(kept).sort("query", "positive")
+
+
+def with_switched(
+    triples: pl.DataFrame,
+    slots: Composition,
+    texts: pl.DataFrame,
+    groups: Groups,
+    switched: SwitchedShare,
+    seed: int,
+) -> tuple[pl.DataFrame, int]:
+    """As `with_texts`, with the share `switched` of the queries, drawn by their ids, in code-switched texts, their
+    passages included; and how many rows those are.
+
+    Of a variant with several draws all rows are there as often, each time with the next draw: a pass over the training
+    set is that many passes over the triples. Raises `UserError` if the variant has no texts of a slot's language.
+    """
+    variant = tables.read(CODESWITCHED_FOLDER / f"{switched.variant}.parquet", CODESWITCHED)
+    held = variant.select("side", "lang").unique()
+    for side, lang in (("query", slots.query), ("passage", slots.positive), ("passage", slots.negative)):
+        if side in held["side"] and held.filter(side=side, lang=lang).is_empty():
+            raise errors.UserError(
+                f"codeswitch.{switched.variant} has no {side} in {lang}, which {slots.name} needs: its lexicon lacks a "
+                f"table from {lang}"
+            )
+    queries = triples.select(pl.col("query").unique().sort())
+    order = pl.Series("order", seeds.numbers(f"{seed}/switched", queries["query"].to_list()))
+    taken = queries.with_columns(order).sort("order").head(round(switched.share * queries.height))["query"]
+    of_taken = triples["query"].is_in(taken.implode())
+    parts = []
+    for draw in range(int(variant["draw"].max()) + 1):  # type: ignore[arg-type]
+        drawn = texts.join(variant.filter(draw=draw), on=["side", "id", "lang"], how="left", suffix="_switched")
+        own = drawn.select("side", "id", "lang", text=pl.coalesce("text_switched", "text"))
+        parts += [with_texts(triples.filter(~of_taken), slots, texts, groups)]
+        parts += [with_texts(triples.filter(of_taken), slots, own, groups)]
+    return pl.concat(parts), int(of_taken.sum()) * (len(parts) // 2)
 
 
 def batches(wanted: BatchScheme, compositions: list[Composition], rows: pl.DataFrame) -> pl.DataFrame:
@@ -134,11 +182,8 @@ def not_negatives(stored: Collection, groups: pl.DataFrame) -> pl.DataFrame:
     return found.filter(pl.col("beside").list.len() > 1)
 
 
-def with_texts(
-    triples: pl.DataFrame, slots: Composition, texts: pl.DataFrame, groups: pl.DataFrame, beside: pl.DataFrame
-) -> pl.DataFrame:
-    """Columns composition, query, positive (texts), negatives (texts) and groups, a row a triple. `groups` has passage
-    and group, `beside` query and the groups that are none of its negatives'."""
+def with_texts(triples: pl.DataFrame, slots: Composition, texts: pl.DataFrame, groups: Groups) -> pl.DataFrame:
+    """Columns composition, query, positive (texts), negatives (texts) and groups, a row a triple."""
 
     def side(name: str, lang: str) -> pl.DataFrame:
         return texts.filter(side=name, lang=lang).select("id", "text")
@@ -147,9 +192,9 @@ def with_texts(
     long = rows.select("row", "passage", slot=pl.int_ranges(pl.col("passage").list.len())).explode("passage", "slot")
     positives = long.filter(slot=0).join(side("passage", slots.positive), left_on="passage", right_on="id")
     negatives = long.filter(pl.col("slot") > 0).join(side("passage", slots.negative), left_on="passage", right_on="id")
-    grouped = long.join(groups, on="passage").sort("row", "slot")
+    grouped = long.join(groups.of_passages, on="passage").sort("row", "slot")
     grouped = grouped.group_by("row", maintain_order=True).agg("group")
-    own = rows.select("row", "query").join(beside, on="query").select("row", "beside")
+    own = rows.select("row", "query").join(groups.beside, on="query").select("row", "beside")
     grouped = grouped.join(own, on="row", how="left", maintain_order="left").select(
         "row",
         groups=pl.concat_list(

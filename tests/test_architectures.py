@@ -28,7 +28,12 @@ def study(workspace, training):
     recipe = {"negatives": "window"}
     return workspace.edit(
         recipes={name: {"compositions": [name], **recipe} for name in ("koenen", "enkoko")},
-        merges={"average": {"method": "linear", "weights": {"koenen": 0.5, "enkoko": 0.5}}},
+        merges={
+            "average": {"method": "linear", "weights": {"koenen": 0.5, "enkoko": 0.5}},
+            "fisher": {"method": "fisher", "weights": {"koenen": 0.5, "enkoko": 0.5}},
+            "regmean": {"method": "regmean", "models": ["koenen", "enkoko"]},
+            "all": {"method": "linear", "weights": {"fisher": 1.0, "regmean": 1.0, "base": 0.0}},
+        },
         references={},
         candidates__depth=20,
         negatives__window__rank_min=2,
@@ -56,20 +61,31 @@ def test_an_architecture_goes_from_base_to_score(study, tmp_path, name):
         study.run(stage)
     for recipe in ("koenen", "enkoko"):
         study.run("train", recipe)
-    study.run("merge", "average")
     for benchmark in ("dev", "test"):
         study.run("benchmarks", benchmark)
+    study.run("plans")
+    for merge in ("average", "fisher", "regmean", "all"):
+        study.run("merge", merge)
     for kind, model in (("base", "base"), ("trained", "koenen"), ("trained", "enkoko"), ("merged", "average")):
         study.run("retrieve", kind, model)
+    study.edit(merges={"average": {"method": "linear", "weights": {"koenen": 0.5, "enkoko": 0.5}}})
     study.run("fusions")
     study.run("score")
 
     models = study.path / "models"
     found = {
         part: SentenceTransformer(str(models / part), device="cpu", trust_remote_code=preset.remote_code)
-        for part in ("base", "trained/koenen", "trained/enkoko", "merged/average")
+        for part in ("base", "trained/koenen", "trained/enkoko", "merged/average", "merged/all")
     }
-    base, one, other, merged = found.values()
+    base, one, other, merged, of_all = found.values()
+    fisher, regmean = (
+        weights(SentenceTransformer(str(models / "merged" / name), trust_remote_code=preset.remote_code, device="cpu"))
+        for name in ("fisher", "regmean")
+    )
+    for key, value in of_all.named_parameters():
+        np.testing.assert_allclose(
+            value.detach(), (fisher[key] + regmean[key]).detach() / 2, atol=1e-5, rtol=1e-4, err_msg=key
+        )
     for model in found.values():
         assert model.prompts == {"query": preset.query, "document": preset.passage}
         assert [type(module) for module in model] == [type(module) for module in base]

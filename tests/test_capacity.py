@@ -79,6 +79,7 @@ def test_the_study_of_capacity_runs_on_a_tiny_decoder(capacity):
     capacity.run("trainsets")
     for recipe in settings.recipes:
         capacity.run("train", recipe)
+    capacity.run("plans")
     capacity.run("merge", "avg-alpha-0-100")
     models = [("base", "base"), ("trained", "alpha-50"), ("merged", "avg-alpha-0-100")]
     for kind, name in models:

@@ -11,7 +11,6 @@ from ruamel.yaml import YAML
 from stages.check import params
 from stages.check.groups import Params
 from stages.settings import yaml12
-from stages.shared import models
 from stages.shared.tasks import GROUPS, tasks
 from tests.conftest import ROOT
 from tools import overlay, results, sweep
@@ -84,8 +83,7 @@ def test_the_flow_of_data_names_every_stage():
 
 def test_the_result_table_is_that_of_the_metrics():
     found = params.load(ROOT / "params.yaml")
-    names = models.rows(found.recipes, found.merges, found.references, found.fusions, found.rerank)
-    scores = {name: json.loads((ROOT / f"metrics/models/{name}.json").read_text())["test"] for name in names}
+    scores = {name: json.loads((ROOT / f"metrics/models/{name}.json").read_text())["test"] for name in found.rows}
     columns = [*(task.name for task in tasks(found.languages, found.languages)), *GROUPS]
     assert rows("results", TEXTS["docs/results.md"]) == results.table(scores, columns, found.compare.metric)
 

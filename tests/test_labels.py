@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from stages import labels, score
+from stages import labels
 from stages.schemas.benchmarks import BENCHMARK_LABELS, BENCHMARK_QRELS, BENCHMARK_QUERIES
 from stages.schemas.runs import RUN
-from stages.shared import tables
+from stages.shared import scoring, tables
 
 RECIPES = {"one": {"compositions": ["enenen"], "negatives": "window"}}
 HINGLISH = {"source": "hinglish-top", "path": "x", "languages": ["hi-Latn", "en"]}
@@ -111,7 +111,7 @@ def test_accuracies_are_those_of_score(workspace):
         run(model, "dev", ranked)
     found = report(workspace, benchmarks={"dev": HINGLISH})["dev"]["models"]["one"]["tasks"]
     metrics = ["accuracy@1", "accuracy@3", "accuracy@5", "mrr@100"]
-    values = score.per_query(
+    values = scoring.per_query(
         tables.read("data/runs/one/dev.run.parquet", RUN),
         tables.read("data/benchmarks/dev/queries.parquet", BENCHMARK_QUERIES),
         tables.read("data/benchmarks/dev/qrels.parquet", BENCHMARK_QRELS),

@@ -11,15 +11,17 @@ from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
 
-from stages.settings.merges import METHODS, Merge, MergingMethod
+from stages.settings.merges import METHODS, OWN_PARAMETERS, Merge, MergingMethod
 from stages.settings.train import Lora
 from stages.shared import models, query_normalizer, seeds, tables
 from stages.shared.encoder import load
 from stages.shared.errors import UserError
 from stages.train import lora
-from tests.fakes.checkpoints import save_record, save_sentence_transformer, static_model
+from tests.fakes.checkpoints import save_record, save_sentence_transformer, save_transformer, static_model
 
 PROMPTS = {"query": "q: ", "document": "p: "}
+SEARCH = {"models": ["a", "b"], "objective": {"mono": 1.0}, "budget": 5}
+BY_MERGEKIT = {name: method for name, method in METHODS.items() if not method.learns}
 
 
 def merged(workspace, weights, models, dtype="float32"):
@@ -27,8 +29,14 @@ def merged(workspace, weights, models, dtype="float32"):
     for name, model in models.items():
         model.save_pretrained(str(workspace.path / "models/trained" / name), create_model_card=False)
     save_record("models/base", dtype=dtype)
-    workspace.edit(merges={"m": {"method": "linear", "weights": weights}}).run("merge", "m")
-    return workspace.path / "models/merged/m"
+    return merge(workspace.edit(merges={"m": {"method": "linear", "weights": weights}}))
+
+
+def merge(workspace, name="m"):
+    """Run the stages, and return the folder."""
+    workspace.run("plans")
+    workspace.run("merge", name)
+    return workspace.path / "models/merged" / name
 
 
 def table(folder):
@@ -132,7 +140,7 @@ def test_parts_of_unequal_length_or_shape_are_refused(workspace, tmp_path):
     models["b"].max_seq_length = 9
     with pytest.raises(UserError, match="differ in max_seq_length"):
         merged(workspace, {"a": 1, "b": 1}, models)
-    with pytest.raises(UserError, match="cannot be merged"):
+    with pytest.raises(UserError, match=r"c and d differ in the shape of embedding\.weight \(\[43, 8\], \[43, 4\]\)"):
         merged(workspace, {"c": 1, "d": 1}, {"c": static_model(1), "d": static_model(1, dimension=4)})
 
 
@@ -280,14 +288,13 @@ def by_method(workspace, method, base, models, weights=None, **settings):
         model.save_pretrained(str(workspace.path / "models/trained" / name), create_model_card=False)
     save_record("models/base")
     named = {"weights": weights} if weights else {"models": list(models)}
-    workspace.edit(merges={"m": {"method": method, **named, **settings}}).run("merge", "m")
-    return table(workspace.path / "models/merged/m")
+    return table(merge(workspace.edit(merges={"m": {"method": method, **named, **settings}})))
 
 
 def test_every_method_and_parameter_is_one_that_mergekit_has():
     from mergekit.merge_methods import BasePolicy, get
 
-    for name, method in METHODS.items():
+    for name, method in BY_MERGEKIT.items():
         spec = get(name).spec
         known = {parameter.name for parameter in spec.parameters}
         assert set(method.parameters) <= known
@@ -295,9 +302,10 @@ def test_every_method_and_parameter_is_one_that_mergekit_has():
         needed = {BasePolicy.REQUIRED: ("study", "first"), BasePolicy.OPTIONAL: ("optional",)}
         assert method.base in needed.get(spec.contract.base, ("none",))
     assert set(METHODS) == set(get_args(MergingMethod))
+    assert METHODS.keys() - BY_MERGEKIT == set(OWN_PARAMETERS)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", BY_MERGEKIT)
 def test_a_method_gives_what_mergekit_gives(workspace, method):
     from mergekit.merge_methods import get, merge_state_dicts
 
@@ -310,7 +318,7 @@ def test_a_method_gives_what_mergekit_gives(workspace, method):
     if takes.base != "study":
         del states[2]
     # The default study's seed.
-    torch.manual_seed(seeds.number(1, "merges", "m"))
+    torch.manual_seed(seeds.number(1, "merges", "m", "0.embedding.weight"))
     wanted = merge_state_dicts(
         states,
         get(method),
@@ -328,8 +336,7 @@ def test_a_random_method_repeats_and_heeds_the_seed(workspace):
         for _ in range(2)
     ]
     assert torch.equal(*drawn)
-    workspace.edit(seed=77).run("merge", "m")
-    assert not torch.equal(table(workspace.path / "models/merged/m"), drawn[0])
+    assert not torch.equal(table(merge(workspace.edit(seed=77))), drawn[0])
 
 
 def test_task_arithmetic_adds_differences_from_the_base(workspace):
@@ -359,8 +366,150 @@ def test_a_path_ends_at_its_models(workspace, t, whole):
         ({"method": "karcher", "models": ["a", "b"], "parameters": {"max_iter": 1.5}}, "a whole number"),
         ({"method": "linear", "weights": {"a": 1.0, "b": -1.0}}, "add up to 0"),
         ({"method": "ties", "weights": {"a": 1.0, "b": 1.0}, "task_vectors": True}, "nuslerp and multislerp"),
+        ({"method": "fisher", "weights": {"a": 1.0, "b": -0.5}}, "a weight below 0 leaves no average"),
+        ({"method": "ties", "weights": {"a": 1.0, "b": 1.0}, "layers": {"a": {}}}, "layers is for linear"),
+        ({"method": "linear", "weights": {"a": 1.0, "b": 1.0}, "layers": {"c": {}}}, "layers names 'c'"),
+        (
+            {"method": "linear", "weights": {"a": 1.0, "b": 1.0}, "layers": {"a": {"attention": [[0.5, 1], [0, 1]]}}},
+            r"\[\[0\.5, 1\], \[0, 1\]\] is no weight",
+        ),
+        ({"method": "slerp", "search": SEARCH}, "search finds the weights of linear"),
+        ({"method": "linear", "search": {**SEARCH, "grid": 0.3}}, "0.3 does not part 1 into whole steps"),
+        ({"method": "linear", "search": {**SEARCH, "grid": 0.1}}, "has 11 weightings of 2 models, more than budget 5"),
+        ({"method": "linear", "search": {**SEARCH, "objective": {}}}, "an objective has a weight above 0"),
     ],
 )
 def test_what_a_method_cannot_take_is_one_sentence(settings, sentence):
     with pytest.raises(ValidationError, match=sentence):
         Merge.model_validate(settings)
+
+
+# ── Merges of merges, weights by layer, blocks of rows ────────────────────────────────────────────────────────────────
+
+
+def studied(workspace, models, **merges):
+    """Save `models`, one of them the base, and have params name these merges."""
+    for name, model in models.items():
+        folder = "base" if name == "base" else f"trained/{name}"
+        model.save_pretrained(str(workspace.path / "models" / folder), create_model_card=False)
+    save_record("models/base")
+    return workspace.edit(merges=merges)
+
+
+def test_a_merge_of_a_merge_is_computed_from_what_that_one_is_saved_as(workspace):
+    models = {name: static_model(seed) for seed, name in enumerate(("a", "b", "c", "base"))}
+    inner = {"method": "dare_linear", "weights": {"a": 0.5, "b": 0.5}, "parameters": {"density": 0.5}}
+    outer = {"method": "linear", "weights": {"inner": 1.0, "c": 3.0, "base": 0.0}}
+    studied(workspace, models, inner=inner, outer=outer)
+    found, saved = table(merge(workspace, "outer")), table(merge(workspace, "inner"))
+    torch.testing.assert_close(found, 0.25 * saved + 0.75 * rows(models["c"]), atol=1e-6, rtol=1e-5)
+    # By the inner one's plan alone: its folder is not read.
+    before = (workspace.path / "data/plans/outer/plan.json").read_bytes()
+    workspace.edit(merges={"inner": inner | {"weights": {"a": 0.5, "b": 0.6}}, "outer": outer}).run("plans")
+    assert (workspace.path / "data/plans/outer/plan.json").read_bytes() != before
+
+
+LAYERED = {
+    "a": {"embeddings": 0.0, "attention": [[0.0, 0.25], [1.0, 0.75]], "feed_forward": [1.0, 0.0]},
+    "b": {"embeddings": 1.0, "attention": [[0.0, 0.75], [1.0, 0.25]], "feed_forward": [0.0, 1.0]},
+}
+
+
+def test_weights_by_layer_are_those_of_embeddings_attention_and_feed_forward(workspace, tmp_path):
+    models = transformers(tmp_path)
+    m = {"method": "linear", "weights": {"a": 1.0, "b": 1.0}, "layers": LAYERED}
+    folder = merge(studied(workspace, {**models, "base": models["a"]}, m=m))
+    found, one, other = (
+        model.state_dict() for model in (SentenceTransformer(str(folder), device="cpu"), *models.values())
+    )
+    shares = {
+        "embeddings.word_embeddings.weight": 0.0,
+        "layer.0.attention.self.query.weight": 0.25,
+        "layer.1.attention.output.dense.weight": 0.75,
+        "layer.0.intermediate.dense.weight": 1.0,
+        "layer.1.output.dense.weight": 0.0,
+        "pooler.dense.weight": 0.5,
+    }
+    for ending, share in shares.items():
+        name = next(name for name in found if name.endswith(ending))
+        wanted = share * one[name] + (1 - share) * other[name]
+        torch.testing.assert_close(found[name], wanted, atol=1e-6, rtol=1e-5)
+
+
+def test_weights_for_as_many_layers_as_there_are(workspace, tmp_path):
+    models = transformers(tmp_path)
+    m = {"method": "linear", "weights": {"a": 1.0, "b": 1.0}, "layers": {"a": {"attention": [0.1, 0.2, 0.3]}}}
+    with pytest.raises(UserError, match=r"^merges\.m\.layers\.a\.attention has 3 weights, but .* 2 layers"):
+        merge(studied(workspace, {**models, "base": models["a"]}, m=m))
+
+
+def test_rows_merged_in_blocks_are_those_merged_at_once(workspace, monkeypatch):
+    from stages.shared import merging
+
+    whole = table(merged(workspace, {"a": 0.3, "b": 0.7}, pair()))
+    monkeypatch.setattr(merging, "BLOCK_NUMBERS", 24)
+    assert torch.equal(table(merged(workspace, {"a": 0.3, "b": 0.7}, pair())), whole)
+
+
+def tied(tmp_path, name, seed):
+    """A T5 encoder, whose table has two names."""
+    from sentence_transformers.sentence_transformer.modules import Transformer
+    from transformers import T5Config, T5EncoderModel
+
+    folder = save_transformer(tmp_path / name)
+    sizes = {"vocab_size": 55, "d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4}
+    torch.manual_seed(seed)
+    T5EncoderModel(T5Config(**sizes, pad_token_id=1)).save_pretrained(str(folder))
+    return SentenceTransformer(modules=[Transformer(str(folder)), Pooling(32)], device="cpu")
+
+
+@pytest.mark.parametrize("method", ["linear", "karcher", "ties"])
+def test_a_transformer_with_tied_embeddings_is_merged_as_the_library_merges_it(workspace, tmp_path, method):
+    models = {name: tied(tmp_path, name, seed) for seed, name in enumerate(("a", "b", "base"))}
+    weights = {"weights": {"a": 0.3, "b": 0.7}} if METHODS[method].weighted else {"models": ["a", "b"]}
+    folder = merge(studied(workspace, models, m={"method": method, **weights}))
+    found = SentenceTransformer(str(folder), device="cpu").state_dict()
+    wanted = SentenceTransformer.merge(
+        [models["a"], models["b"]],
+        method,
+        base_model=models["base"] if METHODS[method].base == "study" else None,
+        parameters={"weight": [0.3, 0.7]} if METHODS[method].weighted else {},
+    ).state_dict()
+    assert {"0.model.shared.weight", "0.model.encoder.embed_tokens.weight"} < wanted.keys() == found.keys()
+    assert all(torch.equal(value, wanted[name]) for name, value in found.items())
+
+
+def test_a_model_whose_files_name_its_weights_otherwise_is_loaded_whole(workspace, tmp_path, monkeypatch):
+    from stages.shared import merging
+
+    models = transformers(tmp_path)
+    wanted = load_file(merged(workspace, {"a": 0.3, "b": 0.7}, models) / "model.safetensors")
+    monkeypatch.setattr(merging, "_places", lambda model, folder: {})
+    found = load_file(merged(workspace, {"a": 0.3, "b": 0.7}, models) / "model.safetensors")
+    assert all(torch.equal(value, wanted[name]) for name, value in found.items())
+
+
+@pytest.mark.parametrize(
+    ("change", "trait"),
+    [
+        (lambda folder: reworded(folder / "tokenizer.json", '"w39"', '"w39x"'), "vocabulary"),
+        (lambda folder: reworded(folder / "tokenizer.json", '"WhitespaceSplit"', '"Whitespace"'), "tokenizer"),
+        (lambda folder: reworded(folder / "config.json", '"gelu"', '"relu"'), "Transformer's hidden_act"),
+        (lambda folder: reworded(folder / "1_Pooling/config.json", '"cls"', '"mean"'), "Pooling's pooling_mode"),
+    ],
+)
+def test_files_that_differ_are_told_before_weights_are_read(workspace, tmp_path, monkeypatch, change, trait):
+    from stages.shared import encoder
+
+    models = transformers(tmp_path)
+    studied(workspace, {**models, "base": models["a"]}, m={"method": "linear", "weights": {"a": 1.0, "b": 1.0}})
+    change(workspace.path / "models/trained/b")
+    monkeypatch.setattr(encoder, "opened", None)
+    with pytest.raises(UserError, match=rf"^merges\.m: a and b differ in {trait} \(.*\): merge models of one base$"):
+        merge(workspace)
+
+
+def reworded(file, old, new):
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))

@@ -8,11 +8,10 @@ import polars as pl
 import pytest
 import pytrec_eval
 
-from stages import score
 from stages.schemas.benchmarks import BENCHMARK_QRELS, BENCHMARK_QUERIES, POOLED
 from stages.schemas.runs import RUN
 from stages.schemas.scores import QUERY_SCORES
-from stages.shared import tables
+from stages.shared import scoring, tables
 from stages.shared.tasks import task_groups
 from tests.conftest import Workspace
 
@@ -58,7 +57,7 @@ def test_values_are_those_of_the_definitions_with_ties_by_descending_id(seed):
         run += [(f"q{q}", name, rng.randint(0, 5) / 4) for name in names]
         judged += [(f"q{q}", name, rng.randint(1, 3)) for name in rng.sample(names, 2)]
         judged.append((f"q{q}", f"e{q}", 1))
-    found = score.evaluate(run_of(run), qrels_of(judged), METRICS)
+    found = scoring.evaluate(run_of(run), qrels_of(judged), METRICS)
     assert sorted(found) == [f"q{q}" for q in range(6)]
     for query, values in found.items():
         ordered = sorted(((s, f"{d}.en", d) for q, d, s in run if q == query), reverse=True)
@@ -72,7 +71,7 @@ def test_values_are_pytrec_evals_own():
     rng = random.Random(1)
     run = [(f"q{q}", f"d{i}", rng.random()) for q in range(5) for i in range(40)]
     judged = [(f"q{q}", f"d{rng.randrange(40)}", 1) for q in range(5)]
-    found = score.evaluate(run_of(run), qrels_of(judged), ["ndcg@10", "map@100", "recall@5"])
+    found = scoring.evaluate(run_of(run), qrels_of(judged), ["ndcg@10", "map@100", "recall@5"])
     nested = {}
     for q, d, s in run_of(run).select("query", "passage", "score").iter_rows():
         nested.setdefault(q, {})[d] = s
@@ -88,7 +87,7 @@ def test_values_are_pytrec_evals_own():
 
 
 def test_a_judged_query_that_the_run_lacks_counts_as_nothing():
-    found = score.evaluate(run_of([("q1", "a", 1.0)]), qrels_of([("q1", "a", 1), ("q2", "a", 1)]), METRICS)
+    found = scoring.evaluate(run_of([("q1", "a", 1.0)]), qrels_of([("q1", "a", 1), ("q2", "a", 1)]), METRICS)
     assert set(found["q1"].values()) == {1.0}
     assert set(found["q2"].values()) == {0.0}
     assert list(found["q2"]) == METRICS
@@ -97,7 +96,7 @@ def test_a_judged_query_that_the_run_lacks_counts_as_nothing():
 def test_reciprocal_ranks_are_cut_at_k():
     run = run_of([("q", f"d{i:02}", -float(i)) for i in range(1, 13)])
     for place, at10, at3 in [(1, 1, 1), (3, 1 / 3, 1 / 3), (4, 1 / 4, 0), (10, 1 / 10, 0), (11, 0, 0)]:
-        found = score.evaluate(run, qrels_of([("q", f"d{place:02}", 1)]), ["mrr@10", "mrr@3"])["q"]
+        found = scoring.evaluate(run, qrels_of([("q", f"d{place:02}", 1)]), ["mrr@10", "mrr@3"])["q"]
         assert found == pytest.approx({"mrr@10": at10, "mrr@3": at3})
 
 
@@ -108,7 +107,7 @@ def test_a_pool_tells_a_passages_languages_apart():
         RUN,
     )
     qrels = table([("q", "p", "en", 1), ("q", "p", "ko", 1)], BENCHMARK_QRELS)
-    assert score.evaluate(run, qrels, ["recall@1", "map@5"])["q"] == pytest.approx(
+    assert scoring.evaluate(run, qrels, ["recall@1", "map@5"])["q"] == pytest.approx(
         {"recall@1": 0.5, "map@5": (1 + 2 / 4) / 2}
     )
 
@@ -117,7 +116,7 @@ def test_a_query_counts_in_the_tasks_it_is_asked_and_judged_in():
     queries = table([("q", "en", "x"), ("q", "ko", "y"), ("s", "ko", "z")], BENCHMARK_QUERIES)
     qrels = table([("q", "p", "en", 1), ("q", "p", "ko", 1), ("s", "p", "ko", 1)], BENCHMARK_QRELS)
     run = table([(f"{a}-{c}", "q", "p", c, 1, 1.0) for a in ("en", "ko") for c in ("en", "ko")], RUN)
-    found = score.per_query(run, queries, qrels, ["recall@1"])
+    found = scoring.per_query(run, queries, qrels, ["recall@1"])
     assert found.rows() == [
         ("en-en", "q", "recall@1", 1.0),
         ("en-ko", "q", "recall@1", 1.0),
@@ -135,7 +134,7 @@ def test_bias_is_of_parallel_passages():
     there is one in each language."""
     ranks = [("q", "a", "en", 1), ("q", "a", "ko", 2), ("q", "b", "en", 101), ("q", "b", "ko", 104)]
     ranks += [("s", "a.1", "en", 5), ("s", "a.2", "ko", 9)]
-    found = score.bias(table([("en-*", *row, 0.5) for row in ranks], RUN))
+    found = scoring.bias(table([("en-*", *row, 0.5) for row in ranks], RUN))
     assert found.select("query", "value").rows() == [("q", 2.0), ("s", 4.0)]
 
 
@@ -152,7 +151,7 @@ def test_bias_is_the_gap_between_a_querys_best_and_worst_answer():
         ],
         RUN,
     )
-    assert score.bias(relevant).rows() == [
+    assert scoring.bias(relevant).rows() == [
         ("en-*", "q", "language_bias", 39.0),
         ("ko-*", "q", "language_bias", 1.0),
     ]
@@ -177,7 +176,7 @@ def test_means_are_over_queries_then_over_tasks():
             ("ko-*", "q0", "mrr@10", 0.4),
         ]
     )
-    assert score.summary(values, task_groups(["en", "ko"])) == {
+    assert scoring.summary(values, task_groups(["en", "ko"])) == {
         "b": {
             "en-ko": {"mrr@10": 0.5},
             "ko-en": {"mrr@10": 0.1},
@@ -205,7 +204,7 @@ def test_what_the_pool_shows_of_languages_stands_apart_from_the_tasks():
             ("ko-*", "q", "rank_correlation", 0.6),
         ]
     )
-    told = score.summary(values, task_groups(["en", "ko"]))["b"]
+    told = scoring.summary(values, task_groups(["en", "ko"]))["b"]
     assert told["multi"] == told["en-*"] == {"mrr@10": 0.5}
     assert told["languages"] == {
         "peer": 0.45,
@@ -218,7 +217,7 @@ def test_what_the_pool_shows_of_languages_stands_apart_from_the_tasks():
 def test_queries_without_an_answer_in_the_pool_count_in_no_task_against_it():
     queries = table([("q", "en", "x"), ("r", "en", "y")], BENCHMARK_QUERIES)
     qrels = table([(q, q, lang, 1) for q in "qr" for lang in ("en", "ko")], BENCHMARK_QRELS)
-    found = score.per_query(run_of([]), queries, qrels, ["recall@1"], table([("q", "ko")], POOLED))
+    found = scoring.per_query(run_of([]), queries, qrels, ["recall@1"], table([("q", "ko")], POOLED))
     assert [(task, query) for task, query, _, _ in found.rows()] == [
         *[(f"en-{corpus}", query) for corpus in ("en", "ko") for query in "qr"],
         ("en-*", "q"),
@@ -226,7 +225,7 @@ def test_queries_without_an_answer_in_the_pool_count_in_no_task_against_it():
 
 
 def test_without_parallel_answers_there_is_no_bias():
-    told = score.summary(values_of([("en-en", "q", "mrr@10", 1.0)]), task_groups(["en"]))["b"]
+    told = scoring.summary(values_of([("en-en", "q", "mrr@10", 1.0)]), task_groups(["en"]))["b"]
     assert set(told) == {"en-en", "mono"}
 
 
@@ -234,7 +233,7 @@ def test_a_tie_in_the_last_digit_is_told_in_decimals():
     """366.515 is a little less in binary, or a little more, as it was added up."""
     gaps = [("en-*", f"q{i}", "language_bias", gap) for i, gap in enumerate([299.0, 299.0, 299.71])]
     gaps += [("ko-*", "q0", "language_bias", 433.79333333333335)]
-    told = score.summary(values_of(gaps), task_groups(["en", "ko"]))["b"]
+    told = scoring.summary(values_of(gaps), task_groups(["en", "ko"]))["b"]
     assert told["language_bias"] == 366.52
 
 
@@ -298,7 +297,7 @@ def test_values_are_those_of_mteb(seed):
     theirs = pytest.importorskip("mteb._evaluators.retrieval_metrics", reason="mteb is not installed")
     run, qrels = scored(seed)
     cuts = [1, 3, 10, 20]
-    found = score.evaluate(run, qrels, [f"{kind}@{k}" for kind in KINDS for k in cuts])
+    found = scoring.evaluate(run, qrels, [f"{kind}@{k}" for kind in KINDS for k in cuts])
     nested = {"run": {}, "qrels": {}}
     for q, d, s in run.select("query", "passage", "score").iter_rows():
         nested["run"].setdefault(q, {})[f"{d}.en"] = s
@@ -323,7 +322,7 @@ def test_accuracy_is_that_of_the_nearest_neighbours_label():
     asked = {f"q{i}": rng.choice("abc") for i in range(40)}
     run = [(q, d, rng.randint(0, 900) / 1024) for q in asked for d in labels]
     qrels = [(q, d, 1) for q, label in asked.items() for d, own in labels.items() if own == label]
-    found = score.evaluate(run_of(run), qrels_of(qrels), ["accuracy@1", "accuracy@3"])
+    found = scoring.evaluate(run_of(run), qrels_of(qrels), ["accuracy@1", "accuracy@3"])
     for q, label in asked.items():
         order = [d for _, d in sorted(((s, d) for name, d, s in run if name == q), key=lambda p: (p[0], f"{p[1]}.en"))][
             ::-1

@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from stages.schemas.codeswitched import CODESWITCHED
 from stages.schemas.texts import PASSAGES
 from stages.schemas.trainsets import BATCHES, TRAINING_ROWS, TRAINING_TEXTS
 from stages.schemas.triples import TRIPLES
@@ -138,6 +139,24 @@ def test_what_recipes_train_on_is_counted(workspace):
     }
 
 
+def test_a_sample_is_of_queries_by_the_recipes_name_and_the_rest_is_counted(workspace):
+    both, share = ["enenen", "koenen"], {"sample": 0.5, "negatives": "window"}
+    labelled(workspace, {}, ((40, "labelled"),))
+    workspace.edit(recipes={name: {**share, "compositions": both} for name in ("one", "two")}, merges={})
+    workspace.run("trainsets")
+    drawn = {}
+    for name in ("one", "two"):
+        texts, rows = read(name)
+        by_language = [{texts[q].split("|")[0] for q in rows.filter(composition=c)["query"].to_list()} for c in both]
+        assert by_language[0] == by_language[1]
+        drawn[name] = by_language[0]
+        told = counted()["recipes"][name]["enenen"]
+        assert told["queries"] == len(drawn[name]) == told["asked"] - told["over_share"]
+        # 40 draws at one half: beyond 8 and 32 once in 50,000.
+        assert 8 < len(drawn[name]) < 32
+    assert drawn["one"] != drawn["two"]
+
+
 def test_queries_of_which_a_share_leaves_none_are_counted(workspace):
     labelled(workspace, {"one": {"synthetic": 0.8}, "as-they-come": {}})
     workspace.run("trainsets")
@@ -244,3 +263,79 @@ def test_entries_of_a_label_are_of_one_group_and_others_of_their_own(workspace):
     assert all(len(found) == 1 for found in groups.values())
     assert groups["a0"] == groups["a1"] and groups["b0"] == groups["b1"]
     assert len({*groups["a0"], *groups["b0"], *groups["free"], *groups["other"]}) == 4
+
+
+def code_switched(workspace, sides=("query", "passage"), draws=1, lang="en"):
+    """Write a variant in which each text of `lang` is as it was, after its draw: '0:q1|en'."""
+    named = [("query", name) for name in ("q1", "q2")] + [("passage", name) for name in NAMES]
+    rows = [(side, name, lang, d, f"{d}:{name}|{lang}") for side, name in named if side in sides for d in range(draws)]
+    table = pl.DataFrame(sorted(rows), CODESWITCHED, orient="row")
+    tables.write(table, "data/codeswitched/switched.parquet", CODESWITCHED)
+
+
+def in_texts(name):
+    texts, rows = read(name)
+    return [(texts[q], texts[p], [texts[n] for n in negatives]) for _, q, p, negatives, _ in rows.iter_rows()]
+
+
+def test_a_share_of_the_queries_is_code_switched_with_their_passages(workspace):
+    prepared(workspace)
+    code_switched(workspace)
+    one = {"compositions": ["enenen"], "negatives": "window", "hybrid": 1.0}
+    shares = {"none": 0.0, "half": 0.5, "all": 1.0}
+    recipes = {name: one | {"switched": {"variant": "switched", "share": share}} for name, share in shares.items()}
+    workspace.edit(recipes=recipes | {"plain": one}).run("trainsets")
+    plain, whole = in_texts("plain"), in_texts("all")
+    assert in_texts("none") == plain
+    assert whole == [(f"0:{q}", f"0:{p}", [f"0:{n}" for n in negatives]) for q, p, negatives in plain]
+    # One of two queries, which have two rows and one; groups go with their passages.
+    half = in_texts("half")
+    taken = {query.removeprefix("0:") for query, *_ in half if query.startswith("0:")}
+    assert len(taken) == 1
+    assert sorted(half) == sorted(new if old[0] in taken else old for old, new in zip(plain, whole, strict=True))
+    assert sorted(read("half")[1]["groups"].to_list()) == sorted(read("plain")[1]["groups"].to_list())
+    files = [Path(f"data/trainsets/{name}/batches.parquet").read_bytes() for name in ("half", "plain")]
+    assert files[0] == files[1]
+    counts = counted()["recipes"]
+    assert [counts[name]["enenen"].get("switched") for name in ("none", "all", "plain")] == [0, 3, None]
+
+
+def test_of_several_draws_each_row_is_there_once_in_each(workspace):
+    prepared(workspace)
+    code_switched(workspace, sides=("query",), draws=2)
+    recipe = {"compositions": ["enenko"], "negatives": "window", "switched": {"variant": "switched", "share": 1.0}}
+    workspace.edit(recipes={"one": recipe}).run("trainsets")
+    assert in_texts("one") == [
+        (f"{draw}:{q}|en", f"{p}|en", [f"{n}|ko" for n in negatives]) for draw in range(2) for q, p, negatives in ROWS
+    ]
+    assert counted()["recipes"]["one"]["enenko"] == {
+        "asked": 2,
+        "no_negatives": 0,
+        "over_share": 0,
+        "queries": 2,
+        "rows": 6,
+        "switched": 6,
+    }
+
+
+def test_a_variant_changes_the_recipes_that_use_it_and_no_other(workspace):
+    prepared(workspace)
+    switched = {"compositions": ["enenen"], "negatives": "window", "switched": {"variant": "switched", "share": 0.5}}
+    plain = {"compositions": ["enenen"], "negatives": "window"}
+    workspace.edit(recipes={"plain": plain, "one": switched}, rerankers={"cross": switched})
+    written = []
+    for draws in (1, 2):
+        code_switched(workspace, draws=draws)
+        workspace.run("trainsets")
+        written.append([Path(f"data/trainsets/{name}/rows.parquet").read_bytes() for name in ("plain", "one", "cross")])
+    assert [before == after for before, after in zip(*written, strict=True)] == [True, False, False]
+    assert written[1][1] == written[1][2]
+
+
+def test_a_language_that_a_variant_lacks_is_told(workspace):
+    prepared(workspace)
+    code_switched(workspace)
+    recipe = {"compositions": ["enkoko"], "negatives": "window", "switched": {"variant": "switched", "share": 0.5}}
+    workspace.edit(recipes={"one": recipe})
+    with pytest.raises(UserError, match=r"^codeswitch\.switched has no passage in ko, which enkoko needs"):
+        workspace.run("trainsets")

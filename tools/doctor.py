@@ -22,6 +22,7 @@ from typing import Literal, NamedTuple
 
 from stages.check import params
 from stages.check.groups import Params
+from stages.chosen import transformer
 from stages.settings.connection import Connection
 from stages.shared import carried, errors, models
 from stages.shared.endpoint import client, faults
@@ -55,7 +56,7 @@ def main() -> None:
         found += [Finding("params", "fail", line) for line in str(error).splitlines()]
     else:
         asked = [Probe(check, study) for check in (remote, hub, language_model, embeddings, carried_encoders)]
-        for check in (threads, data, space, history, cache):
+        for check in (exports, threads, data, space, history, cache):
             found += check(study)
         until = time.monotonic() + ALL_ANSWERS
         found += [finding for one in asked for finding in one.answer(until)]
@@ -172,7 +173,8 @@ def data(study: Params) -> Iterator[Finding]:
         wanted = {}
     wanted |= {f"benchmarks.{name}.path": benchmark.path for name, benchmark in study.benchmarks.items()}
     wanted |= {f"indexes.{name}.path": index.path for name, index in study.indexes.items()}
-    made = (Path("data/collected"), Path("data/fetch"))
+    wanted |= {f"lexicons.{name}.path": lexicon.path for name, lexicon in study.lexicons.items()}
+    made = (Path("data/collected"), Path("data/fetch"), models.BASE)
     read = {key: path for key, path in wanted.items() if not any(Path(path).is_relative_to(one) for one in made)}
     for key, path in read.items():
         if not Path(path).exists():
@@ -377,6 +379,14 @@ def carried_encoders(study: Params) -> Iterator[Finding]:
             yield Finding(
                 "package", "fail", f"{name}: the package index has no {encoder.package} {encoder.version}", mend
             )
+
+
+def exports(study: Params) -> Iterator[Finding]:
+    """The packages that export the chosen model; none if no export is asked for that needs any."""
+    try:
+        transformer.refuse_without(study.chosen)
+    except UserError as error:
+        yield Finding("exports", "fail", str(error))
 
 
 def _one_line(error: BaseException) -> str:

@@ -14,13 +14,13 @@ from typing import Any
 
 import polars as pl
 
-from stages import labels, score
+from stages import labels
 from stages.check import params
 from stages.check.groups import Params
 from stages.references import opening
 from stages.references.opening import Opened
 from stages.settings.references import Reference
-from stages.shared import encoder, errors, files, models, pieces, pool, ranking, tables
+from stages.shared import encoder, errors, files, models, pieces, pool, ranking, scoring, tables
 from stages.shared.errors import UserError
 from stages.shared.ranking import Tables
 from stages.shared.tasks import measured, task_groups, tasks
@@ -80,7 +80,7 @@ def _measured(study: Params, opened: Opened, found: dict[str, Tables]) -> tuple[
     for name, benchmark in found.items():
         run, relevant = ranking.rank(benchmark, opened.rankers(benchmark), study.retrieve.depth)
         metrics, pooled = study.score.metrics, benchmark.pool
-        own = [score.per_query(run, benchmark.queries, benchmark.qrels, metrics, pooled), score.bias(relevant)]
+        own = [scoring.per_query(run, benchmark.queries, benchmark.qrels, metrics, pooled), scoring.bias(relevant)]
         own += [] if relevant.is_empty() else [pool.measured(run, benchmark.qrels)]
         values.append(pl.concat(own).select(pl.lit(name).alias("benchmark"), pl.all()))
         if (asked := labels.read(name)) is not None:
@@ -90,7 +90,7 @@ def _measured(study: Params, opened: Opened, found: dict[str, Tables]) -> tuple[
                 for task in labels.counts(asked.queries)
             }
     groups = task_groups(measured(study.languages, study.benchmarks))
-    return score.summary(pl.concat(values), groups), by_label
+    return scoring.summary(pl.concat(values), groups), by_label
 
 
 def _shown(study: Params, benchmark: str, report: dict[str, dict], by_label: dict[str, dict]) -> list[str]:

@@ -28,7 +28,7 @@ import polars as pl
 
 from stages.compare import significance
 from stages.schemas.scores import BIAS_MEDIAN
-from stages.settings.compare import Compare
+from stages.settings.compare import Inference
 from stages.shared import errors, tables
 from stages.shared.errors import UserError
 from stages.shared.tasks import BIAS, GROUPS
@@ -65,7 +65,7 @@ class Tests(NamedTuple):
 
     benchmark: str
     reference: str
-    settings: Compare
+    settings: Inference
     rows: pl.DataFrame
 
 
@@ -156,7 +156,7 @@ def scored(results: list[Result], metrics: list[str]) -> list[Value]:
 def tested(groups: list[list[Result]], reference: str, metrics: list[str]) -> list[Tests]:
     """Each model against `reference` by `metrics` (none: what a benchmark is measured by), in each set of params that
     has such a model; the settings of all are those of the first. Raises `UserError` if none has it."""
-    settings = Compare.model_validate(groups[0][0].settings["compare"])
+    settings = Inference.of(groups[0][0].settings["compare"])
     parts: dict[str, list[pl.DataFrame]] = {}
     for number, group in enumerate(groups):
         if reference not in group[0].models:

@@ -21,8 +21,8 @@ from stages.shared.errors import UserError
 STUDIES = Path("studies")
 # Groups whose members are named by the study, so that an overlay may remove one.
 NAMED = (
-    *("fetch", "negatives", "recipes", "rerankers", "merges"),
-    *("benchmarks", "references", "fusions", "rerank", "indexes"),
+    *("fetch", "negatives", "lexicons", "codeswitch", "recipes", "rerankers", "merges"),
+    *("benchmarks", "references", "translated", "fusions", "rerank", "indexes"),
 )
 
 

@@ -7,12 +7,12 @@ import polars as pl
 from scipy import stats
 
 from stages.compare import significance
-from stages.settings.compare import Compare
+from stages.settings.compare import Inference
 from stages.shared.tasks import BIAS
 
 
 def over_seeds(
-    values: pl.DataFrame, groups: dict[str, str], reference: str, settings: Compare, seed: int
+    values: pl.DataFrame, groups: dict[str, str], reference: str, settings: Inference, seed: int
 ) -> pl.DataFrame:
     """`significance.pairs` of one benchmark's values by one metric, with a column `seed`: of each query's mean over the
     seeds in which it was asked. Also their number, `seeds`, and in how many the difference has the same sign,

@@ -1,8 +1,9 @@
 """python -m tools.repro [OPTION ...]: `dvc repro`, with its options, whose dvc.lock no kill cuts.
 
-A lock that is cut already is restored first. SIGTERM, by which schedulers end a job, goes on to the running stage,
-which ends with its line as on Ctrl-C; plain `dvc repro` leaves it running. Of a stage that could say nothing itself,
-since the system or a library ended it, what that means is said.
+Stages are forked from one process that has imported what they need (tools/warm.py). A lock that is cut already is
+restored first. SIGTERM, by which schedulers end a job, goes on to the running stage, which ends with its line as on
+Ctrl-C; plain `dvc repro` leaves it running. Of a stage that could say nothing itself, since the system or a library
+ended it, what that means is said.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import psutil
 
 from stages.shared import errors, signals
 from stages.shared.errors import Terminated
-from tools import lock
+from tools import lock, warm
 
 # Seconds for a stage to end in.
 PATIENCE_AT_END = 60.0
@@ -50,7 +51,7 @@ def main() -> None:
 
     before = signal.signal(signal.SIGTERM, terminate)
     try:
-        with lock.written_whole():
+        with lock.written_whole(), warm.stages():
             code = cli.main(["repro", *sys.argv[1:]])
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -10,7 +10,7 @@ from pathlib import Path
 from stages.check import params
 from stages.schemas.scores import BIAS_MEDIAN, MODEL_METRICS
 from stages.schemas.summary import SUMMARY_FILE, ahead
-from stages.shared import errors, models, tables
+from stages.shared import errors, tables
 from stages.shared.errors import UserError
 from stages.shared.tasks import BIAS, GROUPS, Task, measured, tasks, too_many
 from tools.padded import padded
@@ -26,7 +26,7 @@ def main() -> None:
     if not SUMMARY_FILE.is_file():
         raise UserError("there are no results yet: run `make repro`")
     summary = tables.read_json(SUMMARY_FILE)
-    names = models.rows(study.recipes, study.merges, study.references, study.fusions, study.rerank)
+    names = study.rows
     scores = {}
     for name in names:
         file = MODEL_METRICS / f"{name}.json"

@@ -23,6 +23,7 @@ from stages.shared.errors import UserError
 from stages.shared.tasks import task_groups
 from tools.git import git
 from tools.graph import LOCK
+from tools.overlay import NAMED
 
 log = logging.getLogger("experiments")
 ABSENT = "-"
@@ -181,9 +182,7 @@ def _result(
 def sources(settings: dict[str, Any], lock: dict[str, Any]) -> str | None:
     """A digest of the files that no stage makes; None unless all that `compare` is made of was last built with these
     params and of one another. What else a study builds of its models, such as the report or an index, may be older."""
-    members = {
-        name for group in ("fetch", "recipes", "merges", "benchmarks", "references") for name in settings.get(group, ())
-    }
+    members = {name for group in NAMED for name in settings.get(group, ())}
     # DVC's lock keeps the stages of members that are gone.
     stages = {s: v for s, v in lock["stages"].items() if (member := s.partition("@")[2]) in members or not member}
     # It reads all of params.yaml, and no value passes through it.

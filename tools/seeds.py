@@ -25,7 +25,7 @@ import polars as pl
 from stages.compare import significance
 from stages.schemas.scores import MODEL_METRICS
 from stages.schemas.summary import SUMMARY_FILE
-from stages.settings.compare import Compare
+from stages.settings.compare import Inference
 from stages.settings.reading import PARAMS
 from stages.shared import errors, tables
 from stages.shared.errors import UserError
@@ -164,7 +164,7 @@ def claims(
     results: list[Result], pairs: list[tuple[str, str]], named: list[str] | None, benchmarks: dict[str, str]
 ) -> str:
     """A table of each pair in each group (a group or task) of each benchmark, p corrected over all of them."""
-    settings = Compare.model_validate(results[0].settings["compare"])
+    settings = Inference.of(results[0].settings["compare"])
     groups, tasks = _groups(results[0], named)
     values = pl.concat(
         revisions.query_scores(result, [*benchmarks.values(), BIAS]).with_columns(seed=pl.lit(result.seed, pl.Int64))

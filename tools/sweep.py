@@ -128,6 +128,7 @@ def _check_params(file: Path, run: list[str]) -> None:
         "base.name": found.base.name,
         "teacher.name": found.teacher.name,
         **{f"benchmarks.{name}.path": benchmark.path for name, benchmark in found.benchmarks.items()},
+        **{f"lexicons.{name}.path": lexicon.path for name, lexicon in found.lexicons.items()},
         **{f"indexes.{name}.path": index.path for name, index in found.indexes.items()},
         **{f"indexes.{name}.model": index.model for name, index in found.indexes.items()},
     }

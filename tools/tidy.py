@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from stages.check import params
 from stages.schemas.benchmarks import BENCHMARK_METRICS, BENCHMARKS_FOLDER
 from stages.schemas.curves import TRAINING_CURVES
+from stages.schemas.lexicons import LEXICONS_FOLDER
 from stages.schemas.runs import RERANKED_FOLDER, RUNS_FOLDER
 from stages.settings import yaml12
 from stages.shared import drafts, errors, models, tables
@@ -36,8 +37,9 @@ def main() -> None:
         models.RERANKERS: set(study.rerankers),
         models.INDEXES: set(indexes),
         Path("data/fetch"): set(fetch),
-        RUNS_FOLDER: {*models.names(recipes, merges), *references},
+        RUNS_FOLDER: {*models.names(recipes, merges), *study.ranked_beside},
         RERANKED_FOLDER: set(study.rerank),
+        LEXICONS_FOLDER: set(study.lexicons),
         BENCHMARKS_FOLDER: set(benchmarks),
         BENCHMARK_METRICS: {f"{name}.json" for name in benchmarks},
         TRAINING_CURVES: {f"{name}.csv" for name in (*recipes, *study.rerankers)},
@@ -49,11 +51,13 @@ def main() -> None:
     prune_lock(
         {
             "fetch": fetch,
+            "lexicons": study.lexicons,
             "recipes": recipes,
             "rerankers": study.rerankers,
             "merges": merges,
             "benchmarks": benchmarks,
             "references": references,
+            "translated": study.translated,
             "rerank": study.rerank,
             "indexes": indexes,
         }

@@ -80,13 +80,13 @@ def main() -> None:
         "left_out": {reason: count for reason, count in sorted(built.left_out.items()) if count},
         "queries_among_passages": themselves,
     }
+    if beyond := built.labels.filter(kind="query", label=NO_LABEL).height:
+        report["out_of_scope"] = beyond
     if benchmark.pool == "one":
         answered = qrels.join(pooled, on=["passage", "lang"], how="semi")
         unanswered = queries.join(answered, on="query", how="anti")["query"].n_unique()
         report["pool"] = {"passages": counted(pooled), "queries_without_answer": unanswered}
         log.info(f"{name}: {pooled.height:,} documents in the pool, each in one language")
-    if beyond := built.labels.filter(kind="query", label=NO_LABEL).height:
-        report["out_of_scope"] = beyond
     if told := wanted.told():
         report["spelt"] = told
         log.info(codes.said(name, told))

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stages.check import (
+    codeswitch,
     collection,
     encoders,
     knowledge_base,
+    lexicons,
     measuring,
     merges,
     negatives,
@@ -20,6 +22,18 @@ from stages.check.groups import Params
 
 def contradictions(params: Params) -> Iterator[str]:
     """One sentence each, with its mend."""
-    parts = (collection, knowledge_base, encoders, negatives, recipes, merges, measuring, references, rerankers)
+    parts = (
+        collection,
+        knowledge_base,
+        encoders,
+        negatives,
+        lexicons,
+        codeswitch,
+        recipes,
+        merges,
+        measuring,
+        references,
+        rerankers,
+    )
     for part in parts:
         yield from part.contradictions(params)

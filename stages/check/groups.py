@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from stages.settings.base import Base
 from stages.settings.benchmarks import Benchmarks
 from stages.settings.candidates import Candidates
+from stages.settings.chosen import Exports
+from stages.settings.codeswitch import Codeswitch
 from stages.settings.compare import Compare
 from stages.settings.contamination import Contamination
 from stages.settings.corpus import Corpus
 from stages.settings.fetch import Fetch
 from stages.settings.fusions import Fusion
+from stages.settings.gate import Gate
 from stages.settings.indexes import Index
 from stages.settings.labels import Labels
 from stages.settings.languages import Languages
+from stages.settings.lexicons import Lexicon
 from stages.settings.llm import Llm
 from stages.settings.merges import Merge
 from stages.settings.negatives import Strategies
@@ -28,8 +34,10 @@ from stages.settings.synthesize import Synthesize
 from stages.settings.teacher import Teacher
 from stages.settings.train import Train
 from stages.settings.training_sets import TrainingSet
+from stages.settings.translated import Translated
 from stages.settings.triples import Triples
 from stages.settings.types import Group, Name
+from stages.shared import models
 
 
 class Params(Group):
@@ -46,6 +54,8 @@ class Params(Group):
     candidates: Candidates
     negatives: Strategies
     triples: Triples
+    lexicons: dict[Name, Lexicon]
+    codeswitch: dict[Name, Codeswitch]
     recipes: Recipes
     train: Train
     rerankers: dict[Name, Reranker]
@@ -54,12 +64,15 @@ class Params(Group):
     contamination: Contamination
     retrieve: Retrieve
     references: dict[Name, Reference]
+    translated: dict[Name, Translated]
     fusions: dict[Name, Fusion]
     rerank: dict[Name, Reranked]
     score: Score
     labels: Labels
     compare: Compare
     report: Report
+    chosen: Exports
+    gate: Gate
     indexes: dict[Name, Index]
 
     @property
@@ -67,3 +80,13 @@ class Params(Group):
         """What recipes and re-rankers are trained on, by their keys."""
         recipes = {f"recipes.{name}": recipe for name, recipe in self.recipes.items()}
         return recipes | {f"rerankers.{name}": reranker for name, reranker in self.rerankers.items()}
+
+    @property
+    def ranked_beside(self) -> dict[str, Any]:
+        """The rows of `data/runs` that are no models."""
+        return {**self.references, **self.translated}
+
+    @property
+    def rows(self) -> list[str]:
+        """All that is measured, in the order of tables."""
+        return models.rows(self.recipes, self.merges, self.ranked_beside, self.fusions, self.rerank)

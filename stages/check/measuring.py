@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from stages.check.groups import Params
 from stages.schemas.collected import COLLECTED_FOLDER
 from stages.schemas.summary import SUMMARY_KEYS
+from stages.shared import models
 
 
 def contradictions(params: Params) -> Iterator[str]:
@@ -15,6 +16,16 @@ def contradictions(params: Params) -> Iterator[str]:
         yield f"compare.select_on is {chosen!r}: name one of the benchmarks ({', '.join(params.benchmarks)})"
     elif params.benchmarks[chosen].split == "test":
         yield f"compare.select_on is {chosen!r}, a test split: choose models on a dev split"
+    own = models.names(params.recipes, params.merges)
+    for group, constraint in params.compare.choose.constraints.items():
+        if constraint.of not in own:
+            yield f"compare.choose.constraints.{group}.of is {constraint.of!r}: name a model ({', '.join(own)})"
+    for metric in params.gate.metrics:
+        if metric not in params.score.metrics:
+            yield f"gate.metrics names {metric!r}: name one of score.metrics, or add it there"
+    for key in ("onnx", "openvino"):
+        if params.base.name == "static" and getattr(params.chosen, key):
+            yield f"chosen.{key} is of transformers, but base.name is static: write false"
     for name, benchmark in params.benchmarks.items():
         if name in SUMMARY_KEYS:
             yield f"benchmarks.{name} has the name of a key of metrics/summary.json: rename it"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from stages.check.groups import Params
+from stages.settings.reading import meant
 from stages.settings.training_sets import BatchScheme, TrainingSet
 from stages.shared.compositions import Composition, selected
 from stages.shared.errors import UserError
@@ -27,6 +28,13 @@ def _unmade(key: str, trained_on: TrainingSet, params: Params) -> Iterator[str]:
         yield (
             f"{key}.negatives is {trained_on.negatives!r}, which no strategy makes: "
             f"name one of {', '.join(params.negatives)}"
+        )
+    if trained_on.switched and trained_on.switched.variant not in params.codeswitch:
+        variant = trained_on.switched.variant
+        near = meant(variant, list(params.codeswitch))
+        yield (
+            f"{key}.switched.variant is {variant!r}, which there is not{near}: "
+            f"add codeswitch.{variant}, or name another"
         )
     try:
         found = selected(trained_on.compositions, params.languages)

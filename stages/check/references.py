@@ -14,15 +14,15 @@ from stages.shared.presets import PRESETS
 
 def contradictions(params: Params) -> Iterator[str]:
     named = models.names(params.recipes, params.merges)
-    for group, rows in (("references", params.references), ("fusions", params.fusions)):
-        for name in rows:
-            if name in named:
-                yield f"{group}.{name} has the name of a model of the study: rename it"
-    for name in params.fusions:
-        if name in params.references:
-            yield f"fusions.{name} has the name of a reference: rename it"
+    taken = dict.fromkeys(named, "model of the study")
+    for group in ("references", "translated", "fusions"):
+        for name in getattr(params, group):
+            if name in taken:
+                yield f"{group}.{name} has the name of a {taken[name]}: rename it"
+            taken[name] = "reference"
     yield from _encoders(params, named)
-    yield from _fusions(params, [*named, *params.references])
+    yield from _translated(params)
+    yield from _fusions(params, [*named, *params.ranked_beside])
 
 
 def _encoders(params: Params, named: list[str]) -> Iterator[str]:
@@ -41,6 +41,16 @@ def _encoders(params: Params, named: list[str]) -> Iterator[str]:
             yield f"references.{name}.encoder {error}"
         if reference.preset and reference.preset not in PRESETS:
             yield f"references.{name}.preset is {reference.preset!r}: write null or one of {', '.join(PRESETS)}"
+
+
+def _translated(params: Params) -> Iterator[str]:
+    made = models.made(params.recipes, params.merges)
+    for name, row in params.translated.items():
+        if row.model not in made:
+            yield (
+                f"translated.{name}.model is {row.model!r}, which no stage makes{meant(row.model, made)}: name one of "
+                f"{', '.join(made)}"
+            )
 
 
 def _fusions(params: Params, rows: list[str]) -> Iterator[str]:

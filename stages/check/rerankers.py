@@ -40,9 +40,9 @@ def _rerankers(params: Params) -> Iterator[str]:
 
 def _rows(params: Params) -> Iterator[str]:
     found = models.names(params.recipes, params.merges)
-    taken = {**dict.fromkeys(found, "model"), **dict.fromkeys(params.references, "reference")}
+    taken = {**dict.fromkeys(found, "model"), **dict.fromkeys(params.ranked_beside, "reference")}
     taken |= dict.fromkeys(params.fusions, "fusion")
-    stages = [str(RUNS_FOLDER / name) for name in (*found, *params.references)]
+    stages = [str(RUNS_FOLDER / name) for name in (*found, *params.ranked_beside)]
     stages += [str(FUSED_FOLDER / name) for name in params.fusions]
     for name, row in params.rerank.items():
         if name in taken:

@@ -18,7 +18,7 @@ import polars as pl
 from stages.compare import choice, contamination, scored, significance
 from stages.schemas.comparison import BIAS_TABLE, SIGNIFICANCE_TABLE, TASKS_TABLE, TRADEOFF_TABLE
 from stages.schemas.scores import BIAS_MEDIAN, QUERY_SCORES, SCORES_FOLDER
-from stages.schemas.summary import SUMMARY_FILE, Lead, ahead
+from stages.schemas.summary import SUMMARY_FILE, Choice, Lead, ahead
 from stages.settings.benchmarks import read_benchmarks
 from stages.settings.compare import Compare, read_compare
 from stages.settings.languages import read_languages
@@ -44,7 +44,8 @@ def main() -> None:
     benchmarks, recipes, merges = read_benchmarks(), read_recipes(), read_merges()
     contaminated = contamination.read(benchmarks, [*recipes, *read_names("rerankers")])
     groups = task_groups(measured(languages, benchmarks))
-    references, reranked = [*read_names("references"), *read_names("fusions")], read_rerank()
+    references = [*read_names("references"), *read_names("translated"), *read_names("fusions")]
+    reranked = read_rerank()
     # References are measured and tested as models are, but none is chosen, nor bars a model from the front.
     own = models.names(recipes, merges)
     names = [*own, *references, *reranked]
@@ -57,11 +58,14 @@ def main() -> None:
     values = scores.filter((pl.col("metric") == measured_by) | (pl.col("metric") == BIAS))
     means = scored.read(names, list(benchmarks))
     worth = scored.by_model(means, metrics)
-    best, chosen = (choice.choose(worth, settings.select_on, of) for of in (list(recipes), own))
-    selecting = significance.by_query(values.filter(benchmark=settings.select_on), groups)
+    asked = significance.by_query(values.filter(benchmark=settings.select_on), groups)
+    selecting = choice.selecting(worth, asked, settings)
+    best = next(iter(selecting.ranked(list(recipes))))
+    chosen, how = choice.choose(selecting, own, merges, settings, seed)
+    left = [name for name in own if not any(name in dropped for dropped in how["dropped"].values())]
     leads = {
-        key: choice.lead(worth, selecting, settings.select_on, of)
-        for key, of in (("best_recipe", list(recipes)), ("chosen_model", own))
+        "best_recipe": choice.lead(selecting, best, list(recipes)),
+        "chosen_model": choice.lead(selecting, chosen, left),
     }
     compared = [(name, reference) for reference in (models.BASE_NAME, best) for name in names if name != reference]
     firsts = [(name, row.first_row) for name, row in reranked.items()]
@@ -100,8 +104,12 @@ def main() -> None:
             for benchmark in benchmarks:
                 rows = table.filter(benchmark=benchmark).select(*schema)
                 rows.write_csv(draft / f"{benchmark}.csv", line_terminator="\n")
-    summary = _summary(tradeoff, settings, best, chosen, leads)
+    summary = _summary(tradeoff, settings, best, chosen, leads, how)
     tables.write_json(summary | {"contamination": contamination.most(contaminated, benchmarks)}, SUMMARY_FILE)
+    for group, dropped in how["dropped"].items():
+        log.info(f"compare.choose.constraints.{group} drops {', '.join(dropped) or 'none'}")
+    if chosen != how["best"]:
+        log.info(f"{how['best']} is best, but tied with {chosen}, which is cheaper")
     for title, name, lead in (
         ("best single recipe", best, leads["best_recipe"]),
         ("best model", chosen, leads["chosen_model"]),
@@ -124,13 +132,16 @@ def _bias(
     return pl.concat(tables) if tables else worth.clear().with_columns(low=0.0, high=0.0)
 
 
-def _summary(tradeoff: pl.DataFrame, settings: Compare, best: str, chosen: str, leads: dict[str, Lead | None]) -> dict:
+def _summary(
+    tradeoff: pl.DataFrame, settings: Compare, best: str, chosen: str, leads: dict[str, Lead | None], how: Choice
+) -> dict:
     tree: dict = {
         "metric": settings.metric,
         "selected_on": settings.select_on,
         "best_recipe": best,
         "chosen_model": chosen,
         "leads": leads,
+        "choice": how,
     }
     for row in tradeoff.iter_rows(named=True):
         wanted = {key: row[key] for key in (*GROUPS, BIAS, BIAS_MEDIAN) if row[key] is not None}

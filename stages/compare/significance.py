@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 from scipy import stats
 
-from stages.settings.compare import Compare
+from stages.settings.compare import Inference
 from stages.shared import seeds
 from stages.shared.rounding import rounded
 from stages.shared.tasks import BIAS, GROUPS
@@ -37,7 +37,7 @@ def test(
     groups: dict[str, str],
     benchmark: str,
     compared: Sequence[tuple[str, str]],
-    settings: Compare,
+    settings: Inference,
     seed: int,
 ) -> pl.DataFrame:
     """Each pair that is `compared`, a model and a reference, in each task group and in language bias: mean difference,
@@ -59,7 +59,7 @@ def by_query(values: pl.DataFrame, groups: dict[str, str]) -> pl.DataFrame:
 
 
 def pairs(
-    values: pl.DataFrame, benchmark: str, compared: Sequence[tuple[str, str]], settings: Compare, seed: int
+    values: pl.DataFrame, benchmark: str, compared: Sequence[tuple[str, str]], settings: Inference, seed: int
 ) -> pl.DataFrame:
     """Each pair that is `compared`, a model and a reference, as far as the group has values of both.
 
@@ -81,7 +81,7 @@ def pairs(
         randomised = by_signs(differences, settings.resamples, seeds.number(seed, "randomisation", benchmark, group))
         for number, (name, reference) in enumerate(held):
             gaps = differences[:, number]
-            by_mean = _p_mean(gaps)
+            by_mean = p_mean(gaps)
             by_ranks = _p_ranks(gaps) if group == BIAS else None
             p = by_mean if by_ranks is None else max(by_mean, by_ranks) if _agree(gaps) else 1.0
             facts = (len(gaps), float(gaps.mean()), float(np.median(gaps)), low[number], high[number])
@@ -112,14 +112,14 @@ def by_signs(columns: np.ndarray, draws: int, seed: int) -> np.ndarray:
     return (farther + 1) / (draws + 1)
 
 
-def _needed(spread: float, group: str, settings: Compare) -> int:
+def _needed(spread: float, group: str, settings: Inference) -> int:
     """How many queries a difference of a point (x 100; of language bias a rank) would need, at the standard deviation
     `spread`, to be found at the level of one test with the probability POWER (of the normal distribution)."""
     reach = stats.norm.isf((1 - settings.confidence) / 2) + stats.norm.ppf(POWER)
     return math.ceil((reach * spread / (1.0 if group == BIAS else 0.01)) ** 2)
 
 
-def intervals(columns: np.ndarray, settings: Compare, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def intervals(columns: np.ndarray, settings: Inference, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The low and high ends of each column's mean, shape [columns], over resamples of the rows (percentile bootstrap).
 
     A resample is how often each row was drawn, so that all columns' means are one product of matrices, by blocks.
@@ -137,7 +137,8 @@ def intervals(columns: np.ndarray, settings: Compare, seed: int) -> tuple[np.nda
     return low, high
 
 
-def _p_mean(gaps: np.ndarray) -> float:
+def p_mean(gaps: np.ndarray) -> float:
+    """p of the paired t-test over the differences `gaps`; 1 where it has none."""
     if not gaps.any():
         return 1.0
     p = float(stats.ttest_1samp(gaps, 0.0).pvalue)
@@ -155,7 +156,7 @@ def _agree(gaps: np.ndarray) -> bool:
     return bool(gaps.sum() * ranks.sum() > 0)
 
 
-def family(table: pl.DataFrame, settings: Compare, by: Sequence[str] = ("group",)) -> pl.DataFrame:
+def family(table: pl.DataFrame, settings: Inference, by: Sequence[str] = ("group",)) -> pl.DataFrame:
     """The tests of `pairs`, rounded, with p_corrected for the number of distinct ones, and significant.
 
     Rows with the same two models and the same values in the columns `by` are one test, whichever is the reference.

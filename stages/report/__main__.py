@@ -36,7 +36,7 @@ def main() -> None:
         languages=read_languages(),
         recipes=read_recipes(),
         rerankers=read_rerankers(),
-        merges=read_merges(),
+        merges=inputs.with_found_weights(read_merges()),
         benchmarks=read_benchmarks(),
         compare=read_compare(),
         base=read_base(),
@@ -44,7 +44,7 @@ def main() -> None:
         train=read_train(),
         seed=read_seed(),
         precision=read_precision(),
-        references=[*read_names("references"), *read_names("fusions")],
+        references=[*read_names("references"), *read_names("translated"), *read_names("fusions")],
         rerank=read_rerank(),
     )
     results = inputs.read(study.models, study.beside, list(study.trained), list(study.benchmarks))

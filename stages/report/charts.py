@@ -42,7 +42,8 @@ class Scatter(NamedTuple):
 
 
 def scatter(points: list[Point], width: int = 380, height: int = 460) -> Scatter:
-    """A scatter plot with each point labelled, and the front as the stairs below which everything is beaten."""
+    """A scatter plot with each point labelled, and the front as the stairs below which everything is beaten: of the
+    points that are on one, those that none of them beats in both x and y."""
     frame = Box(40, 10, width - 8, height - 40)
     across = axis([p.x for p in points], frame.left, frame.right)
     up = axis([p.y for p in points], frame.bottom, frame.top)
@@ -60,6 +61,8 @@ def scatter(points: list[Point], width: int = 380, height: int = 460) -> Scatter
 def _stairs(places: list[tuple[float, float]], frame: Box) -> list[tuple[float, float]]:
     steps: list[tuple[float, float]] = []
     for x, y in sorted(set(places)):
+        if any((u, v) != (x, y) and u >= x and v <= y for u, v in places):  # y goes down
+            continue
         # From the last step's right edge down to this one's height; the first comes from the frame's left.
         steps += [(steps[-1][0] if steps else frame.left, y), (x, y)]
     return [*steps, (steps[-1][0], frame.bottom)] if steps else []

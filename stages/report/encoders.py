@@ -47,7 +47,7 @@ def encoder(role: str, settings: PretrainedEncoder, record: dict[str, Any]) -> S
 def reference(name: str, record: dict[str, Any]) -> ShownEncoder:
     """`record` says how the reference, fusion or re-ranked row `name` was run."""
     prompts, traits = _as_run(record)
-    own = ("k1", "b", "k", "reranker", "first_stage", "depth")
+    own = ("k1", "b", "k", "model", "lexicon", "into", "side", "reranker", "first_stage", "depth")
     traits += [(trait.replace("_", " "), str(record[trait])) for trait in own if trait in record]
     if "of" in record:
         traits.append(("of", ", ".join(record["of"])))
@@ -61,8 +61,9 @@ def _as_run(record: dict[str, Any]) -> tuple[list[tuple[str, str]], list[tuple[s
     """Prompts and traits."""
     prompts = [(name, text) for name, text in (record.get("prompts") or {}).items() if text]
     traits = [(trait.replace("_", " "), str(record[trait])) for trait in TRAITS if record.get(trait) is not None]
-    if unknown := record.get("unknown"):
-        traits.append(("unknown tokens", ", ".join(f"{lang} {share:.0%}" for lang, share in unknown.items())))
+    for key, trait in (("unknown", "unknown tokens"), ("out_of_lexicon", "out of the lexicon")):
+        if by_lang := record.get(key):
+            traits.append((trait, ", ".join(f"{lang} {share:.0%}" for lang, share in by_lang.items())))
     if record.get("trust_remote_code"):
         traits.append(("code", "of the model's authors"))
     return prompts, traits

@@ -7,12 +7,15 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from stages.schemas.codeswitched import CODESWITCH_METRICS
 from stages.schemas.comparison import BIAS_TABLE, SIGNIFICANCE_TABLE, TASKS_TABLE, TRADEOFF_TABLE
 from stages.schemas.contamination import CONTAMINATION_METRICS, ContaminationShares
 from stages.schemas.curves import CURVE, TRAINING_CURVES
+from stages.schemas.plans import SEARCHES_FILE
 from stages.schemas.scores import MODEL_METRICS, REFERENCE_RECORDS
-from stages.schemas.summary import SUMMARY_FILE, Lead
+from stages.schemas.summary import SUMMARY_FILE, Choice, Lead
 from stages.schemas.types import Schema
+from stages.settings.merges import Merge
 from stages.shared import models, tables
 from stages.shared.errors import UserError
 
@@ -33,11 +36,13 @@ class Results(NamedTuple):
     best_recipe: str
     chosen: str
     leads: dict[str, Lead | None]  # of best_recipe and chosen_model over the next
+    choice: Choice
     scores: dict[str, dict]  # {model: {benchmark: {task or group: {metric: mean}}}}
     benchmarks: dict[str, Measured]
     synthesis: dict[str, dict[str, dict[str, int]]]  # {requests or filters: {job: {count: value}}}
     negatives: dict[str, dict[str, Any]]  # {strategy: {directions: {direction: {count: value}}, above_positive: {...}}}
     trainsets: dict[str, Any]  # {recipes: {recipe: {composition: {count: value}}}, queries: {in every or any recipe}}
+    codeswitch: dict[str, dict[str, dict[str, Any]]]  # {variant: {language: {count or share: value, samples: [...]}}}
     losses: dict[str, list[tuple[int, float]]]  # {recipe: [(step, loss)]}
     corpus: dict[str, Any]  # what `corpus` counted
     contamination: ContaminationShares
@@ -63,11 +68,13 @@ def read(names: list[str], references: list[str], recipes: list[str], benchmarks
         best_recipe=best,
         chosen=chosen,
         leads=summary["leads"],
+        choice=summary["choice"],
         scores={name: tables.read_json(MODEL_METRICS / f"{name}.json") for name in rows},
         benchmarks={name: _measured(name) for name in benchmarks},
         synthesis=tables.read_json(METRICS_FOLDER / "synthesis.json"),
         negatives=tables.read_json(METRICS_FOLDER / "negatives.json"),
         trainsets=_trainsets(recipes),
+        codeswitch=tables.read_json(CODESWITCH_METRICS),
         losses={name: _csv(TRAINING_CURVES / f"{name}.csv", CURVE).rows() for name in recipes},
         corpus=_corpus(),
         contamination={name: contamination[name] for name in benchmarks},
@@ -75,6 +82,17 @@ def read(names: list[str], references: list[str], recipes: list[str], benchmarks
         references=_references(references),
         labels=_labels(rows, benchmarks),
     )
+
+
+def with_found_weights(merges: dict[str, Merge]) -> dict[str, Merge]:
+    """`merges`, those whose weights were searched with the ones that were found."""
+    found = tables.read_json(SEARCHES_FILE)
+    if missing := [name for name, merge in merges.items() if merge.search and name not in found]:
+        raise UserError(f"{SEARCHES_FILE} says nothing of {missing[0]}: run `dvc repro`")
+    return {
+        name: merge.model_copy(update={"weights": found[name]["weights"]}) if merge.search else merge
+        for name, merge in merges.items()
+    }
 
 
 def _corpus() -> dict[str, Any]:

@@ -9,7 +9,7 @@ from stages.report.charts import Curves
 from stages.report.encoders import ShownEncoder
 from stages.report.labels import ByLabel
 from stages.report.measurement import Measurement
-from stages.report.provenance import CorpusFacts, TrainedQueries
+from stages.report.provenance import Codeswitched, CorpusFacts, TrainedQueries
 from stages.report.recipes import Chosen, Ingredient
 
 
@@ -25,7 +25,8 @@ class Page(NamedTuple):
 
     title: str
     languages: list[tuple[str, str]]
-    chosen_by: str
+    chosen_by: str  # the objective
+    rule: list[str]  # sentences: which constraints dropped which models, and what is tied
     select_on: str
     correction: str
     confidence: str
@@ -43,6 +44,7 @@ class Page(NamedTuple):
     curves: Curves | None
     synthesis: Table
     negatives: Table
+    codeswitched: Codeswitched
     trained_queries: TrainedQueries
     corpus: CorpusFacts
     contamination: Table

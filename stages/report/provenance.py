@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from stages.report.cells import Cell, Heading, Table, TableRow, column, count, merged_order
+from stages.report.cells import DASH, Cell, Heading, Table, TableRow, column, count, merged_order, points
 from stages.shared.languages import language_name
 
 
@@ -61,6 +61,32 @@ def negatives_table(report: dict[str, dict[str, Any]]) -> Table:
     return Table(["Direction", *(key.replace("_", " ") for key in keys)], rows, [])
 
 
+class Codeswitched(NamedTuple):
+    """The variants of the training texts with words in other languages, and texts of each before and after."""
+
+    table: Table
+    samples: list[tuple[str, str, str]]  # variant, before and after
+
+
+def codeswitched(report: dict[str, dict[str, dict[str, Any]]]) -> Codeswitched:
+    """What each variant's words became, in each language."""
+    cases = [(name, lang, told) for name, own in report.items() for lang, told in own.items()]
+    names = any("names" in told for *_, told in cases)
+    shares = ["switched", "out_of_lexicon", *(["names"] if names else [])]
+    rows = [
+        TableRow(
+            name,
+            "",
+            [],
+            [Cell(language_name(lang)), *(Cell(count(told[key])) for key in ("texts", "words"))]
+            + [Cell(points(told[key]) if key in told else DASH) for key in shares],
+        )
+        for name, lang, told in cases
+    ]
+    header = ["Language", "texts", "words", *(f"{key.replace('_', ' ')}, %" for key in shares)]
+    return Codeswitched(Table(header, rows, []), [(name, *pair) for name, _, told in cases for pair in told["samples"]])
+
+
 class TrainedQueries(NamedTuple):
     """What recipes train on: `every` and `some`, the queries that all of them and some of them have."""
 
@@ -84,7 +110,7 @@ def trained_queries(
     header = ["Composition", *(key.replace("_", " ") for key in keys)]
     shares = [above.get(strategies[recipe], {}).get(name) for recipe, name, _ in cases]
     rows = [
-        TableRow(recipe, "", [], [Cell(name), *(Cell(count(counts[key])) for key in keys)])
+        TableRow(recipe, "", [], [Cell(name), *(Cell(count(counts.get(key))) for key in keys)])
         for recipe, name, counts in cases
     ]
     if any(share is not None for share in shares):

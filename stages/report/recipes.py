@@ -27,6 +27,7 @@ class Ingredient(NamedTuple):
     compositions: list[tuple[str, str]]
     negatives: str | None
     synthetic: str | None  # the share of its rows whose queries a model thought of; None: as they come
+    switched: str | None  # the share of its queries that is code-switched, and the variant
     batches: str | None  # the scheme of its batches; None: of all rows
 
 
@@ -49,13 +50,17 @@ def chosen(study: Study, name: str) -> Chosen:
 
 
 def ingredient(study: Study, name: str, share: str | None = None) -> Ingredient:
-    """A recipe's compositions in words; the base has none."""
+    """A recipe's compositions in words, or what a merge is computed from; the base has none."""
+    if name in study.merges:
+        merge = study.merges[name]
+        return Ingredient(name, share, [("", f"{merge.method}, {formula(merge)}")], None, None, None, None)
     if name not in study.recipes:
-        return Ingredient(name, share, [], None, None, None)
+        return Ingredient(name, share, [], None, None, None, None)
     recipe = study.recipes[name]
     synthetic = None if recipe.synthetic is None else f"{100 * recipe.synthetic:g} %"
+    switched = f"{100 * recipe.switched.share:g} % by {recipe.switched.variant}" if recipe.switched else None
     told = [pair for spelling in recipe.compositions for pair in _told(spelling, study.languages)]
-    return Ingredient(name, share, told, recipe.negatives, synthetic, _batches(recipe.batches))
+    return Ingredient(name, share, told, recipe.negatives, synthetic, switched, _batches(recipe.batches))
 
 
 def _told(spelling: str, languages: list[str]) -> list[tuple[str, str]]:
@@ -89,11 +94,14 @@ def shares(merge: Merge) -> dict[str, str | None]:
 
 
 def formula(merge: Merge) -> str:
-    """`1 koenen + 3 enkoko`, or the parts alone of a method without weights; then what its parameters are."""
+    """`1 koenen + 3 enkoko`, or the parts alone of a method without weights; then what its parameters are, and how
+    weights were found or differ by layer."""
     parts = " + ".join(f"{weight:g} {name}" for name, weight in (merge.weights or {}).items())
     said = {**merge.parameters, **({"task_vectors": True} if merge.task_vectors else {})}
     settings = ", ".join(
         f"{name} {str(given).lower() if isinstance(given, bool) else format(given, 'g')}"
         for name, given in said.items()
     )
-    return (parts or ", ".join(merge.parts)) + (f"; {settings}" if settings else "")
+    by_layer = "other weights in some layers" if merge.layers else ""
+    searched = f"searched, {merge.search.budget:,} tries at most" if merge.search else ""
+    return "; ".join(filter(None, (parts or ", ".join(merge.parts), settings, by_layer, searched)))

@@ -10,7 +10,8 @@ from stages.settings.types import Group
 
 
 def settings(study: Study, base: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """The settings to know when reading the numbers; those left to the model are not listed. `base`: its record."""
+    """The settings to know when reading the numbers; those left to the model are not listed, nor is the rule of the
+    choice, which the page tells in words. `base`: its record."""
     # A static base reads texts of any length.
     static = base.get("max_length") is None
     train = study.train.model_copy(update={"learning_rate": study.train.rate(static)})
@@ -24,12 +25,12 @@ def settings(study: Study, base: dict[str, Any]) -> list[tuple[str, list[tuple[s
     groups = {"Study": study_wide}
     if study.base.name == "static":
         groups["Bootstrap of the base"] = _listed(study.base.static)
-    groups |= {"Training of each recipe": _listed(train), "Comparison": _listed(study.compare)}
+    groups |= {"Training of each recipe": _listed(train), "Comparison": _listed(study.compare, "choose")}
     return list(groups.items())
 
 
-def _listed(group: Group) -> list[tuple[str, str]]:
-    values = group.model_dump()
+def _listed(group: Group, *without: str) -> list[tuple[str, str]]:
+    values = group.model_dump(exclude=set(without))
     return [
         (key.replace("_", " "), value if isinstance(value, str) else json.dumps(value))
         for key, value in values.items()

@@ -34,7 +34,7 @@ class Study(NamedTuple):
     train: Train
     seed: int
     precision: float  # that a threshold of rejection reaches
-    references: list[str]  # and fusions
+    references: list[str]  # with translated rows and fusions
     rerank: dict[str, Reranked]
 
     @property

@@ -12,7 +12,9 @@ from stages.report.settings import settings
 from stages.report.study import Study
 from stages.report.wording import CORRECTIONS, GROUP_TITLES, shown_path
 from stages.schemas.summary import Lead, ahead
+from stages.settings.compare import Constraint, ObjectiveWeights
 from stages.shared.languages import language_name
+from stages.shared.tasks import BIAS, GROUPS
 
 
 def page(study: Study, results: Results) -> Page:
@@ -24,7 +26,8 @@ def page(study: Study, results: Results) -> Page:
     return Page(
         title=study.report.title,
         languages=[(tag, language_name(tag)) for tag in study.languages],
-        chosen_by=_chosen_by(measured[compare.select_on]),
+        chosen_by=_chosen_by(compare.choose.weights, measured[compare.select_on]),
+        rule=_rule(study, results),
         select_on=compare.select_on,
         correction=CORRECTIONS[compare.correction],
         confidence=f"{100 * compare.confidence:g}",
@@ -42,6 +45,7 @@ def page(study: Study, results: Results) -> Page:
         curves=charts.curves(results.losses),
         synthesis=provenance.synthesis_table(results.synthesis),
         negatives=provenance.negatives_table(results.negatives),
+        codeswitched=provenance.codeswitched(results.codeswitch),
         trained_queries=provenance.trained_queries(
             results.trainsets, results.negatives, {name: own.negatives for name, own in study.trained.items()}
         ),
@@ -78,14 +82,51 @@ def _ahead(lead: Lead | None) -> Ahead | None:
     error = lead["standard_error"]
     if error is None:
         return Ahead(ahead(lead), sure=False)
-    return Ahead(f"{ahead(lead)} (standard error over queries)", sure=lead["lead"] >= 2 * error)
+    return Ahead(f"{ahead(lead)} (standard error over queries)", sure=abs(lead["lead"]) >= 2 * error)
 
 
-def _chosen_by(selecting: Measurement) -> str:
-    """What models were chosen by: the mean of Mono and Cross, or the one that the benchmark has."""
-    groups = [
-        GROUP_TITLES[group]
-        for group in ("mono", "cross")
-        if GROUP_TITLES[group] in {h.group for h in selecting.headlines}
-    ]
-    return f"{'mean of ' if len(groups) > 1 else ''}{' and '.join(groups)} {selecting.metric}"
+def _chosen_by(weights: ObjectiveWeights, selecting: Measurement) -> str:
+    """`mean of Mono, Cross (twice) and Multi nDCG@10, less 0.01 points for each rank of bias`."""
+    shown = {h.group for h in selecting.headlines}
+    own = {group: getattr(weights, group) for group in GROUPS if GROUP_TITLES[group] in shown}
+    own = {group: weight for group, weight in own.items() if weight}
+    # Without headlines there is one group, or none but the base.
+    equal = len(set(own.values())) < 2
+    named = [GROUP_TITLES[group] + ("" if equal else f" (weight {weight:g})") for group, weight in own.items()]
+    score = " ".join(["mean of" if len(named) > 1 else "", _listed(named), selecting.metric]).strip()
+    less = weights.bias and selecting.bars
+    return score + (f", less {100 * weights.bias:g} points for each rank of bias" if less else "")
+
+
+def _rule(study: Study, results: Results) -> list[str]:
+    """What else decided: each constraint with the models that it dropped, and a tie."""
+    said = []
+    for group, dropped in results.choice["dropped"].items():
+        constraint = study.compare.choose.constraints[group]  # type: ignore[index]
+        which = f"dropped {_listed(dropped)}" if dropped else "dropped no model"
+        said.append(f"The constraint that {_constraint(study, group, constraint)} {which}.")
+    best, tied = results.choice["best"], results.choice["tied"]
+    within = {
+        "standard_error": "within one standard error",
+        "significance": "with no significant difference",
+        "none": "",
+    }[study.compare.choose.ties]
+    if results.chosen != best:
+        said.append(f"{best} has the greatest objective, and {results.chosen} is tied with it ({within}) and cheaper.")
+    elif tied:
+        said.append(f"Tied with it ({within}), and not cheaper: {_listed(tied)}.")
+    return said
+
+
+def _constraint(study: Study, key: str, constraint: Constraint) -> str:
+    group = BIAS if key == "bias" else key
+    if constraint.within == "interval":
+        by = f"surely (by the {100 * study.compare.confidence:g} % interval)"
+    else:
+        most = f"{constraint.within:g} ranks" if group == BIAS else f"{100 * constraint.within:g} points"
+        by = f"by more than {most}"
+    return f"{GROUP_TITLES[group]} be not {'above' if group == BIAS else 'below'} that of {constraint.of} {by}"
+
+
+def _listed(words: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))

@@ -42,6 +42,13 @@ class BatchScheme(Group):
         return 1.0 if self.draw == "size" else 0.0
 
 
+class SwitchedShare(Group):
+    """How many rows are code-switched, and by which variant."""
+
+    variant: Name
+    share: Share
+
+
 class TrainingSet(Group):
     compositions: Annotated[
         list[str], Field(min_length=1), BeforeValidator(lambda found: [found] if isinstance(found, str) else found)
@@ -49,3 +56,5 @@ class TrainingSet(Group):
     negatives: Name
     batches: BatchScheme = BatchScheme()
     synthetic: Share | None = None
+    switched: SwitchedShare | None = None
+    sample: Annotated[float, Field(gt=0, le=1)] | None = None

@@ -14,6 +14,7 @@ from stages.schemas.collected import (
     GROUP_LABELS,
 )
 from stages.shared import tables
+from stages.shared.passages import passage_text
 
 RELEVANT = pl.col("relevance") > 0
 
@@ -32,6 +33,16 @@ class Collection(NamedTuple):
     def groups(self) -> pl.DataFrame:
         """Columns passage and group, a row for each passage; sorted."""
         return self.passages.select("passage", "group").unique().sort("passage")
+
+    def texts(self, split: str | None = None) -> pl.DataFrame:
+        """Columns side (query or passage), id, lang and text, as encoders read it: the queries of a split, or all, and
+        all passages."""
+        asked = self.queries.filter(split=split) if split else self.queries
+        queries = asked.select(pl.lit("query").alias("side"), pl.col("query").alias("id"), "lang", "text")
+        passages = self.passages.select(
+            pl.lit("passage").alias("side"), pl.col("passage").alias("id"), "lang", passage_text()
+        )
+        return pl.concat([queries, passages])
 
 
 def read(languages: list[str]) -> Collection:

@@ -62,9 +62,7 @@ def run(main: Callable[[], None]) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for chatty in ("transformers", "sentence_transformers", "openai", "httpx2", "httpcore2"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    if not sys.stderr.isatty():
-        os.environ.setdefault("TQDM_MININTERVAL", "5")  # a log file needs no bar a tenth of a second
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    set_environment()
     try:
         with terminal.escaped(), _signals_raised():
             main()
@@ -110,6 +108,13 @@ def _number(error: BaseException) -> int | None:
     if type(error).__module__ != "builtins" or isinstance(error, OSError | RuntimeError | ImportError):
         return next((number for words, number in FAULT_WORDS if re.search(words, str(error))), None)
     return None
+
+
+def set_environment() -> None:
+    """What libraries read when they are imported."""
+    if not sys.stderr.isatty():
+        os.environ.setdefault("TQDM_MININTERVAL", "5")  # a log file needs no bar a tenth of a second
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
 
 
 def say_faults() -> None:

@@ -48,6 +48,12 @@ def names(recipes: Iterable[str], merges: Iterable[str]) -> list[str]:
     return [BASE_NAME, *recipes, *merges]
 
 
+def made(recipes: Iterable[str], merges: Iterable[str]) -> list[str]:
+    """Every model's folder, likewise."""
+    folders = [*(source(name) for name in (BASE_NAME, *recipes)), *(MERGED / name for name in merges)]
+    return [str(folder) for folder in folders]
+
+
 def rows(
     recipes: Iterable[str],
     merges: Iterable[str],

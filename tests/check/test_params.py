@@ -39,9 +39,14 @@ CROSS = {"compositions": ["enenen"], "negatives": "window"}
 ROW = {"reranker": "cross", "first_stage": "data/runs/bm25", "depth": 100}
 RERANKED = {**TRANSFORMER, "rerankers": {"cross": CROSS}}
 LORA = {"rank": 4, "alpha": 8.0, "targets": "all-linear", "dropout": 0.0}
+TRANSLATED = {"model": "models/trained/joint", "lexicon": "aligned", "into": "en"}
 # A translation that is right but for its name, and prices.
 QUERIES = {"of": "queries", "source": "en", "target": "ko"}
 PRICES = {"input": 0.15, "output": 0.6}
+
+
+def averaged(*models):
+    return {"method": "linear", "weights": dict.fromkeys(models, 1.0)}
 
 
 def message(workspace, **changes):
@@ -85,6 +90,32 @@ MARKDOWN = {"corpus__source": "markdown", "corpus__columns": None}
         ({"merges__avg-four__weights": {"enenn": 1, "kokoko": 1}}, ["merges.avg-four.weights", "did you mean enenen"]),
         ({"merges__avg-four__weights": {"enenen": 1, "kokoko": -1}}, ["merges.avg-four", "add up to 0"]),
         ({"merges__avg-four__weights": {"enenen": 1}}, ["merges.avg-four.weights", "at least 2"]),
+        ({"merges__avg-four__weights": {"enenen": 1, "avg-four": 1}}, ["merges.avg-four.weights names itself"]),
+        (
+            {
+                "merges__m": averaged("n", "joint"),
+                "merges__n": averaged("joint", "o"),
+                "merges__o": averaged("m", "base"),
+            },
+            ["merges.m is made of itself (m of n of o of m)", "name other models"],
+        ),
+        (
+            {"merges__m": averaged("avg-four", "joint") | {"method": "fisher"}},
+            ["merges.m is fisher", "avg-four has no training set: name recipes in weights"],
+        ),
+        (
+            {"merges__m": {"method": "regmean", "models": ["base", "joint"]}},
+            ["merges.m is regmean", "base has no training set: name recipes in models"],
+        ),
+        (
+            {
+                "merges__m": {
+                    "method": "linear",
+                    "search": {"models": ["a", "joint"], "objective": {"mono": 1.0}, "budget": 1},
+                }
+            },
+            ["merges.m.search.models names 'a'", "no recipe or merge makes"],
+        ),
         (
             {"merges__joint": {"method": "linear", "weights": {"enenen": 1, "kokoko": 1}}},
             ["recipes.joint has the name"],
@@ -111,6 +142,13 @@ MARKDOWN = {"corpus__source": "markdown", "corpus__columns": None}
         ({"negatives__window__direction": "ko-de"}, ["negatives.window.direction is 'ko-de'", "ko-en"]),
         ({"compare__select_on": "test"}, ["compare.select_on is 'test'", "dev split"]),
         ({"compare__select_on": "dv"}, ["compare.select_on is 'dv'", "dev, test"]),
+        ({"chosen__openvino": True}, ["chosen.openvino is of transformers, but base.name is static"]),
+        (
+            {"gate__metrics": {"ndcg@5": dict.fromkeys(("mono", "cross", "multi"), 0.0)}},
+            ["metrics names 'ndcg@5'"],
+        ),
+        ({"compare__choose__constraints__mono__of": "bm25"}, ["constraints.mono.of is 'bm25'", "name a model (base,"]),
+        ({"compare__choose__weights": dict.fromkeys(("mono", "cross", "multi"), 0.0) | {"bias": 1.0}}, ["all 0"]),
         ({"compare__metric": "ndcg@5"}, ["compare.metric is 'ndcg@5'", "score.metrics"]),
         ({"compare__metric": "ndgc@10"}, ["compare.metric", "'ndgc@10' is no metric"]),
         ({"score__metrics": ["ndcg@10", "mrr@0"]}, ["score.metrics.1", "'mrr@0' is no metric"]),
@@ -316,6 +354,31 @@ MARKDOWN = {"corpus__source": "markdown", "corpus__columns": None}
             {"references__r": {"endpoint": {"model": "m", "parameters": {"query": {"dimensions": 3}}}}},
             ["references.r.endpoint.parameters: dimensions is set by the stage itself: remove it"],
         ),
+        ({"lexicons__l": {"source": "guess", "path": "x"}}, ["lexicons.l.source is 'guess'"]),
+        (
+            {"lexicons__l": {"source": "alignment", "path": "x", "csls": 5}},
+            ["lexicons.l: csls is of embeddings, and this is alignment: remove it"],
+        ),
+        (
+            {"lexicons__l": {"source": "dictionary", "path": "x"}},
+            ["lexicons.l: files is missing: name the file beneath path of each pair of languages, {en-ko: en-ko.tsv}"],
+        ),
+        (
+            {"lexicons__l": {"source": "dictionary", "path": "x", "files": {"en-kr": "x.tsv"}}},
+            ["lexicons.l.files names 'en-kr' (did you mean en-ko?): write some of en-ko, ko-en"],
+        ),
+        (
+            {"lexicons__l": {"source": "embeddings", "path": "x", "files": {"en-ko": "x.vec"}}},
+            ["lexicons.l.files names 'en-ko'", "write some of en, ko"],
+        ),
+        (
+            {"lexicons__l": {"source": "embeddings", "path": "models/trained/joint", "vectors": "encoder"}},
+            ["lexicons.l.path is 'models/trained/joint', a model that is made of training sets", "write models/base"],
+        ),
+        (
+            {"lexicons__l": {"source": "titles", "path": "x"}},
+            ["lexicons.l.path is 'x', and no files are named: name them, or write data/collected"],
+        ),
         ({"fusions__f": {"of": ["bm25"]}}, ["fusions.f.of", "at least 2"]),
         ({"fusions__f": {"of": ["bm25", "bm25"]}}, ["fusions.f.of names one twice: name each once"]),
         (
@@ -326,6 +389,30 @@ MARKDOWN = {"corpus__source": "markdown", "corpus__columns": None}
             {"fusions": {"f": {"of": ["bm25", "base"]}, "g": {"of": ["f", "base"]}}},
             ["fusions.g.of names 'f', a fusion itself: name the rows that it is of"],
         ),
+        (
+            {"recipes__joint__switched": {"variant": "swiched", "share": 0.5}},
+            ["recipes.joint.switched.variant is 'swiched', which there is not (did you mean switched?)"],
+        ),
+        (
+            {"codeswitch__switched__kind": "bilingual"},
+            ["codeswitch.switched: bilingual has one target: name it alone in targets, or write kind "],
+        ),
+        (
+            {"translated__t": {**TRANSLATED, "model": "models/trained/jiont"}},
+            ["translated.t.model is 'models/trained/jiont', which no stage makes (did you mean models/trained/joint?)"],
+        ),
+        (
+            {"codeswitch__switched__lexicon": "algined"},
+            [
+                "codeswitch.switched.lexicon is 'algined', which there is not (did you mean aligned?)",
+                "lexicons.algined",
+            ],
+        ),
+        (
+            {"lexicons": {}, "codeswitch": {}, "recipes__switched": ..., "translated__t": TRANSLATED},
+            ["translated.t.lexicon is 'aligned', which there is not: add lexicons.aligned, or remove translated.t"],
+        ),
+        ({"translated__bm25": TRANSLATED}, ["translated.bm25 has the name of a reference: rename it"]),
         ({"fusions__bm25": {"of": ["joint", "base"]}}, ["fusions.bm25 has the name of a reference: rename it"]),
         (
             {"rerankers": {"c": CROSS}},

@@ -6,10 +6,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from stages import score
 from stages.compare import contamination
 from stages.schemas.scores import MODEL_METRICS, QUERY_SCORES
-from stages.shared import tables
+from stages.shared import scoring, tables
 from stages.shared.errors import UserError
 from stages.shared.tasks import task_groups
 
@@ -38,7 +37,7 @@ def measure(level, tasks=None, mrr=lambda value: 1.0):
                     rows += [(benchmark, task, f"q{i}", "language_bias", float(i)) for i in range(5)]
         table = pl.DataFrame(rows, schema=QUERY_SCORES, orient="row")
         tables.write(table, f"data/scores/{model}.parquet", QUERY_SCORES)
-        told = score.summary(table, task_groups(["en", "ko", "hi-Latn"]))
+        told = scoring.summary(table, task_groups(["en", "ko", "hi-Latn"]))
         tables.write_json(told, MODEL_METRICS / f"{model}.json")
 
 
@@ -105,7 +104,7 @@ def test_a_row_without_language_bias_is_compared_in_all_else(study):
     file = Path("data/scores/r.parquet")
     values = tables.read(file, QUERY_SCORES).filter(pl.col("metric") != "language_bias")
     tables.write(values, file, QUERY_SCORES)
-    tables.write_json(score.summary(values, task_groups(["en", "ko"])), MODEL_METRICS / "r.json")
+    tables.write_json(scoring.summary(values, task_groups(["en", "ko"])), MODEL_METRICS / "r.json")
     study.run("compare")
     assert set(pl.read_csv("metrics/tables/bias/test.csv")["model"]) == {"base", "koenko", "enenen", "m"}
     tested = pl.read_csv("metrics/tables/significance/test.csv").filter(model="r")

@@ -8,10 +8,10 @@ import pytest
 from scipy import stats
 
 from stages.compare import significance
-from stages.settings.compare import Compare
+from stages.settings.compare import Inference
 from stages.shared.tasks import task_groups
 
-SETTINGS = Compare(metric="ndcg@10", select_on="dev", confidence=0.95, resamples=2000, correction="holm")
+SETTINGS = Inference(confidence=0.95, resamples=2000, correction="holm")
 GROUPS = task_groups(["en", "ko"])
 
 

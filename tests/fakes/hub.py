@@ -1,5 +1,6 @@
-"""A local server that plays the hub, for the data set some/set."""
+"""A local server that plays the hub: the data set some/set, and models that are pushed to it."""
 
+import base64
 import json
 import re
 import threading
@@ -49,6 +50,29 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.file(asked["file"])
 
+    def do_POST(self):
+        """A repository that is made, and a commit of files in one: all of them in the request, as small ones are."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        path = urlsplit(self.path).path
+        self.server.asked.append((self.command, path, None, self.headers.get("Authorization")))
+        if self.server.refuses:
+            self.refuse(403, self.server.refuses)
+        elif path == "/api/repos/create":
+            named = json.loads(body)
+            self.json({"url": f"{self.server.url}/{named['organization']}/{named['name']}"})
+        elif path == "/api/validate-yaml":  # the head of a card
+            self.json({"errors": [], "warnings": []})
+        elif "/preupload/" in path:
+            files = [file["path"] for file in json.loads(body)["files"]]
+            self.json({"files": [{"path": file, "uploadMode": "regular", "shouldIgnore": False} for file in files]})
+        else:
+            rows = [json.loads(line) for line in body.splitlines()]
+            self.server.message = next(row["value"]["summary"] for row in rows if row["key"] == "header")
+            files = [row["value"] for row in rows if row["key"] == "file"]
+            self.server.pushed |= {file["path"]: base64.b64decode(file["content"]) for file in files}
+            url = f"{self.server.url}{path.removeprefix('/api/models').removesuffix('/main')}/{SHA}"
+            self.json({"commitUrl": url, "commitOid": SHA, "pullRequestUrl": None})
+
     def tree(self, folder, recursive):
         base = f"{folder}/" if folder else ""
         entries = []
@@ -78,16 +102,18 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in {"Content-Length": str(len(body)), **heads}.items():
             self.send_header(name, value)
         self.end_headers()
-        if self.command == "GET":
+        if self.command != "HEAD":
             self.wfile.write(body)
 
 
 @contextmanager
 def serving(files=FILES):
     """A server with `url`, the requests `asked` (method, kind, file, Authorization), the error code it `refuses` all
-    with, and the file at which it gets `stuck`: `reached` is set, and it waits until `released` is."""
+    with, and the file at which it gets `stuck`: `reached` is set, and it waits until `released` is. What was `pushed`
+    are files by their paths, and `message` that of the commit."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.files, server.asked, server.refuses, server.stuck = files, [], None, None
+    server.pushed, server.message = {}, None
     server.reached, server.released = threading.Event(), threading.Event()
     server.url = f"http://127.0.0.1:{server.server_port}"
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()

@@ -15,7 +15,7 @@ TEXT = (ROOT / "dvc.yaml").read_text(encoding="utf-8")
 GRAPH = yaml12.parse(TEXT)["stages"]
 STAGES = graph.stages(TEXT)
 NEEDS_TORCH = {"base", "candidates", "train", "merge", "retrieve-base", "retrieve-trained", "retrieve-merged", "index"}
-NEEDS_TORCH |= {"references", "rerankers"}
+NEEDS_TORCH |= {"references", "rerankers", "lexicons", "translated", "chosen", "plans"}
 # What any settings are made of, and parts that several groups share.
 PARTS_OF_SETTINGS = {"types", "reading", "yaml12", "encoders", "connection", "labelled_columns", "metrics", "tags"}
 PARTS_OF_SETTINGS |= {"split", "freeze", "training_sets"}

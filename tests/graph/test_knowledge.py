@@ -94,7 +94,7 @@ STUDY = {
     },
 }  # fmt: skip
 pytestmark = [pytest.mark.graph, pytest.mark.xdist_group("knowledge")]
-AFTER_RUNS = {"fusions", "score", "labels", "compare", "report"}
+AFTER_RUNS = {"fusions", "score", "labels", "compare", "report", "chosen"}
 OF_MIXED = {"train@mixed", "retrieve-trained@mixed", "index@kb"}
 
 
@@ -175,7 +175,7 @@ def test_noise_in_the_similarity_of_labels_encodes_nothing_before_training(graph
 
 def test_the_precision_of_answers_reruns_labels_alone(graph):
     graph.edit("labels.precision", 0.5)
-    assert graph.repro() == {"check", "labels", "report"}
+    assert graph.repro() == {"check", "labels", "report", "chosen"}
 
 
 def test_an_index_answers_and_a_changed_entry_builds_it_alone(graph):

@@ -12,7 +12,7 @@ from stages.settings import yaml12
 
 pytestmark = [pytest.mark.graph, pytest.mark.xdist_group("smoke")]
 MERGE = "avg-koenen-kokoko"
-AFTER_RUNS = {"fusions", "score", "labels", "compare", "report"}
+AFTER_RUNS = {"fusions", "score", "labels", "compare", "report", "chosen"}
 # It reads all of params.yaml, and writes the same whenever that is right.
 CHECK = {"check"}
 
@@ -23,7 +23,27 @@ def test_repro_again_does_nothing(graph):
 
 def test_a_merge_weight_reruns_that_merge_and_what_reads_it(graph):
     graph.edit(f"merges.{MERGE}.weights.koenen", 0.8)
-    assert graph.repro() - CHECK == {f"merge@{MERGE}", f"retrieve-merged@{MERGE}", *AFTER_RUNS}
+    assert graph.repro() - CHECK == {"plans", f"merge@{MERGE}", f"retrieve-merged@{MERGE}", *AFTER_RUNS}
+
+
+def test_a_merge_reruns_those_that_name_it_and_no_other(graph):
+    pair = {"koenen": 1.0, "kokoko": 1.0}
+    objective = {"models": ["koenen", "kokoko"], "objective": {"mono": 1.0, "bias": 0.1}, "budget": 3, "grid": 0.5}
+    graph.edit("merges.of-merge", {"method": "linear", "weights": {MERGE: 0.5, "base": 0.5}})
+    graph.edit("merges.important", {"method": "fisher", "weights": pair, "parameters": {"batches": 2}})
+    graph.edit("merges.found", {"method": "linear", "search": objective})
+    new = ("of-merge", "important", "found")
+    ran = {"plans", *(f"merge@{name}" for name in new), *(f"retrieve-merged@{name}" for name in new), *AFTER_RUNS}
+    assert graph.repro() - CHECK == ran
+    found = json.loads(graph.read("models/merged/found/encoder.json"))["weights"]
+    assert found == json.loads(graph.read("metrics/searches.json"))["found"]["weights"]
+    told = json.loads(graph.read("metrics/models/found.json"))["dev"]["mono"]["ndcg@10"]
+    # The study measures of the model what the search did.
+    assert told == json.loads(graph.read("metrics/searches.json"))["found"]["mono"]
+    graph.edit(f"merges.{MERGE}.weights.koenen", 0.8)
+    changed = (MERGE, "of-merge")
+    ran = {"plans", *(f"merge@{name}" for name in changed), *(f"retrieve-merged@{name}" for name in changed)}
+    assert graph.repro() - CHECK == ran | AFTER_RUNS
 
 
 def test_a_metric_reruns_nothing_that_encodes(graph):
@@ -33,7 +53,7 @@ def test_a_metric_reruns_nothing_that_encodes(graph):
 
 def test_a_limit_of_a_benchmark_encodes_nothing(graph):
     graph.edit("benchmarks.test.max_contamination", 0.5)
-    assert graph.repro() - CHECK == {"benchmarks@test", "contamination", *AFTER_RUNS} - {"fusions"}
+    assert graph.repro() - CHECK == {"benchmarks@test", "contamination", "plans", *AFTER_RUNS} - {"fusions"}
 
 
 def test_one_recipe_retrains_one_model(graph):
@@ -43,6 +63,7 @@ def test_one_recipe_retrains_one_model(graph):
         "contamination",
         "train@koenen",
         "retrieve-trained@koenen",
+        "plans",
         f"merge@{MERGE}",
         f"retrieve-merged@{MERGE}",
         *AFTER_RUNS,
@@ -54,13 +75,25 @@ def test_a_new_recipe_trains_one_model(graph):
     ran = graph.repro() - CHECK
     # The merge looks again, since what is trained changed; its bytes do not, so nothing is encoded after it.
     retrained = {"train@enkoko", "retrieve-trained@enkoko", f"merge@{MERGE}"}
-    assert ran == {"trainsets", "contamination", *retrained, *AFTER_RUNS}
+    assert ran == {"trainsets", "contamination", "plans", *retrained, *AFTER_RUNS}
     assert "enkoko" in json.loads(graph.read("metrics/summary.json"))["test"]
 
 
 def test_the_rank_window_encodes_nothing_before_training(graph):
     graph.edit("negatives.window.rank_min", 8)
     assert graph.repro("trainsets") == {"check", "negatives", "triples", "trainsets"}
+
+
+def test_a_new_lexicon_runs_no_encoder(graph):
+    graph.edit("lexicons.titled", {"source": "titles", "path": "data/collected"})
+    assert graph.repro() - CHECK == {"lexicons@titled", "coverage", "codeswitch"}
+
+
+def test_a_probability_of_switching_retrains_what_trains_on_it(graph):
+    graph.edit("recipes.koenen.switched", {"variant": "switched", "share": 0.5})
+    assert graph.repro("train") - CHECK == {"trainsets", "contamination", "train@koenen"}
+    graph.edit("codeswitch.switched.probability", 0.25)
+    assert graph.repro("train") - CHECK == {"codeswitch", "trainsets", "contamination", "train@koenen"}
 
 
 def test_forced_reruns_give_the_same_bytes(graph):
@@ -127,7 +160,7 @@ def test_experiments_run_here_and_from_the_queue_and_stand_side_by_side(graph):
 def test_a_removed_recipe_leaves_the_tables_and_tidy_removes_it(graph):
     params = graph.folder / "params.yaml"
     params.write_text("".join(line for line in params.read_text().splitlines(True) if not line.startswith("  enenen:")))
-    assert graph.repro() - CHECK == {"trainsets", "contamination", *AFTER_RUNS} - {"fusions"}
+    assert graph.repro() - CHECK == {"trainsets", "contamination", "plans", *AFTER_RUNS} - {"fusions"}
     assert "enenen" not in json.loads(graph.read("metrics/summary.json"))["test"]
     assert not (graph.folder / "metrics/models/enenen.json").exists()
     graph.run(sys.executable, "-m", "tools.tidy")
@@ -135,7 +168,7 @@ def test_a_removed_recipe_leaves_the_tables_and_tidy_removes_it(graph):
     assert not (graph.folder / "models/trained/enenen").exists()
     assert not any("enenen" in stage for stage in yaml12.load(graph.folder / "dvc.lock")["stages"])
     # The folder of all that is trained has changed, so the merge looks again; nothing is encoded.
-    assert graph.repro() - CHECK <= {f"merge@{MERGE}", *AFTER_RUNS}
+    assert graph.repro() - CHECK <= {"plans", f"merge@{MERGE}", *AFTER_RUNS}
 
 
 def test_a_mistake_is_one_sentence_before_any_work(graph):

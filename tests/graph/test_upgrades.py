@@ -52,12 +52,14 @@ def test_a_new_merging_method_trains_nothing(graph):
         ("METHODS: dict[str, Method] = {\n", 'METHODS: dict[str, Method] = {\n    "stub": Method(True, "none", {}),\n'),
         ("MergingMethod = Literal[\n", 'MergingMethod = Literal[\n    "stub",\n'),
     )
-    graph.code(
-        "stages/merge.py",
-        ("    try:\n", '    if merge.method == "stub":\n        loaded = loaded[:1] * len(loaded)\n    try:\n'),
-    )
-    # The merge that is there gives the same bytes, so it is not ranked again.
-    assert graph.repro() == {"check", "merge@avg-koenen-kokoko", "compare", "report"}
+    # What the merge is computed from stays, so it is not merged again.
+    assert graph.repro() == {"check", "plans", "compare", "report", "chosen"}
+
+
+def test_a_line_of_how_weights_are_merged_ranks_nothing_again(graph):
+    graph.code("stages/shared/merging.py")
+    # The merge that is there gives the same bytes.
+    assert graph.repro() == {"plans", "merge@avg-koenen-kokoko"}
 
 
 def test_a_template_of_the_report_reruns_report_alone_and_a_tool_nothing(graph):

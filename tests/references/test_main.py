@@ -7,11 +7,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from stages import score
 from stages.references import endpoint as module
 from stages.schemas.benchmarks import BENCHMARK_QRELS, BENCHMARK_QUERIES
 from stages.schemas.runs import RUN
-from stages.shared import tables
+from stages.shared import scoring, tables
 from stages.shared.errors import UserError
 from tests.fakes.checkpoints import save_sentence_transformer
 from tests.fakes.endpoint import Endpoint, embed
@@ -66,7 +65,7 @@ def test_a_query_that_is_a_passage_finds_what_it_asks_for(study):
     qrels = pl.DataFrame(judged, BENCHMARK_QRELS, orient="row")
 
     def ndcg(name):
-        values = score.per_query(run(name=name), queries, qrels, ["ndcg@10"])
+        values = scoring.per_query(run(name=name), queries, qrels, ["ndcg@10"])
         return dict(values.select("task", "value").iter_rows())
 
     assert ndcg("own") == {"en-en": 1.0, "en-ko": 1.0, "en-*": 1.0}

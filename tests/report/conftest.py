@@ -41,11 +41,17 @@ ABOVE = {"koenen": 0.0, "koenko": 0.125, "enkoko": 0.0}
 READ = (
     *("report", "languages", "recipes", "merges", "benchmarks", "compare"),
     *("base", "teacher", "train", "seed", "labels", "references", "fusions"),
-    *("rerankers", "rerank"),
+    *("rerankers", "rerank", "translated"),
 )
 LEADS = {
     "best_recipe": {"over": "koenen", "lead": 0.005, "standard_error": 0.001},
     "chosen_model": {"over": "both", "lead": 0.02, "standard_error": 0.0125},
+}
+CHOICE = {
+    "best": "avg",
+    "tied": [],
+    "dropped": {"mono": ["koenko"]},
+    "objective": {"avg": 0.55, "both": 0.545, "koenen": 0.53, "base": 0.4, "koenko": 0.37},
 }
 VOID = {"meta", "link", "br", "hr", "img", "input", "rect", "circle", "line", "path", "polyline"}
 
@@ -66,11 +72,16 @@ def study(tmp_path, monkeypatch):
     write("metrics/corpus.json", CORPUS)
     write("metrics/collected.json", {"passages": {}, "queries": {}, "left_out": {"queries that no passage answers": 7}})
     contaminated()
+    write("metrics/codeswitch.json", {})
     write("metrics/labels.json", {})
     write("metrics/references.json", {})
+    write("metrics/searches.json", {})
     write(
         "metrics/summary.json",
-        {"metric": "ndcg@10", "selected_on": "dev", "best_recipe": "both", "chosen_model": "avg", "leads": LEADS},
+        {
+            **{"metric": "ndcg@10", "selected_on": "dev", "best_recipe": "both", "chosen_model": "avg"},
+            **{"leads": LEADS, "choice": CHOICE},
+        },
     )
     for model in MODELS:
         groups = dict(zip(("mono", "cross", "multi"), MEANS[model], strict=False))

@@ -53,14 +53,31 @@ def test_the_lead_over_the_next_is_said_with_its_error(study):
     text, _ = page()
     ahead = "2.00 ± 1.25 points ahead of both (standard error over queries)"
     lead = " ".join(text.split('class="lead">')[1].split("</p>")[0].split())
-    assert f"on <code>dev</code>, {ahead}. On other queries another could have been chosen" in lead
+    assert f"for each rank of bias: {ahead}. The constraint that Mono be not below that of base surely" in lead
+    assert "interval) dropped koenko. On other queries another could have been chosen" in lead
     assert "is <code>both</code>, 0.50 ± 0.10 points ahead of koenen" in lead
     assert f"avg, {ahead}; best single recipe: both, 0.50" in Path("metrics/report/tables.md").read_text()
-    assert f"on `dev`, {ahead}; the results" in Path("metrics/report/model_card.md").read_text()
+    assert f"bias: {ahead}; the results" in Path("metrics/report/model_card.md").read_text()
     summary = json.loads(Path("metrics/summary.json").read_text())
     summary["leads"]["chosen_model"]["standard_error"] = 0.01
     write("metrics/summary.json", summary)
     assert "another could have been chosen" not in page()[0]
+
+
+def test_a_tie_and_a_constraint_are_told_in_words(study):
+    constraints = {"bias": {"of": "koenen", "within": 5.0}, "cross": {"of": "base", "within": 0.01}}
+    weights = {"mono": 2.0, "cross": 1.0, "multi": 0.0, "bias": 0.0}
+    edit(lambda params: params["compare"]["choose"].update(constraints=constraints, weights=weights))
+    summary = json.loads(Path("metrics/summary.json").read_text())
+    summary["choice"] |= {"best": "both", "tied": ["avg"], "dropped": {"bias": ["base", "koenko"], "cross": []}}
+    summary["leads"]["chosen_model"]["lead"] = -0.02
+    write("metrics/summary.json", summary)
+    page()
+    text = Path("metrics/report/tables.md").read_text()
+    assert "by the mean of Mono (weight 2) and Cross (weight 1) nDCG@10: avg, 2.00 ± 1.25 points behind both" in text
+    assert "that Bias be not above that of koenen by more than 5 ranks dropped base and koenko." in text
+    assert "that Cross be not below that of base by more than 1 points dropped no model." in text
+    assert "both has the greatest objective, and avg is tied with it (within one standard error) and cheaper." in text
 
 
 def test_the_threads_of_training_are_said(study):
@@ -88,7 +105,9 @@ def test_one_language_one_benchmark_no_merge(study):
     trained = {"recipes": {"enenen": {"enenen": counts}}, "queries": {"every_recipe": 3, "any_recipe": 3}}
     write("metrics/trainsets.json", trained)
     leads = {"best_recipe": None, "chosen_model": {"over": "base", "lead": 0.2, "standard_error": None}}
-    write("metrics/summary.json", {"best_recipe": "enenen", "chosen_model": "enenen", "leads": leads})
+    choice = {"best": "enenen", "tied": [], "dropped": {}, "objective": {}}
+    names = {"best_recipe": "enenen", "chosen_model": "enenen"}
+    write("metrics/summary.json", names | {"leads": leads, "choice": choice})
     write("metrics/models/enenen.json", {"dev": {"mono": {"ndcg@10": 0.7}}})
     write("metrics/training/enenen.csv", "step,loss\n")
     tradeoff = Path("metrics/tables/tradeoff/dev.csv")

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from stages.report import provenance
-from tests.report.conftest import CORPUS, page, section, write
+from tests.report.conftest import CORPUS, edit, page, section, write
 
 
 def test_the_corpus(study):
@@ -95,3 +95,29 @@ def test_strategies_of_different_filters_share_a_table():
     )
     assert table.header == ["Direction", "queries", "y", "x", "short"]
     assert [c.text for c in table.rows[1].cells] == ["en-en", "1", "4", "–", "5"]
+
+
+def test_code_switched_texts_are_counted_and_shown(study):
+    text, reader = page()
+    assert "codeswitched" not in text
+    told = {"texts": 3, "words": 1200, "switched": 0.41, "out_of_lexicon": 0.125, "samples": [["a <b>", "a [c]"]]}
+    write("metrics/codeswitch.json", {"one": {"en": told}, "two": {"ko": told | {"names": 0.05, "samples": []}}})
+    report = json.loads(Path("metrics/trainsets.json").read_text())
+    report["recipes"]["koenen"]["koenen"] |= {"switched": 650}
+    write("metrics/trainsets.json", report)
+    edit(lambda params: params["recipes"]["koenen"].update(switched={"variant": "one", "share": 0.5}))
+    text, reader = page()
+    rows = [[c[0] for c in row] for row in reader.tables["switched-words"]]
+    assert rows == [
+        ["Variant", "Language", "texts", "words", "switched, %", "out of lexicon, %", "names, %"],
+        ["one", "English", "3", "1,200", "41.0", "12.5", "–"],
+        ["two", "Korean", "3", "1,200", "41.0", "12.5", "5.0"],
+    ]
+    assert [[c[0] for c in row] for row in reader.tables["switched-texts"]][1:] == [["one", "a <b>", "a [c]"]]
+    assert [c[0] for c in reader.tables["recipes"][1]][3:] == ["50 % by one"]
+    assert [[c[0] for c in row][6:] for row in reader.tables["trained"]][:3] == [
+        ["switched", "above positive, %"],
+        ["650", "0.0"],
+        ["–", "12.5"],
+    ]
+    assert r"- one: a \<b\> → a \[c\]" in Path("metrics/report/tables.md").read_text()

@@ -1,6 +1,6 @@
 """What recipes are made of."""
 
-from tests.report.conftest import edit, page
+from tests.report.conftest import edit, page, write
 
 
 def test_the_share_of_synthetic_queries(study):
@@ -38,3 +38,8 @@ def test_what_a_merge_is_computed_from(study):
         edit(lambda params, merge=merge: params["merges"].update({next(iter(params["merges"])): merge}))
         _, reader = page()
         assert [c[0] for c in reader.tables["merges"][1]][1:] == [merge["method"], told]
+    search = {"models": ["both", "mono"], "objective": {"mono": 1.0}, "budget": 9}
+    write("metrics/searches.json", {"avg": {"weights": {"both": 0.3, "mono": 0.7}}})
+    edit(lambda params: params["merges"].update(avg={"method": "linear", "search": search}))
+    _, reader = page()
+    assert reader.tables["merges"][1][2][0] == "0.3 both + 0.7 mono; searched, 9 tries at most"

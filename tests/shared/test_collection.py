@@ -71,6 +71,7 @@ def test_later_stages_take_no_passage_judged_0_for_an_answer(workspace):
     mined = [("q", q, c, ["b", "d"]) for q in ("en", "ko") for c in ("en", "ko")]
     table = pl.DataFrame(mined, schema=NEGATIVES, orient="row")
     tables.write(table, "data/negatives/window.parquet", NEGATIVES)
+    workspace.edit(recipes__switched=...)
     for stage in (["triples"], ["trainsets"], ["benchmarks", "test"]):
         workspace.run(*stage)
     for file in (workspace.path / "data/triples/window").iterdir():

@@ -115,6 +115,7 @@ def test_a_collection_that_was_written_alone_is_mined_and_becomes_training_sets(
     strategy = {"k": 3, "direction": "each", "rank_min": 1, "rank_max": 20, "relative_margin": None, "written": True}
     with Endpoint() as endpoint:
         workspace.edit(**{f"base__static__{key}": value for key, value in tiny.items()}, candidates__depth=20)
+        workspace.edit(recipes__switched=...)
         workspace.edit(**{f"negatives__window__{key}": value for key, value in strategy.items()})
         topical(workspace, endpoint, per_topic=5)
     for stage in ("collect", "base", "candidates", "negatives", "triples", "trainsets"):

@@ -14,6 +14,7 @@ import pytest
 from dvc.repo import Repo
 from huggingface_hub import constants
 
+from stages.chosen import transformer
 from stages.shared import carried
 from tests.conftest import ROOT
 from tests.fakes import packages as fakes
@@ -123,6 +124,14 @@ def test_packages_are_compared_with_the_lock(machine, lines):
     project.write_text(project.read_text().replace('  "numpy>=2.2,<3",', '  "numpy>=2.2,<3", "lacking>=1",'))
     found, status = lines()
     assert ("fail", "lacking is missing: pip install -r requirements.lock") in found["packages"]
+
+
+def test_packages_of_exports_are_asked_for_only_where_one_is_wanted(machine, lines, monkeypatch):
+    monkeypatch.setattr(transformer, "find_spec", lambda name: None)
+    assert "exports" not in lines()[0]
+    machine.edit(base__name=NAME, chosen__onnx=True)
+    found, status = lines()
+    assert status == 1 and found["exports"][0][1].startswith("chosen.onnx needs onnx: install onnx onnxscript")
 
 
 def test_more_threads_than_cores_are_warned_of(machine, lines, monkeypatch):

@@ -1,0 +1,48 @@
+"""What an export loses, and how much faster it is: both against the model as it is, on the benchmark that chose it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import polars as pl
+
+from stages.shared import ranking, scoring
+from stages.shared.ranking import Tables
+from stages.shared.roles import Encoder
+from stages.shared.rounding import rounded
+from stages.shared.tasks import GROUPS, tasks
+
+# Passages that are timed, at most, and how often: the fastest time counts, the others had company.
+TIMED, TIMES = 500, 3
+
+
+def means(encoder: Encoder, benchmark: Tables, metric: str, depth: int) -> dict[str, float]:
+    """{mono, cross or multi: mean of the group's tasks}, as `score` has them."""
+    passages, queries = (encoder.encode(benchmark.texts(role), role) for role in ("passage", "query"))
+    run, _ = ranking.rank(benchmark, ranking.by_vectors(passages, queries), depth)
+    langs = [table["lang"].unique().to_list() for table in (benchmark.queries, benchmark.passages)]
+    groups = {task.name: task.group for task in tasks(*langs)}
+    values = scoring.per_query(run, benchmark.queries, benchmark.qrels, [metric])
+    by_task = values.group_by("task").agg(pl.col("value").mean())
+    by_group = by_task.group_by(pl.col("task").replace_strict(groups)).agg(pl.col("value").mean())
+    found = dict(by_group.iter_rows())
+    return {group: rounded(found[group]) for group in GROUPS if group in found}
+
+
+def seconds(encoder: Encoder, benchmark: Tables) -> float:
+    """The time that some passages take to encode."""
+    texts = benchmark.texts("passage")[:TIMED]
+    encoder.encode(texts[:8], "passage")
+    spent = []
+    for _ in range(TIMES):
+        begun = time.perf_counter()
+        encoder.encode(texts, "passage")
+        spent.append(time.perf_counter() - begun)
+    return min(spent)
+
+
+def megabytes(path: Path) -> float:
+    """The size of an export: a folder, or a file with what has its name beside it (weights of OpenVINO)."""
+    files = path.rglob("*") if path.is_dir() else path.parent.glob(f"{path.stem}.*")
+    return round(sum(file.stat().st_size for file in files if file.is_file()) / 1e6, 2)

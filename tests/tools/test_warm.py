@@ -1,0 +1,83 @@
+"""warm: stages that are forked from one process end, and fail, as those that DVC starts itself."""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from dvc.stage import run as dvc_run
+
+from tests.conftest import ROOT
+from tools import warm
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def start(workspace, monkeypatch):
+    """Start a command as DVC does."""
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setattr(warm, "IMPORTED", ("pydantic", "no_such_module"))
+
+    def started(command, **environment):
+        settings = {"cwd": str(workspace.path), "env": os.environ | environment, "close_fds": True, "shell": False}
+        return dvc_run.subprocess.Popen(["/bin/sh", "-c", command], **settings)
+
+    return started
+
+
+def ended(process):
+    process.communicate()
+    return process.returncode
+
+
+def test_a_stage_is_forked_and_is_as_it_would_be_by_itself(workspace, start, capfd):
+    plain = dvc_run.subprocess
+    with warm.stages():
+        assert isinstance(process := start("python -m stages.check"), warm.Stage)
+        assert ended(process) == 0 and Path("data/checked").is_file()
+        capfd.readouterr()
+        # Its environment, the sentence of bad input and its status are its own, and the next one has nothing of it.
+        assert ended(start("python -m stages.train", DVC_STAGE="train@nobody")) == 1
+        told = capfd.readouterr().err
+        assert "models/base/encoder.json" in told and told.count("error: ") == 1 and "Traceback" not in told
+        workspace.edit(train__steps=-1)
+        assert ended(start("python -m stages.check")) == 1
+        assert "train.steps" in capfd.readouterr().err
+        assert ended(start("python -m stages.nowhere")) == 1
+        # What is no stage is started as ever.
+        assert not isinstance(process := start("exit 3"), warm.Stage) and ended(process) == 3
+    assert dvc_run.subprocess is plain
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 1), (signal.SIGKILL, 137)])
+def test_signals_end_the_stage_alone(workspace, start, capfd, number, status):
+    (workspace.path / "params.yaml").unlink()
+    os.mkfifo(workspace.path / "params.yaml")  # which a stage waits to read
+
+    def send():
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            found = psutil.Process().children(recursive=True)
+            forked = [child for child in found if child.parent() != psutil.Process()]
+            if forked and [f for f in forked[0].open_files() or [1] if f] and forked[0].status() == "sleeping":
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    forked[0].send_signal(number)
+                return
+            time.sleep(0.05)
+
+    with warm.stages():
+        process = start("python -m stages.check")
+        sender = threading.Thread(target=send)
+        sender.start()
+        assert ended(process) == status
+        sender.join()
+        assert ("stopped by SIGTERM" in capfd.readouterr().err) == (number == signal.SIGTERM)
+        Path("params.yaml").unlink()
+        assert ended(start("python -m stages.check")) == 1

@@ -1,0 +1,198 @@
+"""python -m tools.warm SOCKET MODULE ...: a process that has imported what stages import, and forks what runs them.
+
+Importing torch and sentence-transformers takes seconds, which each stage that uses them would pay anew. `tools.repro`
+starts this process once, and has it run the commands `python -m stages.X` of a build: each runs in a process of its
+own, forked from this one, with the environment, folder, signals and exit status that it would have by itself. Nothing
+of `stages` is imported before: a stage reads its code when it begins.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import gc
+import importlib
+import json
+import os
+import re
+import runpy
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+from stages.shared import errors
+
+# What stages import, in the order in which the first ones of a build need it. None of it starts a thread, which a fork
+# would lose, before it is used.
+IMPORTED = (
+    "polars",
+    "pydantic",
+    "pyarrow.parquet",
+    "scipy.stats",
+    "torch",
+    "transformers",
+    "sentence_transformers",
+    "transformers.trainer",
+    "datasets",
+    "faiss",
+)
+STAGE = re.compile(r"python -m (stages(?:\.\w+)+)((?: [\w.-]+)*)")
+Starter = Callable[..., Any]
+
+
+class Stage:
+    """A stage that runs in a process of its own, as far as DVC looks at what it has started."""
+
+    returncode: int | None = None
+
+    def __init__(self, channel: socket.socket, request: dict[str, Any]) -> None:
+        self._channel = channel
+        channel.sendall(json.dumps(request).encode() + b"\n")
+
+    def communicate(self) -> None:
+        # Nothing comes of a process that the system has killed, as it kills its stages: for want of memory.
+        answer = _line(self._channel)
+        self.returncode = int(answer) if answer else 128 + signal.SIGKILL
+
+
+@contextmanager
+def stages() -> Iterator[None]:
+    """In the block, DVC's stages are forked from one process; as ever where that cannot be."""
+    import dvc.stage.run as dvc_run
+
+    # Of two interpreters each has modules of its own.
+    python = shutil.which("python")
+    if not hasattr(os, "fork") or python is None or not os.path.samefile(python, sys.executable):  # noqa: PTH121
+        yield
+        return
+    ours, theirs = socket.socketpair()
+    command = [sys.executable, "-m", "tools.warm", str(theirs.fileno()), *IMPORTED]
+    plain = dvc_run.subprocess
+    with ours, subprocess.Popen(command, pass_fds=[theirs.fileno()]) as process:
+        theirs.close()
+
+        def start(command: list[str] | str, **settings: Any) -> Any:
+            found = None if isinstance(command, str) else STAGE.fullmatch(command[-1])
+            if found is None or process.poll() is not None:
+                return subprocess.Popen(command, **settings)
+            request = {"module": found[1], "arguments": found[2].split()}
+            return Stage(ours, request | {"folder": settings["cwd"], "environment": settings["env"]})
+
+        dvc_run.subprocess = _Started(start)
+        try:
+            yield
+        finally:
+            dvc_run.subprocess = plain
+            ours.shutdown(socket.SHUT_RDWR)
+
+
+class _Started:
+    """What DVC takes for the module `subprocess` where it runs a stage's command."""
+
+    def __init__(self, start: Starter) -> None:
+        self.Popen = start
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(subprocess, name)
+
+
+def serve(channel: socket.socket, modules: list[str]) -> dict[str, Any] | None:
+    """Import `modules` and answer requests with the status of the stages that they name, one after another; None when
+    no more come. In the process of a stage, return what was asked for."""
+    left, child = deque(modules), 0
+    while True:
+        if child:
+            ended, status = os.waitpid(child, os.WNOHANG if left else 0)
+            if ended:
+                code, child = os.waitstatus_to_exitcode(status), 0
+                with contextlib.suppress(BrokenPipeError):
+                    channel.sendall(b"%d\n" % (code if code >= 0 else 128 - code))
+        elif select.select([channel], [], [], 0 if left else None)[0]:
+            asked = _line(channel)
+            if not asked:
+                return None
+            sys.stdout.flush()
+            sys.stderr.flush()
+            # What is there already is never garbage: looked at, its memory would be copied.
+            gc.freeze()
+            child = os.fork()
+            if not child:
+                return json.loads(asked)
+            continue
+        if left:
+            # A stage that cannot do without it says so itself.
+            with contextlib.suppress(Exception):
+                importlib.import_module(left.popleft())
+
+
+def _line(channel: socket.socket) -> bytes:
+    """What comes until the end of a line; nothing if the other side has ended."""
+    found = b""
+    while not found.endswith(b"\n"):
+        try:
+            part = channel.recv(2**16)
+        except ConnectionError:
+            return b""
+        if not part:
+            return b""
+        found += part
+    return found
+
+
+def begin(request: dict[str, Any]) -> None:
+    """Be the process of `python -m MODULE ARGUMENT ...`."""
+    # Absolute, as Python has it.
+    os.chdir(request["folder"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("stages", "tools")]:
+        del sys.modules[name]
+    sys.path[0] = request["folder"]
+    # As Python has it while it looks for the module.
+    sys.argv = ["-m", *request["arguments"]]
+    runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
+
+
+def end(work: Callable[[], None]) -> NoReturn:
+    """Do `work` and end as Python does after it, but for taking thousands of modules down one by one."""
+    code: Any = 0
+    try:
+        work()
+    except SystemExit as stopped:
+        code = stopped.code or 0
+        if not isinstance(code, int):
+            print(code, file=sys.stderr)
+            code = 1
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code & 0xFF)
+
+
+def main() -> None:
+    with socket.socket(fileno=int(sys.argv[1])) as channel:
+        # Ctrl-C is for the stage that runs, unless it is for none, as of jobs in the background.
+        ignored = signal.signal(signal.SIGINT, signal.SIG_IGN) == signal.SIG_IGN
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        errors.set_environment()
+        request = serve(channel, sys.argv[2:])
+    if request:
+        if not ignored:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        end(lambda: begin(request))
+
+
+if __name__ == "__main__":
+    main()
