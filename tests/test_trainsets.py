@@ -281,7 +281,7 @@ def in_texts(name):
 def test_a_share_of_the_queries_is_code_switched_with_their_passages(workspace):
     prepared(workspace)
     code_switched(workspace)
-    one = {"compositions": ["enenen"], "negatives": "window", "hybrid": 1.0}
+    one = {"compositions": ["enenen"], "negatives": "window", "batches": {"scheme": "x-x-mono"}}
     shares = {"none": 0.0, "half": 0.5, "all": 1.0}
     recipes = {name: one | {"switched": {"variant": "switched", "share": share}} for name, share in shares.items()}
     workspace.edit(recipes=recipes | {"plain": one}).run("trainsets")
