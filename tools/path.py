@@ -52,6 +52,8 @@ def main() -> None:
         if name not in (known := _known(study)):
             raise UserError(f"{name!r} is no model of the study{meant(name, known)}: name one of {', '.join(known)}")
     one, other = given.models
+    if one == other:
+        raise UserError(f"{one!r} is named twice: name two models, between which the path leads")
     found, lines = path(study, one, other, given.beyond), lines_of(study, beside)
     rows = [*((f"{share:g}", told) for share, told in found.items()), *lines.items()]
     shown = [measure for measure in PANELS if all(measure in told for _, told in rows)]

@@ -80,7 +80,9 @@ def _tokenizer(place: Path) -> dict[str, Any]:
         whole = _json(place / "tokenizer.json")
         model = whole.pop("model", {})
         pieces = model.pop("vocab", [])
-        found["vocabulary"] = f"{len(pieces):,} pieces, {_digest(pieces)}"
+        # A Unigram model's pieces have scores, whose last bits change as they are written and read.
+        rounded = [[piece, round(score, 6)] for piece, score in pieces] if isinstance(pieces, list) else pieces
+        found["vocabulary"] = f"{len(pieces):,} pieces, {_digest(rounded)}"
         found["tokenizer"] = _digest([model, {k: v for k, v in whole.items() if k not in ("truncation", "padding")}])
     if (place / "tokenizer_config.json").is_file():
         told = _json(place / "tokenizer_config.json")

@@ -181,7 +181,7 @@ def test_a_file_that_git_does_not_know_has_no_way_back(workspace, monkeypatch):
     [
         ("train: {stepz: 7}\n", r"unknown key train\.stepz \(did you mean steps\?\)"),
         ("train: {steps: many}\n", r"train\.steps is 'many'"),
-        ("recipes: {koenen: null}\n", "names 'koenen', which no recipe makes"),
+        ("recipes: {koenen: null}\n", "names 'koenen', which no recipe or merge makes"),
         ("train: {steps: 7, steps: 8}\n", "s.yaml is not YAML: the key 'steps' stands twice"),
         ("- train\n", "must hold groups of keys"),
     ],

@@ -97,7 +97,7 @@ def test_values_arrive_as_they_are_written(repository, monkeypatch, setting, val
         (["train.steps=60,many"], r"with train\.steps=many, params\.yaml: train\.steps is 'many'"),
         (["train.steps=60", "seed=1,-1"], r"with train\.steps=60 seed=-1, params\.yaml: seed is -1"),
         (["+train.stepz=6"], r"params\.yaml: unknown key train\.stepz \(did you mean steps\?\)"),
-        (["~recipes.koenen"], "names 'koenen', which no recipe makes"),
+        (["~recipes.koenen"], "names 'koenen', which no recipe or merge makes"),
         (["negatives.window.k=5,500"], r"with negatives\.window\.k=500, .*must hold at least k = 500"),
     ],
 )
