@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.representer import RoundTripRepresenter
 
 from stages.settings import yaml12
 from stages.shared.errors import UserError
@@ -66,15 +67,22 @@ def read(name: str | None) -> tuple[Path, dict]:
     return file, overlay
 
 
+class _Representer(RoundTripRepresenter):
+    """With `null` as params.yaml writes it, where ruamel.yaml would leave the value out. A class of its own: the one
+    it extends is also DVC's."""
+
+
+_Representer.add_representer(
+    type(None), lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null")
+)
+
+
 def merged(text: str, overlay: dict) -> tuple[str, dict[str, tuple[Any, Any]]]:
     """`text` of params.yaml with the overlay applied, and {key: (old, new)} for the keys whose values changed."""
     writer = YAML()
     writer.preserve_quotes = True
     writer.width = 120
-    # `null` as params.yaml writes it, where ruamel.yaml would leave the value out.
-    writer.representer.add_representer(
-        type(None), lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null")
-    )
+    writer.Representer = _Representer
     tree = writer.load(text)
     changes = apply(tree, overlay)
     written = io.StringIO()

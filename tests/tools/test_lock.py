@@ -1,11 +1,15 @@
 """dvc.lock: a cut one is seen and mended, and DVC cuts none where we start it."""
 
+import json
 import os
+import shutil
 import signal
+from pathlib import Path
 
 import pytest
 
 from stages.shared.errors import UserError
+from tests.conftest import ROOT
 from tests.tools.conftest import git
 from tools import lock
 
@@ -127,6 +131,7 @@ def dying(monkeypatch, path):
         raise Killed
 
     monkeypatch.setattr(_common, "_dump_data", dump)
+    monkeypatch.setattr(Path, "write_text", lambda path, content, **how: dump(path, content, None))
 
 
 def test_dvc_writes_it_whole_or_not_at_all(locked, repository, monkeypatch):
@@ -146,6 +151,39 @@ def test_dvc_writes_it_whole_or_not_at_all(locked, repository, monkeypatch):
     with pytest.raises(Killed), dvcfile.modify_yaml(str(theirs)) as data:
         added(data, "collect")
     assert not lock.whole(theirs.read_text())  # which is why
+
+
+def test_what_is_written_stage_by_stage_is_what_dvc_writes(locked, repository):
+    """On the real lock: stages that are new, changed, the same, gone; names and values that YAML quotes."""
+    from dvc import dvcfile
+
+    theirs, ours = repository.path / "theirs.lock", repository.path / "dvc.lock"
+    for file in (theirs, ours):
+        shutil.copyfile(ROOT / "dvc.lock", file)
+
+    def changed(data, name, turn):
+        data["stages"].update({name: {"cmd": f"echo {turn}", "params": {"params.yaml": {"a": [1.5e-7, None, "no"]}}}})
+
+    def again(data, name, turn):
+        data["stages"].update({name: json.loads(json.dumps(data["stages"][name]))})
+
+    def gone(data, name, turn):
+        del data["stages"][name]
+
+    steps = [
+        *((changed, name) for name in ("train@1e5", "no", "über: x", "check", "y" * 200)),
+        *((again, "check"), (gone, "no"), (changed, "check"), (again, "collect")),
+    ]
+    for turn, (step, name) in enumerate(steps):
+        with dvcfile.modify_yaml(str(theirs)) as data:
+            step(data, name, turn)
+    with lock.written_whole():
+        for turn, (step, name) in enumerate(steps):
+            with dvcfile.modify_yaml(str(ours)) as data:
+                step(data, name, turn)
+            if turn == 3:  # another has written it
+                ours.write_text(ours.read_text().replace("echo 3", "echo 33"))
+    assert ours.read_text() == theirs.read_text() == lock.KEPT.read_text()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -63,7 +63,7 @@ def test_null_removes_what_a_study_names_and_only_that(repository, capsys):
     study(repository, "recipes: {joint: null, enenko: null}\ncorpus: {columns: {title: null}}\n")
     found = params.load()
     assert "joint" not in found.recipes
-    assert len(found.recipes) == 8
+    assert len(found.recipes) == 9
     assert found.corpus.columns.title is None
     assert "removed" in capsys.readouterr().out
     # Removing what is not there is no change.
