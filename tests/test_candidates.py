@@ -268,3 +268,27 @@ def test_passages_without_a_label_change_nothing_about_labels(workspace):
     for kind in before:
         np.testing.assert_allclose(after[kind], before[kind], atol=1e-6)
     assert tables.read("data/candidates/pool.parquet", CANDIDATE_POOL).height == 7
+
+
+def test_long_passages_are_mined_by_their_best_windows(workspace):
+    passages, queries, texts = prepared(workspace)
+    workspace.edit(windows={"size": 3, "stride": 2, "best": 2})
+    workspace.run("candidates")
+    model = encoder.load("models/base", 3)
+    pool = [name for name, *_ in passages]
+
+    def score(query, title, said):
+        words, room = said.split(), 3 - bool(title)
+        parts = [" ".join([title, *words[at : at + room]]).strip() for at in range(0, 6 - room + 2, 2)]
+        return np.sort(model.encode(parts, "passage") @ model.encode([query], "query")[0])[-2:].mean()
+
+    for query, asked, lang, positive, candidates, scores in tables.read(
+        "data/candidates/ranked.parquet", CANDIDATES
+    ).iter_rows():
+        exact = np.array([score(texts[query, asked], *own[lang]) for _, _, own in passages])
+        assert candidates == np.argsort(-exact, kind="stable")[:12].tolist()
+        np.testing.assert_allclose(scores, exact[candidates], atol=1e-6)
+        relevant = [queries[query]] if isinstance(queries[query], str) else queries[query]
+        assert positive == pytest.approx(min(exact[pool.index(name)] for name in relevant), abs=1e-6)
+    told = json.loads(Path("data/candidates/teacher.json").read_text())
+    assert told["windows"] == {"documents": 30, "several": 30, "mean": 3.0}

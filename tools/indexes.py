@@ -51,9 +51,8 @@ def load(folder: Path, model: Path) -> LoadedIndex:
         if (index.ntotal, index.d) != (rows, manifest["dimension"]):
             raise ValueError("index.faiss")
         held = faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d)  # type: ignore[attr-defined]
-        vectors: Corpus = held.reshape(index.ntotal, index.d).copy()  # faiss frees its own with the index
-        if counts is not None:
-            vectors = Documents(vectors, counts.to_numpy(), manifest["best"])
+        own = held.reshape(index.ntotal, index.d).copy()  # faiss frees its own with the index
+        vectors: Corpus = own if counts is None else Documents(own, counts.to_numpy(), manifest["best"])
     except (OSError, RuntimeError, ValueError, KeyError, AttributeError):
         raise UserError(f"{folder} is not whole: {again}") from None
     return LoadedIndex(entries, vectors, manifest)

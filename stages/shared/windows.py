@@ -1,5 +1,5 @@
-"""Passages in overlapping windows of tokens: what is longer than one is scored by its best (localized relevance matching,
-arXiv 2112.11031), so that a query about one part of a long document need not be near to all of it.
+"""Passages in overlapping windows of tokens: what is longer than one is scored by its best (localized relevance
+matching, arXiv 2112.11031), so that a query about one part of a long document need not be near to all of it.
 
 The model's own tokenizer says where a text is cut, and a window is that piece of the text itself. Each window has the
 passage's title in front, as the whole passage has: it counts in the window's size, of which it takes half at most. A
