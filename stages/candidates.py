@@ -104,7 +104,7 @@ def load_teacher(teacher: PretrainedEncoder, batch_size: int) -> tuple[encoder.E
 
 
 def positive_scores(
-    asked: np.ndarray, vectors: search.Corpus, queries: pl.Series, qrels: pl.DataFrame, groups: pl.Series
+    asked: np.ndarray, vectors: search.PassageVectors, queries: pl.Series, qrels: pl.DataFrame, groups: pl.Series
 ) -> pl.Series:
     """Each query's score with the passage in the searched language that answers it; of several, the lowest, which is
     the careful choice for margins.
@@ -129,7 +129,7 @@ def positive_scores(
 
 
 def label_similarity(
-    teacher: encoder.Encoder, vectors: search.Corpus, labels: pl.DataFrame, groups: pl.Series
+    teacher: encoder.Encoder, vectors: search.PassageVectors, labels: pl.DataFrame, groups: pl.Series
 ) -> pl.DataFrame:
     """How similar labels are (SIMILARITY): the cosine of their descriptions, if all have one, and that of their
     centroids, the means of their passages' `vectors` (of several windows the vector of their mean); and what the user

@@ -4,8 +4,8 @@ arXiv 2305.05295, section 4).
 Queries, and passages unless the row is of queries alone, are in the language `into` afterwards, phrases that the
 lexicon has first; words that it lacks stay. Tasks keep their names: ko-en are the Korean queries as English ones. So a
 model that knows one language is measured in all, and what training on code-switched texts gains stands beside what the
-same lexicon gives without training. Of a passage's windows (`shared/windows.py`) the first alone has its title, for it is
-translated with the text.
+same lexicon gives without training. Of a passage's windows (`shared/windows.py`) the first alone has its title, as the
+translated text begins with it.
 """
 
 import logging

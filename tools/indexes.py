@@ -15,7 +15,7 @@ import polars as pl
 from stages.index import store
 from stages.shared import files, models, tables
 from stages.shared.errors import UserError
-from stages.shared.search import Corpus, Documents
+from stages.shared.search import Documents, PassageVectors
 from stages.shared.state import STATE
 
 # Bytes of a model from which its digest is remembered; fewer are read in 50 ms.
@@ -26,7 +26,7 @@ TICKS = 2e9
 
 class LoadedIndex(NamedTuple):
     entries: pl.DataFrame  # of the stage `index`, store.INDEX_ENTRIES
-    vectors: Corpus  # float32, shape [entries, dimension], or of several windows an entry
+    vectors: PassageVectors  # float32, shape [entries, dimension], or of several windows an entry
     manifest: dict[str, Any]
 
 
@@ -52,7 +52,7 @@ def load(folder: Path, model: Path) -> LoadedIndex:
             raise ValueError("index.faiss")
         held = faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d)  # type: ignore[attr-defined]
         own = held.reshape(index.ntotal, index.d).copy()  # faiss frees its own with the index
-        vectors: Corpus = own if counts is None else Documents(own, counts.to_numpy(), manifest["best"])
+        vectors: PassageVectors = own if counts is None else Documents(own, counts.to_numpy(), manifest["best"])
     except (OSError, RuntimeError, ValueError, KeyError, AttributeError):
         raise UserError(f"{folder} is not whole: {again}") from None
     return LoadedIndex(entries, vectors, manifest)

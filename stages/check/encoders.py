@@ -59,7 +59,8 @@ def _windows(params: Params) -> Iterator[str]:
     found: dict[str, PretrainedEncoder] = {"base": params.base, "teacher": params.teacher}
     found |= {f"references.{name}": own.pretrained for name, own in params.references.items() if own.encoder}
     for key, encoder in found.items():
-        known = encoder.preset or known_as(encoder.name)
+        packaged = carried.CARRIED.get(encoder.name)
+        known = encoder.preset or (packaged.preset if packaged else known_as(encoder.name))
         limit = encoder.max_length or (PRESETS[known].max_length if known in PRESETS else None)
         if limit and params.windows.size > limit:
             yield f"windows.size is {params.windows.size}, but {key} reads {limit} tokens: lower it"

@@ -15,7 +15,7 @@ import faiss
 import polars as pl
 
 from stages.shared import files, tables
-from stages.shared.search import Corpus, Documents
+from stages.shared.search import Documents, PassageVectors
 
 # Of the folder's layout.
 INDEX_FORMAT = 1
@@ -23,7 +23,7 @@ INDEX_ENTRIES: tables.Schema = {"entry": pl.String, "label": pl.String, "text": 
 INDEX_WINDOWS: tables.Schema = {"windows": pl.UInt32}
 
 
-def save(folder: Path, entries: pl.DataFrame, vectors: Corpus, model: str, digest: str, path: str) -> None:
+def save(folder: Path, entries: pl.DataFrame, vectors: PassageVectors, model: str, digest: str, path: str) -> None:
     """Write an index: of `entries` read from `path`, encoded by the model in the folder `model`, whose digest is
     `digest`."""
     with tables.replacing(folder) as draft:

@@ -30,7 +30,7 @@ from stages.shared import search, tables
 from stages.shared.errors import UserError
 from stages.shared.passages import by_language, passage_text
 from stages.shared.roles import Role
-from stages.shared.search import Corpus
+from stages.shared.search import PassageVectors
 from stages.shared.tasks import POOL, tasks
 
 
@@ -120,7 +120,7 @@ class DocumentEncoder(Protocol):
     def encode(self, texts: list[str], role: Role) -> np.ndarray:
         """Unit vectors of `texts`, float32, shape [len(texts), dimension]."""
 
-    def documents(self, passages: pl.DataFrame) -> Corpus:
+    def documents(self, passages: pl.DataFrame) -> PassageVectors:
         """Those of `passages` (columns title and text)."""
 
 
@@ -129,7 +129,7 @@ def by_encoder(encoder: DocumentEncoder, benchmark: Tables) -> Rankers:
     return by_vectors(encoder.documents(benchmark.passages), encoder.encode(benchmark.texts("query"), "query"))
 
 
-def by_vectors(passage_vectors: Corpus, query_vectors: np.ndarray) -> Rankers:
+def by_vectors(passage_vectors: PassageVectors, query_vectors: np.ndarray) -> Rankers:
     """Rankers by the inner product of vectors, float32, shape [passages or queries, dimension]; a passage may have
     several."""
 
@@ -143,7 +143,7 @@ def by_vectors(passage_vectors: Corpus, query_vectors: np.ndarray) -> Rankers:
 
 
 class _ByVectors:
-    def __init__(self, queries: np.ndarray, passages: Corpus) -> None:
+    def __init__(self, queries: np.ndarray, passages: PassageVectors) -> None:
         self.queries, self.passages = queries, passages
 
     def search(self, depth: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

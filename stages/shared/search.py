@@ -64,10 +64,10 @@ class Documents:
         return best
 
 
-Corpus = np.ndarray | Documents
+PassageVectors = np.ndarray | Documents
 
 
-def top_k(queries: np.ndarray, corpus: Corpus, k: int) -> tuple[np.ndarray, np.ndarray]:
+def top_k(queries: np.ndarray, corpus: PassageVectors, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Scores (float32) and row numbers (int64) of each query's k best passages, best first, shape [queries, k].
 
     Fewer than k passages give as many columns as there are passages.
@@ -109,12 +109,12 @@ def place(scores: np.ndarray, row: int) -> int:
     return int(ahead) + 1
 
 
-def scored(queries: np.ndarray, corpus: Corpus) -> np.ndarray:
+def scored(queries: np.ndarray, corpus: PassageVectors) -> np.ndarray:
     """All scores, float32, shape [queries, passages]."""
     return corpus.scores(queries) if isinstance(corpus, Documents) else queries @ corpus.T
 
 
-def pairs(queries: np.ndarray, corpus: Corpus, query_rows: np.ndarray, corpus_rows: np.ndarray) -> np.ndarray:
+def pairs(queries: np.ndarray, corpus: PassageVectors, query_rows: np.ndarray, corpus_rows: np.ndarray) -> np.ndarray:
     """The score of passage `corpus_rows[i]` for query `query_rows[i]`, float32."""
     if isinstance(corpus, Documents):
         return corpus.pairs(queries, query_rows, corpus_rows)
@@ -126,7 +126,7 @@ def pairs(queries: np.ndarray, corpus: Corpus, query_rows: np.ndarray, corpus_ro
 
 
 def ranks(
-    queries: np.ndarray, corpus: Corpus, query_rows: np.ndarray, corpus_rows: np.ndarray
+    queries: np.ndarray, corpus: PassageVectors, query_rows: np.ndarray, corpus_rows: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The rank (1 = best) and score of passage `corpus_rows[i]` for query `query_rows[i]`, in the whole corpus."""
     found = np.zeros(len(query_rows), np.uint32)
@@ -144,7 +144,7 @@ def ranks(
 
 
 def among(
-    queries: np.ndarray, corpus: Corpus, query_rows: np.ndarray, corpus_rows: np.ndarray
+    queries: np.ndarray, corpus: PassageVectors, query_rows: np.ndarray, corpus_rows: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The rank (1 = best) and score of passage `corpus_rows[i]` for query `query_rows[i]`, among its pairs alone."""
     found = pairs(queries, corpus, query_rows, corpus_rows)

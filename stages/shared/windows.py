@@ -21,7 +21,7 @@ from stages.shared.encoder import encode_distinct
 from stages.shared.errors import UserError
 from stages.shared.passages import passage_text
 from stages.shared.roles import PROMPT_NAMES, Encoder, Role
-from stages.shared.search import Corpus, Documents
+from stages.shared.search import Documents, PassageVectors
 
 log = logging.getLogger(__name__)
 # Passages whose tokens memory holds at once.
@@ -43,7 +43,7 @@ class WindowedEncoder:
     def encode(self, texts: list[str], role: Role) -> np.ndarray:
         return self._encoder.encode(texts, role)
 
-    def documents(self, passages: pl.DataFrame, distinct: bool = False) -> Corpus:
+    def documents(self, passages: pl.DataFrame, distinct: bool = False) -> PassageVectors:
         """The vectors of `passages` (columns title and text), float32, a row each if all fit into one window.
 
         `distinct`: equal texts are encoded once, which not every encoder sees to by itself. Raises `UserError` if the
