@@ -1,6 +1,6 @@
 """Long documents to measure `windows` on: pages of Korean-English software documentation, asked for by their headings.
 
-python benchmarks/pages.py ../pages [--pages 150] [--chars 2000 12000]
+python benchmarks/pages.py ../pages [--pages 80] [--chars 2000 10000]
 
 writes a folder in the layout of BEIR. A page is all paragraphs of a file of ../shared/data/parallel_ko_en, in order and
 without headings; a question is a heading that no other page has, in both languages. Of pages with so many characters in
@@ -29,8 +29,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--paragraphs", type=Path, default=PARAGRAPHS, metavar="FILE")
-    parser.add_argument("--pages", type=int, default=150)
-    parser.add_argument("--chars", type=int, nargs=2, default=(2000, 12000), metavar=("LEAST", "MOST"))
+    parser.add_argument("--pages", type=int, default=80)
+    parser.add_argument("--chars", type=int, nargs=2, default=(2000, 10000), metavar=("LEAST", "MOST"))
     given = parser.parse_args()
     texts: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     headed: dict[str, set[str]] = defaultdict(set)

@@ -212,6 +212,19 @@ def test_labels_are_as_similar_as_their_descriptions_and_their_entries(workspace
     assert np.abs(found["centroids"] - found["descriptions"]).max() > 0.1
 
 
+def test_a_label_of_passages_in_windows_has_the_mean_of_their_means(workspace):
+    texts, _ = knowledge_base(workspace)
+    workspace.edit(windows={"size": 3, "stride": 3, "best": 1})
+    workspace.run("candidates")
+    halves = [" ".join(said.split()[at : at + 3]) for said in texts.values() for at in (0, 3)]
+    vectors = encoder.load("models/base", 8).encode(halves, "passage")
+    passages = encoder.normalized(vectors.reshape(len(texts), 2, -1).mean(axis=1))
+    sides = encoder.normalized(
+        np.stack([passages[[own == label for _, own in ENTRIES]].mean(axis=0) for label in "abc"])
+    )
+    np.testing.assert_allclose(similarity()["centroids"], sides @ sides.T, atol=1e-6)
+
+
 def test_similarity_by_descriptions_needs_all_of_them_and_what_is_given_is_handed_on(workspace):
     given = [("given", label, [0.0, 2.0, float(i)]) for i, label in enumerate("abc")]
     knowledge_base(workspace, DESCRIPTIONS | {"b": ""}, given)
