@@ -17,7 +17,7 @@ PAIRS = 2**14
 
 class Documents:
     """Documents of one or more windows each: a document's score is the mean of its `best` highest windows' scores, or
-    of all if it has fewer; with 1 their maximum (localized relevance matching, arXiv 2112.11031, section 3).
+    of all if it has fewer; with 1 their maximum (localized relevance matching, arXiv 2112.11031).
 
     `vectors` float32 [windows, dimension], one document's after another's, of which `counts` [documents] says how many
     each has, 1 at least.
