@@ -18,10 +18,12 @@ from stages.settings.encoders import PretrainedEncoder
 from stages.settings.freeze import read_freeze
 from stages.settings.languages import read_languages
 from stages.settings.teacher import read_teacher
+from stages.settings.windows import read_windows
 from stages.shared import collection, encoder, errors, files, models, pieces, search, tables
 from stages.shared.passages import by_language, passage_text
 from stages.shared.vectors import published
 from stages.shared.vectors.blocks import KeptBlocks
+from stages.shared.windows import WindowedEncoder
 
 log = logging.getLogger("candidates")
 
@@ -40,7 +42,8 @@ def main() -> None:
         record["unknown"] = pieces.known(teacher.tokenizer, by_language(read), f"teacher.name {named.name!r}")
     pool = stored.groups()
     numbered = pool.select("passage").with_row_index("number")
-    passages = passages.join(numbered, on="passage").sort("number").with_columns(text=passage_text())
+    passages = passages.join(numbered, on="passage").sort("number")
+    reading = WindowedEncoder(teacher, read_windows(), f"teacher.name {named.name!r}")
     asked = {
         lang: encoder.encode_distinct(teacher, queries.filter(lang=lang)["text"].to_list(), "query")
         for lang in languages
@@ -50,7 +53,7 @@ def main() -> None:
         searched = passages.filter(lang=corpus_lang)
         if searched.is_empty():  # of a knowledge base, which is in one language
             continue
-        vectors = encoder.encode_distinct(teacher, searched["text"].to_list(), "passage")
+        vectors = reading.documents(searched, distinct=True)
         for query_lang in languages:
             own = queries.filter(lang=query_lang)
             if own.is_empty():
@@ -80,7 +83,7 @@ def main() -> None:
         # Labelled passages are in one language: these are the vectors of all of them.
         similarity = label_similarity(teacher, vectors, stored.labels, pool["group"])
         tables.write(similarity, draft / "similarity.parquet", SIMILARITY)
-        tables.write_json(record, draft / "teacher.json")
+        tables.write_json(record | reading.record(), draft / "teacher.json")
 
 
 def load_teacher(teacher: PretrainedEncoder, batch_size: int) -> tuple[encoder.Encoder, dict[str, Any]]:
@@ -101,7 +104,7 @@ def load_teacher(teacher: PretrainedEncoder, batch_size: int) -> tuple[encoder.E
 
 
 def positive_scores(
-    asked: np.ndarray, vectors: np.ndarray, queries: pl.Series, qrels: pl.DataFrame, groups: pl.Series
+    asked: np.ndarray, vectors: search.PassageVectors, queries: pl.Series, qrels: pl.DataFrame, groups: pl.Series
 ) -> pl.Series:
     """Each query's score with the passage in the searched language that answers it; of several, the lowest, which is
     the careful choice for margins.
@@ -114,24 +117,27 @@ def positive_scores(
     several = pl.len().over("group") > 1
     wanted = queries.to_frame("query").with_row_index("row").join(qrels, on="query").sort("row")
     pairs = wanted.join(members.filter(~several), on="group")
-    dots = np.einsum("ij,ij->i", asked[pairs["row"].to_numpy()], vectors[pairs["number"].to_numpy()])
+    dots = search.pairs(asked, vectors, pairs["row"].to_numpy(), pairs["number"].to_numpy())
     np.minimum.at(lowest, pairs["row"].to_numpy(), dots)
     # A matrix product for a group of several passages: their pairs with all queries would not fit into memory.
     shared = {group: own["number"].to_numpy() for (group,), own in members.filter(several).group_by("group")}
     for (group,), own in wanted.filter(pl.col("group").is_in(list(shared))).group_by("group"):
         rows = own["row"].to_numpy()
-        dots = asked[rows] @ vectors[shared[group]].T
+        dots = search.scored(asked[rows], vectors[shared[group]])
         lowest[rows] = np.minimum(lowest[rows], dots.min(axis=1))
     return pl.Series("positive_score", lowest)
 
 
 def label_similarity(
-    teacher: encoder.Encoder, vectors: np.ndarray, labels: pl.DataFrame, groups: pl.Series
+    teacher: encoder.Encoder, vectors: search.PassageVectors, labels: pl.DataFrame, groups: pl.Series
 ) -> pl.DataFrame:
     """How similar labels are (SIMILARITY): the cosine of their descriptions, if all have one, and that of their
-    centroids, the means of their passages' `vectors`; and what the user says of it. `labels` is GROUP_LABELS."""
+    centroids, the means of their passages' `vectors` (of several windows the vector of their mean); and what the user
+    says of it. `labels` is GROUP_LABELS."""
     if labels.is_empty():
         return pl.DataFrame(schema=SIMILARITY)
+    if isinstance(vectors, search.Documents):
+        vectors = encoder.normalized(np.add.reduceat(vectors.vectors, vectors.firsts))
     found = {}
     names = labels["group"].to_list()
     numbers = {name: at for at, name in enumerate(names)}

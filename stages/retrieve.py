@@ -6,7 +6,8 @@ bit of the others' runs, a changed query encodes its block, a killed run goes on
 not even loaded. Memory holds the vectors of one benchmark, and of the passages of one language a copy while that is
 searched. A static model encodes faster than kept vectors are read: it encodes all texts at once and keeps none.
 
-A run keeps the best `retrieve.depth` ranks; what else is ranked, `shared/ranking.py` says.
+A run keeps the best `retrieve.depth` ranks; what else is ranked, `shared/ranking.py` says, and how passages are read in
+windows, `shared/windows.py`: where to cut them the model's tokenizer says, so that the model is loaded.
 """
 
 import logging
@@ -18,14 +19,16 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from stages.schemas.runs import RUN, RUNS_FOLDER
+from stages.schemas.runs import RUN, RUN_RECORD, RUNS_FOLDER
 from stages.settings.freeze import read_freeze
 from stages.settings.retrieve import read_retrieve
+from stages.settings.windows import read_windows
 from stages.shared import encoder, errors, files, member, models, query_normalizer, ranking, tables
 from stages.shared.errors import UserError
 from stages.shared.ranking import Tables
 from stages.shared.roles import PROMPT_NAMES, Role
 from stages.shared.vectors.blocks import KeptBlocks
+from stages.shared.windows import WindowedEncoder
 
 log = logging.getLogger("retrieve")
 # Of the base alone: what a cut vocabulary does to the texts of benchmarks.
@@ -42,7 +45,7 @@ def main() -> None:
     if kind not in MODEL_FOLDERS:
         raise UserError(f"{kind!r} is no kind of model: write {', '.join(MODEL_FOLDERS)}")
     name = member.name("retrieve", kind)
-    settings = read_retrieve()
+    settings, windows = read_retrieve(), read_windows()
     folder = MODEL_FOLDERS[kind](name)
     static = encoder.is_static(folder)
     freeze = read_freeze()
@@ -53,13 +56,17 @@ def main() -> None:
     # Through a shared trunk the last bits of vectors are others.
     cut = [freeze.layers] if freeze and freeze.is_trunk else []
     kept = None if static else KeptBlocks(load, [files.content(folder), settings.batch_size, *cut])
-    model = kept or _Together(load(), found.values())
+    read = kept or (load() if windows else _Together(load(), found.values()))
+    model = WindowedEncoder(read, windows, str(folder))
     with tables.replacing(RUNS_FOLDER / name) as draft:
         for benchmark, t in found.items():
-            run, relevant = _encode_and_rank(model, t, settings.depth)
+            # Nothing else holds a benchmark's vectors: they are gone before those of the next are made.
+            run, relevant = ranking.rank(t, ranking.by_encoder(model, t), settings.depth)
             tables.write(run, draft / f"{benchmark}.run.parquet", RUN)
             tables.write(relevant, draft / f"{benchmark}.relevant.parquet", RUN)
             log.info(f"{name} on {benchmark}: {run['task'].n_unique()} tasks, {run.height:,} ranks")
+        if told := model.record():
+            tables.write_json(told, draft / RUN_RECORD)
     if kept:
         log.info(f"{name}: {kept.counts['encoded']:,} texts encoded in all, {kept.counts['kept']:,} were kept")
 
@@ -105,13 +112,6 @@ class _Together:
     def encode(self, texts: list[str], role: Role) -> np.ndarray:
         rows = self.rows[role]
         return self.vectors[role][[rows[text] for text in texts]]
-
-
-def _encode_and_rank(model: encoder.Encoder, benchmark: Tables, depth: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """As `ranking.rank`. A function of its own, so that a benchmark's vectors are gone before those of the next are
-    made."""
-    passages, queries = (model.encode(benchmark.texts(role), role) for role in ("passage", "query"))
-    return ranking.rank(benchmark, ranking.by_vectors(passages, queries), depth)
 
 
 if __name__ == "__main__":

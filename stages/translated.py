@@ -4,7 +4,8 @@ arXiv 2305.05295, section 4).
 Queries, and passages unless the row is of queries alone, are in the language `into` afterwards, phrases that the
 lexicon has first; words that it lacks stay. Tasks keep their names: ko-en are the Korean queries as English ones. So a
 model that knows one language is measured in all, and what training on code-switched texts gains stands beside what the
-same lexicon gives without training.
+same lexicon gives without training. Of a passage's windows (`shared/windows.py`) the first alone has its title, as the
+translated text begins with it.
 """
 
 import logging
@@ -21,12 +22,14 @@ from stages.schemas.runs import RUN, RUN_RECORD, RUNS_FOLDER
 from stages.settings.freeze import read_freeze
 from stages.settings.retrieve import read_retrieve
 from stages.settings.translated import Translated, read_translated
+from stages.settings.windows import read_windows
 from stages.shared import encoder, errors, files, member, ranking, tables
 from stages.shared.passages import passage_text
 from stages.shared.ranking import Tables
 from stages.shared.rounding import rounded
 from stages.shared.switching import Switcher, best
 from stages.shared.vectors.blocks import KeptBlocks
+from stages.shared.windows import WindowedEncoder
 
 log = logging.getLogger("translated")
 
@@ -38,17 +41,17 @@ def main() -> None:
     load = partial(encoder.load, folder, limits.batch_size, freeze=freeze)
     cut = [freeze.layers] if freeze and freeze.is_trunk else []
     static = encoder.is_static(folder)
-    model = load() if static else KeptBlocks(load, [files.content(folder), limits.batch_size, *cut])
+    read = load() if static else KeptBlocks(load, [files.content(folder), limits.batch_size, *cut])
+    model = WindowedEncoder(read, read_windows(), str(folder))
     translator = Translator(settings)
     with tables.replacing(RUNS_FOLDER / name) as draft:
         for benchmark, found in ranking.benchmarks().items():
             asked = translator.benchmark(found)
-            passages, queries = (model.encode(asked.texts(role), role) for role in ("passage", "query"))
-            run, relevant = ranking.rank(asked, ranking.by_vectors(passages, queries), limits.depth)
+            run, relevant = ranking.rank(asked, ranking.by_encoder(model, asked), limits.depth)
             tables.write(run, draft / f"{benchmark}.run.parquet", RUN)
             tables.write(relevant, draft / f"{benchmark}.relevant.parquet", RUN)
             log.info(f"{name} on {benchmark}: {run['task'].n_unique()} tasks, {run.height:,} ranks")
-        tables.write_json(translator.record(), draft / RUN_RECORD)
+        tables.write_json(translator.record() | model.record(), draft / RUN_RECORD)
 
 
 class Translator:

@@ -212,6 +212,19 @@ def test_labels_are_as_similar_as_their_descriptions_and_their_entries(workspace
     assert np.abs(found["centroids"] - found["descriptions"]).max() > 0.1
 
 
+def test_a_label_of_passages_in_windows_has_the_mean_of_their_means(workspace):
+    texts, _ = knowledge_base(workspace)
+    workspace.edit(windows={"size": 3, "stride": 3, "best": 1})
+    workspace.run("candidates")
+    halves = [" ".join(said.split()[at : at + 3]) for said in texts.values() for at in (0, 3)]
+    vectors = encoder.load("models/base", 8).encode(halves, "passage")
+    passages = encoder.normalized(vectors.reshape(len(texts), 2, -1).mean(axis=1))
+    sides = encoder.normalized(
+        np.stack([passages[[own == label for _, own in ENTRIES]].mean(axis=0) for label in "abc"])
+    )
+    np.testing.assert_allclose(similarity()["centroids"], sides @ sides.T, atol=1e-6)
+
+
 def test_similarity_by_descriptions_needs_all_of_them_and_what_is_given_is_handed_on(workspace):
     given = [("given", label, [0.0, 2.0, float(i)]) for i, label in enumerate("abc")]
     knowledge_base(workspace, DESCRIPTIONS | {"b": ""}, given)
@@ -268,3 +281,27 @@ def test_passages_without_a_label_change_nothing_about_labels(workspace):
     for kind in before:
         np.testing.assert_allclose(after[kind], before[kind], atol=1e-6)
     assert tables.read("data/candidates/pool.parquet", CANDIDATE_POOL).height == 7
+
+
+def test_long_passages_are_mined_by_their_best_windows(workspace):
+    passages, queries, texts = prepared(workspace)
+    workspace.edit(windows={"size": 3, "stride": 2, "best": 2})
+    workspace.run("candidates")
+    model = encoder.load("models/base", 3)
+    pool = [name for name, *_ in passages]
+
+    def score(query, title, said):
+        words, room = said.split(), 3 - bool(title)
+        parts = [" ".join([title, *words[at : at + room]]).strip() for at in range(0, 6 - room + 2, 2)]
+        return np.sort(model.encode(parts, "passage") @ model.encode([query], "query")[0])[-2:].mean()
+
+    for query, asked, lang, positive, candidates, scores in tables.read(
+        "data/candidates/ranked.parquet", CANDIDATES
+    ).iter_rows():
+        exact = np.array([score(texts[query, asked], *own[lang]) for _, _, own in passages])
+        assert candidates == np.argsort(-exact, kind="stable")[:12].tolist()
+        np.testing.assert_allclose(scores, exact[candidates], atol=1e-6)
+        relevant = [queries[query]] if isinstance(queries[query], str) else queries[query]
+        assert positive == pytest.approx(min(exact[pool.index(name)] for name in relevant), abs=1e-6)
+    told = json.loads(Path("data/candidates/teacher.json").read_text())
+    assert told["windows"] == {"documents": 30, "several": 30, "mean": 3.0}

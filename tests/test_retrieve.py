@@ -325,3 +325,23 @@ def test_a_static_model_keeps_nothing(workspace):
     written(workspace)
     workspace.run("retrieve", "base", "base")
     assert not (workspace.path / ".state").exists()
+
+
+def test_a_long_passage_is_found_by_its_best_window(workspace):
+    written(workspace)
+    workspace.run("retrieve", "base", "base")
+    whole = content()
+    workspace.edit(windows={"size": 2, "stride": 2, "best": 1})
+    workspace.run("retrieve", "base", "base")
+    assert tables.read_json(RUNS_FOLDER / "base/about.json")["windows"] == {"documents": 28, "several": 0, "mean": 1.0}
+    assert {name: held for name, held in content().items() if name != "about.json"} == whole
+    workspace.edit(windows={"size": 1, "stride": 1, "best": 1})
+    workspace.run("retrieve", "base", "base")
+    run = tables.read("data/runs/base/test.run.parquet", RUN).filter(task="en-en", query="t")
+    model = encoder.load(workspace.path / "models/base", 2)
+    # Of r1 to r3 a window is the text: a title takes half of one at most, and here none.
+    texts = {f"p{i}": [f"w{i}", f"w{20 + i}"] for i in range(6)} | {f"r{i}": [f"w{i}"] for i in range(4)}
+    query = model.encode(["w2"], "query")[0]
+    wanted = {name: float((model.encode(parts, "passage") @ query).max()) for name, parts in texts.items()}
+    assert dict(run.select("passage", "score").iter_rows()) == pytest.approx(wanted, abs=1e-6)
+    assert tables.read_json(RUNS_FOLDER / "base/about.json")["windows"]["several"] == 24

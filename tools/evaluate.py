@@ -20,11 +20,13 @@ from stages.check.groups import Params
 from stages.references import opening
 from stages.references.opening import Opened
 from stages.settings.references import Reference
+from stages.settings.windows import Windows
 from stages.shared import encoder, errors, files, models, pieces, pool, ranking, scoring, tables
 from stages.shared.errors import UserError
 from stages.shared.ranking import Tables
 from stages.shared.tasks import measured, task_groups, tasks
 from stages.shared.vectors.blocks import KeptBlocks
+from stages.shared.windows import WindowedEncoder
 from tools.results import columns, label_table, table
 
 
@@ -41,7 +43,7 @@ def main() -> None:
     report: dict[str, dict[str, dict]] = {}
     by_label: dict[str, dict[str, dict]] = {}
     for name in dict.fromkeys(arguments.models):
-        opened = _opened(name, study.retrieve.batch_size)
+        opened = _opened(name, study.retrieve.batch_size, study.windows)
         if opened.tokenizer:
             pieces.known(opened.tokenizer, ranking.texts_by_language(found.values()), name)
         report[name], by_label[name] = _measured(study, opened, found)
@@ -52,19 +54,20 @@ def main() -> None:
         print(f"\n{arguments.json} has all metrics")
 
 
-def _opened(name: str, batch_size: int) -> Opened:
+def _opened(name: str, batch_size: int, windows: Windows | None) -> Opened:
     """What ranks with the model `name`; raises `UserError` if it cannot be had."""
     if name == "bm25":
-        return opening.opened(Reference.model_validate({"bm25": {}}), "bm25", batch_size)
+        return opening.opened(Reference.model_validate({"bm25": {}}), "bm25", batch_size, windows)
     folder = Path(name)
     # The record says how a model of a study is run; one that has no transformer says it all by itself.
     if folder.is_dir() and (models.record(folder) or _is_static(folder)):
         load = partial(encoder.load, folder, batch_size)
         static = encoder.is_static(folder)
         loaded: Any = load() if static else KeptBlocks(load, [files.content(folder), batch_size])
-        return Opened(partial(opening.by_encoder, loaded), lambda: models.record(folder), loaded.tokenizer)
+        read = WindowedEncoder(loaded, windows, name)
+        return Opened(partial(ranking.by_encoder, read), lambda: models.record(folder), loaded.tokenizer)
     try:
-        return opening.opened(Reference.model_validate({"encoder": name}), "MODEL", batch_size)
+        return opening.opened(Reference.model_validate({"encoder": name}), "MODEL", batch_size, windows)
     except UserError as error:
         raise UserError(str(error).replace("MODEL.encoder", "MODEL")) from None
 

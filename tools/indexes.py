@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import faiss
-import numpy as np
 import polars as pl
 
 from stages.index import store
 from stages.shared import files, models, tables
 from stages.shared.errors import UserError
+from stages.shared.search import Documents, PassageVectors
 from stages.shared.state import STATE
 
 # Bytes of a model from which its digest is remembered; fewer are read in 50 ms.
@@ -26,7 +26,7 @@ TICKS = 2e9
 
 class LoadedIndex(NamedTuple):
     entries: pl.DataFrame  # of the stage `index`, store.INDEX_ENTRIES
-    vectors: np.ndarray  # float32, shape [entries, dimension]
+    vectors: PassageVectors  # float32, shape [entries, dimension], or of several windows an entry
     manifest: dict[str, Any]
 
 
@@ -46,13 +46,25 @@ def load(folder: Path, model: Path) -> LoadedIndex:
             raise ValueError("entries.parquet")
         entries = tables.read(folder / "entries.parquet", store.INDEX_ENTRIES)
         index = faiss.read_index(str(folder / "index.faiss"))
-        if (index.ntotal, index.d) != (entries.height, manifest["dimension"]):
+        counts = _windows(folder, manifest)
+        rows = entries.height if counts is None else counts.sum()
+        if (index.ntotal, index.d) != (rows, manifest["dimension"]):
             raise ValueError("index.faiss")
         held = faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d)  # type: ignore[attr-defined]
-        vectors = held.reshape(index.ntotal, index.d).copy()  # faiss frees its own with the index
+        own = held.reshape(index.ntotal, index.d).copy()  # faiss frees its own with the index
+        vectors: PassageVectors = own if counts is None else Documents(own, counts.to_numpy(), manifest["best"])
     except (OSError, RuntimeError, ValueError, KeyError, AttributeError):
         raise UserError(f"{folder} is not whole: {again}") from None
     return LoadedIndex(entries, vectors, manifest)
+
+
+def _windows(folder: Path, manifest: dict[str, Any]) -> pl.Series | None:
+    """How many windows each entry has; None: all have one. Raises ValueError if that is not what was written."""
+    if "windows_digest" not in manifest:
+        return None
+    if files.content(folder / "windows.parquet") != manifest["windows_digest"]:
+        raise ValueError("windows.parquet")
+    return tables.read(folder / "windows.parquet", store.INDEX_WINDOWS)["windows"]
 
 
 def find(model: Path) -> Path:

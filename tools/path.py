@@ -136,7 +136,9 @@ def _metric(study: Params) -> str:
 
 
 def _searching(study: Params) -> search.Searching:
-    return search.Searching(study.compare.select_on, _metric(study), study.retrieve, study.train.freeze, study.seed)
+    return search.Searching(
+        study.compare.select_on, _metric(study), study.retrieve, study.train.freeze, study.windows, study.seed
+    )
 
 
 def _plan(merge: str) -> Plan:

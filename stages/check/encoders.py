@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stages.check.groups import Params
+from stages.settings.encoders import PretrainedEncoder
 from stages.shared import carried
 from stages.shared.errors import UserError
 from stages.shared.models import BASE_NAME
 from stages.shared.presets import PRESETS
+from stages.shared.presets import named as known_as
 
 # What is set of a transformer, and means nothing to a table of vectors.
 OF_TRANSFORMERS = ("pooling", "prompts", "max_length", "padding", "attention")
 
 
 def contradictions(params: Params) -> Iterator[str]:
+    yield from _windows(params)
     base, teacher, train = params.base, params.teacher, params.train
     named = {"base.name": base.name, "base.static.from": base.static.from_ or "", "teacher.name": teacher.name}
     for key, name in named.items():
@@ -47,3 +50,17 @@ def contradictions(params: Params) -> Iterator[str]:
         for trait, value in teacher:
             if value and trait not in ("name", "dtype"):
                 yield f"teacher.{trait} does not apply to teacher.name base: write null"
+
+
+def _windows(params: Params) -> Iterator[str]:
+    """Windows that an encoder surely cannot read; what its prompt and special tokens leave, its stage says."""
+    if not params.windows:
+        return
+    found: dict[str, PretrainedEncoder] = {"base": params.base, "teacher": params.teacher}
+    found |= {f"references.{name}": own.pretrained for name, own in params.references.items() if own.encoder}
+    for key, encoder in found.items():
+        packaged = carried.CARRIED.get(encoder.name)
+        known = encoder.preset or (packaged.preset if packaged else known_as(encoder.name))
+        limit = encoder.max_length or (PRESETS[known].max_length if known in PRESETS else None)
+        if limit and params.windows.size > limit:
+            yield f"windows.size is {params.windows.size}, but {key} reads {limit} tokens: lower it"

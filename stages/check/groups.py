@@ -37,6 +37,7 @@ from stages.settings.training_sets import TrainingSet
 from stages.settings.translated import Translated
 from stages.settings.triples import Triples
 from stages.settings.types import Group, Name
+from stages.settings.windows import Windows
 from stages.shared import models
 
 
@@ -63,6 +64,7 @@ class Params(Group):
     benchmarks: Benchmarks
     contamination: Contamination
     retrieve: Retrieve
+    windows: Windows | None
     references: dict[Name, Reference]
     translated: dict[Name, Translated]
     fusions: dict[Name, Fusion]

@@ -24,10 +24,12 @@ from stages.settings.corpus import Corpus, read_corpus
 from stages.settings.merges import Merge, read_merges
 from stages.settings.recipes import Recipe, read_recipes
 from stages.settings.retrieve import Retrieve, read_retrieve
+from stages.settings.windows import read_windows
 from stages.shared import encoder, errors, models, query_normalizer, ranking, tables
 from stages.shared.errors import UserError
 from stages.shared.roles import Encoder
 from stages.shared.tasks import GROUPS
+from stages.shared.windows import WindowedEncoder
 
 log = logging.getLogger("chosen")
 CARD = Path("metrics/report/model_card.md")
@@ -49,9 +51,13 @@ def main() -> None:
         facts["exports"] = {}
         if asked.any:
             make = _static_exports if static else _transformer_exports
+            windows = read_windows()
             whole, exports = make(folder, draft, asked, retrieve.batch_size)
+            read = {path: WindowedEncoder(export, windows, path) for path, export in exports.items()}
             benchmark = ranking.benchmarks()[selected_on]
-            facts["exports"] = _measured(whole, exports, draft, benchmark, metric, retrieve)
+            facts["exports"] = _measured(
+                WindowedEncoder(whole, windows, name), read, draft, benchmark, metric, retrieve
+            )
         parts = params(name, read_recipes(), read_merges())
         licenses = {source: asked.licenses.get(source, "") for source in sources(read_corpus(), read_base().name)}
         more = _rendered(**facts, params=parts, licenses=licenses, static=static)
@@ -105,7 +111,12 @@ def _transformer_exports(
 
 
 def _measured(
-    whole: Encoder, exports: dict[str, Encoder], draft: Path, benchmark: ranking.Tables, metric: str, settings: Retrieve
+    whole: WindowedEncoder,
+    exports: dict[str, WindowedEncoder],
+    draft: Path,
+    benchmark: ranking.Tables,
+    metric: str,
+    settings: Retrieve,
 ) -> dict[str, dict[str, Any]]:
     own, spent = measured.means(whole, benchmark, metric, settings.depth), measured.seconds(whole, benchmark)
     found = {}

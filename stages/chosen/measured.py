@@ -8,8 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from stages.shared import ranking, scoring
-from stages.shared.ranking import Tables
-from stages.shared.roles import Encoder
+from stages.shared.ranking import DocumentEncoder, Tables
 from stages.shared.rounding import rounded
 from stages.shared.tasks import GROUPS, tasks
 
@@ -17,10 +16,9 @@ from stages.shared.tasks import GROUPS, tasks
 TIMED, TIMES = 500, 3
 
 
-def means(encoder: Encoder, benchmark: Tables, metric: str, depth: int) -> dict[str, float]:
+def means(encoder: DocumentEncoder, benchmark: Tables, metric: str, depth: int) -> dict[str, float]:
     """{mono, cross or multi: mean of the group's tasks}, as `score` has them."""
-    passages, queries = (encoder.encode(benchmark.texts(role), role) for role in ("passage", "query"))
-    run, _ = ranking.rank(benchmark, ranking.by_vectors(passages, queries), depth)
+    run, _ = ranking.rank(benchmark, ranking.by_encoder(encoder, benchmark), depth)
     langs = [table["lang"].unique().to_list() for table in (benchmark.queries, benchmark.passages)]
     groups = {task.name: task.group for task in tasks(*langs)}
     values = scoring.per_query(run, benchmark.queries, benchmark.qrels, [metric])
@@ -30,7 +28,7 @@ def means(encoder: Encoder, benchmark: Tables, metric: str, depth: int) -> dict[
     return {group: rounded(found[group]) for group in GROUPS if group in found}
 
 
-def seconds(encoder: Encoder, benchmark: Tables) -> float:
+def seconds(encoder: DocumentEncoder, benchmark: Tables) -> float:
     """The time that some passages take to encode."""
     texts = benchmark.texts("passage")[:TIMED]
     encoder.encode(texts[:8], "passage")

@@ -11,9 +11,11 @@ import polars as pl
 
 from stages.index import store
 from stages.settings.indexes import Index, read_index
+from stages.settings.windows import read_windows
 from stages.shared import encoder, errors, files, labelled_rows, member, models
 from stages.shared.errors import UserError
 from stages.shared.vectors.texts import TOKENS, KeptTexts
+from stages.shared.windows import WindowedEncoder
 
 log = logging.getLogger("index")
 
@@ -27,7 +29,9 @@ def main() -> None:
     found = entries(settings)
     digest = files.content(model)
     kept = KeptTexts(encoder.load(model, TOKENS), [digest])
-    made = encoder.encode_distinct(kept, found["text"].to_list(), "passage")
+    reading = WindowedEncoder(kept, read_windows(), str(model))
+    made = reading.documents(found.with_columns(title=pl.lit("")), distinct=True)
+    reading.record()
     store.save(models.INDEXES / name, found, made, str(model), digest, settings.path)
     log.info(f"{name}: {found.height:,} entries with {found['label'].n_unique():,} labels, for {model}")
 

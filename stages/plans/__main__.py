@@ -19,6 +19,7 @@ from stages.settings.merges import OWN_PARAMETERS, Merge, read_merges
 from stages.settings.retrieve import read_retrieve
 from stages.settings.seed import read_seed
 from stages.settings.train import Train, read_train
+from stages.settings.windows import read_windows
 from stages.shared import errors, tables
 
 log = logging.getLogger("plans")
@@ -27,7 +28,7 @@ log = logging.getLogger("plans")
 def main() -> None:
     merges, seed, train, retrieve, compare = read_merges(), read_seed(), read_train(), read_retrieve(), read_compare()
     metric = read_benchmarks()[compare.select_on].metric or compare.metric
-    searching = search.Searching(compare.select_on, metric, retrieve, train.freeze, seed)
+    searching = search.Searching(compare.select_on, metric, retrieve, train.freeze, read_windows(), seed)
     with tables.replacing(PLANS_FOLDER) as draft:
         draft.mkdir()
         planner = Planner(merges, train, seed, searching, draft)

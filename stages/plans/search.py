@@ -23,12 +23,14 @@ from stages.schemas.plans import Plan
 from stages.settings.freeze import Freeze
 from stages.settings.merges import Objective, Search
 from stages.settings.retrieve import Retrieve
+from stages.settings.windows import Windows
 from stages.shared import drafts, encoder, files, models, ranking, scoring, seeds, tables
 from stages.shared.errors import UserError
 from stages.shared.ranking import Tables
 from stages.shared.tasks import BIAS, GROUPS, tasks
 from stages.shared.vectors.blocks import KeptBlocks
 from stages.shared.vectors.keys import place
+from stages.shared.windows import WindowedEncoder
 
 log = logging.getLogger(__name__)
 HUNDREDTHS = 100
@@ -45,6 +47,7 @@ class Searching(NamedTuple):
     metric: str
     retrieve: Retrieve
     freeze: Freeze | None
+    windows: Windows | None
     seed: int
 
     def found(self, plan: Plan, search: Search, importances: Path) -> Plan:
@@ -53,6 +56,7 @@ class Searching(NamedTuple):
 
         shaping = [plan.model_dump(), search.model_dump(), self.metric, self.retrieve.model_dump(), self.seed]
         shaping.append(self.freeze and self.freeze.model_dump())
+        shaping += [self.windows.model_dump()] if self.windows else []
         read = (*merging.leaves(plan).values(), importances, BENCHMARKS_FOLDER / self.benchmark)
         file = place("searches", [*shaping, *map(files.content, read)]).with_suffix(".json")
         if not file.is_file():
@@ -108,9 +112,9 @@ class Searching(NamedTuple):
         )
         cut = [self.freeze.layers] if self.freeze and self.freeze.is_trunk else []
         static = encoder.is_static(folder)
-        model = load() if static else KeptBlocks(load, [files.content(folder), self.retrieve.batch_size, *cut])
-        passages, queries = (model.encode(asked.texts(role), role) for role in ("passage", "query"))
-        run, relevant = ranking.rank(asked, ranking.by_vectors(passages, queries), self.retrieve.depth)
+        read = load() if static else KeptBlocks(load, [files.content(folder), self.retrieve.batch_size, *cut])
+        model = WindowedEncoder(read, self.windows, str(folder))
+        run, relevant = ranking.rank(asked, ranking.by_encoder(model, asked), self.retrieve.depth)
         values = pl.concat([scoring.per_query(run, asked.queries, asked.qrels, [self.metric]), scoring.bias(relevant)])
         langs = [table["lang"].unique().sort().to_list() for table in (asked.queries, asked.passages)]
         told = scoring.summary(

@@ -10,6 +10,7 @@ from stages.references import opening
 from stages.schemas.runs import RUN, RUN_RECORD, RUNS_FOLDER
 from stages.settings.references import read_reference
 from stages.settings.retrieve import read_retrieve
+from stages.settings.windows import read_windows
 from stages.shared import errors, member, pieces, ranking, tables
 
 log = logging.getLogger("references")
@@ -19,7 +20,7 @@ def main() -> None:
     name = member.name("references")
     reference, settings = read_reference(name), read_retrieve()
     found = ranking.benchmarks()
-    opened = opening.opened(reference, f"references.{name}", settings.batch_size)
+    opened = opening.opened(reference, f"references.{name}", settings.batch_size, read_windows())
     unknown = None
     if opened.tokenizer:
         unknown = pieces.known(opened.tokenizer, ranking.texts_by_language(found.values()), f"references.{name}")

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 from stages.references import bm25
 from stages.settings.references import Reference
+from stages.settings.windows import Windows
 from stages.shared import ranking
-from stages.shared.encoder import Encoder
 from stages.shared.ranking import Rankers, Tables
+from stages.shared.windows import WindowedEncoder
 
 
 class Opened(NamedTuple):
@@ -22,21 +23,20 @@ class Opened(NamedTuple):
     tokenizer: Any = None
 
 
-def opened(reference: Reference, key: str, batch_size: int) -> Opened:
-    """The reference that the group `key` of params describes; raises `UserError` if it cannot be had."""
+def opened(reference: Reference, key: str, batch_size: int, windows: Windows | None) -> Opened:
+    """The reference that the group `key` of params describes; raises `UserError` if it cannot be had.
+
+    An endpoint reads passages whole, since where its model's tokens are is not known here.
+    """
     if reference.bm25 is not None:
         return Opened(partial(bm25.rankers, reference.bm25), partial(bm25.record, reference.bm25))
     if reference.endpoint is not None:
         from stages.references.endpoint import Embeddings
 
         asked = Embeddings(reference.endpoint, f"{key}.endpoint")
-        return Opened(partial(by_encoder, asked), asked.record)
+        return Opened(partial(ranking.by_encoder, WindowedEncoder(asked, None, key)), asked.record)
     from stages.references import encoder
 
     loaded, record = encoder.load(reference, key, batch_size)
-    return Opened(partial(by_encoder, loaded), lambda: record, loaded.tokenizer)
-
-
-def by_encoder(encoder: Encoder, benchmark: Tables) -> Rankers:
-    passages, queries = (encoder.encode(benchmark.texts(role), role) for role in ("passage", "query"))
-    return ranking.by_vectors(passages, queries)
+    read = WindowedEncoder(loaded, windows, key)
+    return Opened(partial(ranking.by_encoder, read), lambda: record | read.record(), loaded.tokenizer)

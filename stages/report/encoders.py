@@ -64,6 +64,9 @@ def _as_run(record: dict[str, Any]) -> tuple[list[tuple[str, str]], list[tuple[s
     for key, trait in (("unknown", "unknown tokens"), ("out_of_lexicon", "out of the lexicon")):
         if by_lang := record.get(key):
             traits.append((trait, ", ".join(f"{lang} {share:.0%}" for lang, share in by_lang.items())))
+    if told := record.get("windows"):
+        several = f"{told['several']:,} of {told['documents']:,} documents have several"
+        traits.append(("windows", f"{several}; {told['mean']} on average"))
     if record.get("trust_remote_code"):
         traits.append(("code", "of the model's authors"))
     return prompts, traits

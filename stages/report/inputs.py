@@ -78,7 +78,7 @@ def read(names: list[str], references: list[str], recipes: list[str], benchmarks
         losses={name: _csv(TRAINING_CURVES / f"{name}.csv", CURVE).rows() for name in recipes},
         corpus=_corpus(),
         contamination={name: contamination[name] for name in benchmarks},
-        encoders={role: tables.read_json(path) for role, path in ENCODERS.items()},
+        encoders=_encoders(),
         references=_references(references),
         labels=_labels(rows, benchmarks),
     )
@@ -107,6 +107,12 @@ def _trainsets(recipes: list[str]) -> dict[str, Any]:
     if missing := [recipe for recipe in recipes if recipe not in report["recipes"]]:
         raise UserError(f"{file} says nothing of {missing[0]}: run `dvc repro`")
     return {"recipes": {name: report["recipes"][name] for name in recipes}, "queries": report["queries"]}
+
+
+def _encoders() -> dict[str, dict[str, Any]]:
+    """The base's record says what it read in windows, too, as the teacher's does."""
+    found = {role: tables.read_json(path) for role, path in ENCODERS.items()}
+    return found | {"base": found["base"] | tables.read_json(REFERENCE_RECORDS).get(models.BASE_NAME, {})}
 
 
 def _references(names: list[str]) -> dict[str, dict[str, Any]]:

@@ -13,7 +13,7 @@ RUNS_FOLDER = Path("data/runs")
 FUSED_FOLDER = Path("data/fused")
 # Of first stages that were re-ranked.
 RERANKED_FOLDER = Path("data/reranked")
-# Beside the runs of references, fusions and re-rankers: what was run, and how.
+# Beside the runs of references, fusions and re-rankers: what was run, and how; of models: what was read in windows.
 RUN_RECORD = "about.json"
 
 RUN: Schema = {

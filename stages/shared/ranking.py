@@ -30,6 +30,7 @@ from stages.shared import search, tables
 from stages.shared.errors import UserError
 from stages.shared.passages import by_language, passage_text
 from stages.shared.roles import Role
+from stages.shared.search import PassageVectors
 from stages.shared.tasks import POOL, tasks
 
 
@@ -113,8 +114,24 @@ def _read(folder: Path) -> Tables:
     )
 
 
-def by_vectors(passage_vectors: np.ndarray, query_vectors: np.ndarray) -> Rankers:
-    """Rankers by the inner product of vectors, float32, shape [passages or queries, dimension]."""
+class DocumentEncoder(Protocol):
+    """What encodes queries, and passages in one vector each or in several (`windows`)."""
+
+    def encode(self, texts: list[str], role: Role) -> np.ndarray:
+        """Unit vectors of `texts`, float32, shape [len(texts), dimension]."""
+
+    def documents(self, passages: pl.DataFrame) -> PassageVectors:
+        """Those of `passages` (columns title and text)."""
+
+
+def by_encoder(encoder: DocumentEncoder, benchmark: Tables) -> Rankers:
+    """Rankers of `benchmark` by the vectors that `encoder` gives."""
+    return by_vectors(encoder.documents(benchmark.passages), encoder.encode(benchmark.texts("query"), "query"))
+
+
+def by_vectors(passage_vectors: PassageVectors, query_vectors: np.ndarray) -> Rankers:
+    """Rankers by the inner product of vectors, float32, shape [passages or queries, dimension]; a passage may have
+    several."""
 
     def ranker(asked: pl.DataFrame, searched: pl.DataFrame) -> Ranker:
         # All of them are not copied.
@@ -126,7 +143,7 @@ def by_vectors(passage_vectors: np.ndarray, query_vectors: np.ndarray) -> Ranker
 
 
 class _ByVectors:
-    def __init__(self, queries: np.ndarray, passages: np.ndarray) -> None:
+    def __init__(self, queries: np.ndarray, passages: PassageVectors) -> None:
         self.queries, self.passages = queries, passages
 
     def search(self, depth: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

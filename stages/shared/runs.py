@@ -10,6 +10,7 @@ import polars as pl
 from stages.schemas.runs import FUSED_FOLDER, RERANKED_FOLDER, RUN, RUN_RECORD, RUNS_FOLDER
 from stages.shared import tables
 from stages.shared.errors import UserError
+from stages.shared.models import BASE_NAME
 
 
 def run(row: str, benchmark: str) -> pl.DataFrame:
@@ -23,9 +24,12 @@ def relevant(row: str, benchmark: str) -> pl.DataFrame:
 
 
 def records(references: list[str], fusions: list[str], reranked: list[str]) -> dict[str, dict[str, Any]]:
-    """How each reference, fusion and re-ranked row was run; raises `UserError` if it is not known."""
+    """How each reference, fusion and re-ranked row was run, and, if passages were read in windows, how the base was;
+    raises `UserError` if it is not known."""
     fused = _record(FUSED_FOLDER)
+    windowed = (RUNS_FOLDER / BASE_NAME / RUN_RECORD).is_file()
     return {
+        **({BASE_NAME: _record(RUNS_FOLDER / BASE_NAME)} if windowed else {}),
         **{name: _record(RUNS_FOLDER / name) for name in references},
         **{name: fused[name] for name in fusions},
         **{name: _record(RERANKED_FOLDER / name) for name in reranked},

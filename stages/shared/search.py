@@ -1,7 +1,7 @@
 """Exact search by inner product, and exact ranks.
 
 Ties are broken by the higher row number; a corpus sorted by id is thus ranked as trec_eval ranks it, ties by
-descending id.
+descending id. A corpus is vectors, a row each, or documents of several (`Documents`).
 """
 
 from __future__ import annotations
@@ -15,12 +15,66 @@ QUERY_BLOCK = 64
 PAIRS = 2**14
 
 
-def top_k(queries: np.ndarray, corpus: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+class Documents:
+    """Documents of one or more windows each: a document's score is the mean of its `best` highest windows' scores, or
+    of all if it has fewer; with 1 their maximum (localized relevance matching, arXiv 2112.11031).
+
+    `vectors` float32 [windows, dimension], one document's after another's, of which `counts` [documents] says how many
+    each has, 1 at least.
+    """
+
+    def __init__(self, vectors: np.ndarray, counts: np.ndarray, best: int) -> None:
+        self.vectors, self.counts, self.best = vectors, counts.astype(np.int64), best
+        self.firsts = np.cumsum(self.counts) - self.counts
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    def __getitem__(self, rows: np.ndarray) -> Documents:
+        counts = self.counts[rows]
+        shifts = self.firsts[rows] - (np.cumsum(counts) - counts)
+        return Documents(self.vectors[np.repeat(shifts, counts) + np.arange(counts.sum())], counts, self.best)
+
+    def scores(self, queries: np.ndarray) -> np.ndarray:
+        """Float32, shape [queries, documents]."""
+        dots = queries @ self.vectors.T
+        found = np.empty((len(queries), len(self)), np.float32)
+        for count in np.unique(self.counts):
+            rows = np.flatnonzero(self.counts == count)
+            found[:, rows] = self._mean(dots[:, self._windows(rows, count)])
+        return found
+
+    def pairs(self, queries: np.ndarray, query_rows: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """The score of each pair of a query and a document, float32."""
+        found = np.empty(len(rows), np.float32)
+        counts = self.counts[rows]
+        for count in np.unique(counts):
+            own, step = np.flatnonzero(counts == count), max(1, PAIRS // int(count))
+            for part in (own[at : at + step] for at in range(0, len(own), step)):
+                windows = self.vectors[self._windows(rows[part], count)]
+                found[part] = self._mean(np.einsum("ij,inj->in", queries[query_rows[part]], windows))
+        return found
+
+    def _windows(self, rows: np.ndarray, count: int) -> np.ndarray:
+        return self.firsts[rows][:, None] + np.arange(count)
+
+    def _mean(self, scores: np.ndarray) -> np.ndarray:
+        # Sorted, so that equal windows in another order are an equal sum to its last bit.
+        best: np.ndarray = np.sort(scores, axis=-1)[..., -self.best :].mean(axis=-1)
+        return best
+
+
+PassageVectors = np.ndarray | Documents
+
+
+def top_k(queries: np.ndarray, corpus: PassageVectors, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Scores (float32) and row numbers (int64) of each query's k best passages, best first, shape [queries, k].
 
     Fewer than k passages give as many columns as there are passages.
     """
     k = min(k, len(corpus))
+    if isinstance(corpus, Documents):
+        return _top_documents(queries, corpus, k)
     scores, rows = faiss.knn(queries, corpus, min(k + 1, len(corpus)), metric=faiss.METRIC_INNER_PRODUCT)
     order = np.lexsort((-rows, -scores), axis=1)
     scores, rows = np.take_along_axis(scores, order, 1), np.take_along_axis(rows, order, 1)
@@ -30,6 +84,15 @@ def top_k(queries: np.ndarray, corpus: np.ndarray, k: int) -> tuple[np.ndarray, 
         rows[query, :k] = best(own, k)
         scores[query, :k] = own[rows[query, :k]]
     return np.ascontiguousarray(scores[:, :k]), np.ascontiguousarray(rows[:, :k])
+
+
+def _top_documents(queries: np.ndarray, corpus: Documents, k: int) -> tuple[np.ndarray, np.ndarray]:
+    scores, rows = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
+    for begin in range(0, len(queries), QUERY_BLOCK):
+        for query, own in enumerate(corpus.scores(queries[begin : begin + QUERY_BLOCK]), begin):
+            rows[query] = best(own, k)
+            scores[query] = own[rows[query]]
+    return scores, rows
 
 
 def best(scores: np.ndarray, k: int) -> np.ndarray:
@@ -46,33 +109,46 @@ def place(scores: np.ndarray, row: int) -> int:
     return int(ahead) + 1
 
 
+def scored(queries: np.ndarray, corpus: PassageVectors) -> np.ndarray:
+    """All scores, float32, shape [queries, passages]."""
+    return corpus.scores(queries) if isinstance(corpus, Documents) else queries @ corpus.T
+
+
+def pairs(queries: np.ndarray, corpus: PassageVectors, query_rows: np.ndarray, corpus_rows: np.ndarray) -> np.ndarray:
+    """The score of passage `corpus_rows[i]` for query `query_rows[i]`, float32."""
+    if isinstance(corpus, Documents):
+        return corpus.pairs(queries, query_rows, corpus_rows)
+    found = np.empty(len(query_rows), np.float32)
+    for begin in range(0, len(found), PAIRS):
+        part = slice(begin, begin + PAIRS)
+        found[part] = np.einsum("ij,ij->i", queries[query_rows[part]], corpus[corpus_rows[part]])
+    return found
+
+
 def ranks(
-    queries: np.ndarray, corpus: np.ndarray, query_rows: np.ndarray, corpus_rows: np.ndarray
+    queries: np.ndarray, corpus: PassageVectors, query_rows: np.ndarray, corpus_rows: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The rank (1 = best) and score of passage `corpus_rows[i]` for query `query_rows[i]`, in the whole corpus."""
     found = np.zeros(len(query_rows), np.uint32)
-    scored = np.zeros(len(query_rows), np.float32)
+    own_scores = np.zeros(len(query_rows), np.float32)
     order = np.argsort(query_rows, kind="stable")
     for begin in range(0, len(queries), QUERY_BLOCK):
-        pairs = order[(query_rows[order] >= begin) & (query_rows[order] < begin + QUERY_BLOCK)]
-        if not len(pairs):
+        asked = order[(query_rows[order] >= begin) & (query_rows[order] < begin + QUERY_BLOCK)]
+        if not len(asked):
             continue
-        block = queries[begin : begin + QUERY_BLOCK] @ corpus.T
-        for pair in pairs:
+        block = scored(queries[begin : begin + QUERY_BLOCK], corpus)
+        for pair in asked:
             row, own = block[query_rows[pair] - begin], corpus_rows[pair]
-            found[pair], scored[pair] = place(row, own), row[own]
-    return found, scored
+            found[pair], own_scores[pair] = place(row, own), row[own]
+    return found, own_scores
 
 
 def among(
-    queries: np.ndarray, corpus: np.ndarray, query_rows: np.ndarray, corpus_rows: np.ndarray
+    queries: np.ndarray, corpus: PassageVectors, query_rows: np.ndarray, corpus_rows: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The rank (1 = best) and score of passage `corpus_rows[i]` for query `query_rows[i]`, among its pairs alone."""
-    scored = np.empty(len(query_rows), np.float32)
-    for begin in range(0, len(scored), PAIRS):
-        part = slice(begin, begin + PAIRS)
-        scored[part] = np.einsum("ij,ij->i", queries[query_rows[part]], corpus[corpus_rows[part]])
-    return places(query_rows, corpus_rows, scored), scored
+    found = pairs(queries, corpus, query_rows, corpus_rows)
+    return places(query_rows, corpus_rows, found), found
 
 
 def places(query_rows: np.ndarray, corpus_rows: np.ndarray, scores: np.ndarray) -> np.ndarray:

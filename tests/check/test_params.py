@@ -71,6 +71,11 @@ MARKDOWN = {"corpus__source": "markdown", "corpus__columns": None}
         ({"corpus__columns__txt": "x"}, ["unknown key corpus.columns.txt", "did you mean text?"]),
         ({"merges__avg-four__metod": 1}, ["unknown key merges.avg-four.metod", "did you mean method?"]),
         ({"base__static__qqq": 1}, ["unknown key base.static.qqq: rename or remove it"]),
+        ({"windows": {"size": 8, "stride": 9, "best": 1}}, ["windows: stride is 9, beyond size, 8"]),
+        (
+            {"windows": {"size": 513, "stride": 9, "best": 1}, "teacher__name": "package:multilingual-e5-small"},
+            ["windows.size is 513, but teacher reads 512 tokens: lower it"],
+        ),
         ({"train__steps": "many"}, ["train.steps is 'many'", "integer"]),
         ({"train__steps": 1.5}, ["train.steps is 1.5"]),
         ({"train__steps": 0}, ["train.steps is 0", "greater than or equal to 1"]),

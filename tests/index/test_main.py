@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from stages.index import store
-from stages.shared import encoder, models, tables
+from stages.shared import encoder, models, search, tables
 from stages.shared.errors import UserError
 from tests.fakes.checkpoints import WORDS, save_sentence_transformer, static_model
 from tools import indexes
@@ -190,3 +190,22 @@ def test_an_index_of_no_model_says_which(study):
 def test_an_unknown_index_is_named(study):
     with pytest.raises(UserError, match=r"params\.yaml has no indexes.other"):
         study.run("index", "other")
+
+
+@pytest.mark.parametrize("best", [1, 2])
+def test_a_long_entry_is_found_once_by_its_best_windows(study, best):
+    study.jsonl("kb.jsonl", [entry(1, "w1 w2 w3"), entry(2, "w3 w4"), entry(3, "w1")])
+    study.edit(windows={"size": 1, "stride": 1, "best": best})
+    study.run("index", "kb")
+    model = store.Path("models/base")
+    found = indexes.load(models.INDEXES / "kb", model)
+    loaded = encoder.load(model, 8)
+    query = loaded.encode(["w3 w2"], "query")
+    scores, rows = search.top_k(query, found.vectors, 5)
+    parts = [["w1", "w2", "w3"], ["w3", "w4"], ["w1"]]
+    wanted = [np.sort(loaded.encode(words, "passage") @ query[0])[-best:].mean() for words in parts]
+    assert rows.tolist() == [np.argsort(-np.array(wanted)).tolist()]
+    np.testing.assert_allclose(scores[0], np.array(wanted)[rows[0]], atol=1e-6)
+    (models.INDEXES / "kb/windows.parquet").unlink()
+    with pytest.raises(UserError, match="kb is not whole: run `dvc repro index@kb`"):
+        indexes.load(models.INDEXES / "kb", model)

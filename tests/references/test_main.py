@@ -85,6 +85,9 @@ def test_an_encoder_is_run_as_a_base_would_be(study):
     study.edit(references={"r": {"encoder": "./other"}}).run("references", "r")
     assert record()["prompts"] == {"query": "q: ", "passage": "p: "}
     assert content()["dev.run.parquet"] != first["dev.run.parquet"], folder
+    study.edit(windows={"size": 1, "stride": 1, "best": 2}).run("references", "r")
+    assert record()["windows"] == {"documents": 24, "several": 24, "mean": 2.0}
+    assert run().filter(task="en-en").height == 6 and run("relevant").height == 4
 
 
 def test_an_encoder_that_is_not_there_is_named_by_its_key(study):

@@ -1,5 +1,6 @@
 """The base and the teacher as they were run, and a warning where prompts may be missing."""
 
+import json
 import re
 from pathlib import Path
 
@@ -88,3 +89,11 @@ def test_an_encoder_that_may_lack_its_prompts_is_warned_of_at_the_top(study, rol
         assert 'class="high">none: ' in text.split('<section id="encoders"')[1]
     if role == "base":
         assert (note or "needs none") in Path("metrics/report/model_card.md").read_text()
+
+
+def test_how_many_documents_were_read_in_windows_is_said(study):
+    found = json.loads(Path("metrics/references.json").read_text())
+    write("metrics/references.json", found | {"base": {"windows": {"documents": 1200, "several": 30, "mean": 1.05}}})
+    text, _ = page()
+    said = "30 of 1,200 documents have several; 1.05 on average"
+    assert f'<th scope="row">windows</th><td>{said}</td>' in section(text, "encoders")

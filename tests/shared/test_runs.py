@@ -28,5 +28,7 @@ def test_what_is_missing_is_one_sentence(workspace):
     tables.write_json({"fused": {"name": "fusion"}}, "data/fused/about.json")
     tables.write_json({"name": "re-ranker"}, "data/reranked/row/about.json")
     assert runs.records([], ["fused"], ["row"]) == {"fused": {"name": "fusion"}, "row": {"name": "re-ranker"}}
+    tables.write_json({"windows": {}}, "data/runs/base/about.json")
+    assert runs.records([], ["fused"], [])["base"] == {"windows": {}}
     with pytest.raises(UserError, match=r"data/reranked/other/about\.json is missing"):
         runs.records([], ["fused"], ["other"])
