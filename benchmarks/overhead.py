@@ -17,15 +17,19 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parents[1]
 
 
-def make_outputs(stage: dict) -> str:
-    """A shell command that makes the outputs of a stage: a folder with a file, or a file if the name has an ending."""
-    outputs = [
+def outputs(stage: dict) -> list[str]:
+    """The paths of all that a stage makes."""
+    return [
         next(iter(out)) if isinstance(out, dict) else out
         for kind in ("outs", "metrics", "plots")
         for out in stage.get(kind, [])
     ]
+
+
+def make_outputs(stage: dict) -> str:
+    """A shell command that makes the outputs of a stage: a folder with a file, or a file if the name has an ending."""
     commands = []
-    for out in outputs:
+    for out in outputs(stage):
         if Path(out).suffix:
             commands.append(f"mkdir -p {Path(out).parent} && echo '{{}}' > {out}")
         else:
@@ -36,18 +40,12 @@ def make_outputs(stage: dict) -> str:
 def main() -> None:
     yaml = YAML()
     graph = yaml.load(ROOT / "dvc.yaml")
-    for stage in graph["stages"].values():
-        body = stage.get("do", stage)
+    bodies = [stage.get("do", stage) for stage in graph["stages"].values()]
+    made = {output for body in bodies for output in outputs(body)}
+    for body in bodies:
         body["cmd"] = make_outputs(body)
         # These outputs hold one file: depend on the whole where the real stage depends on a part.
-        wholes = {
-            "data/trainsets/${key}": "data/trainsets",
-            "data/plans/${key}": "data/plans",
-            "data/candidates/teacher.json": "data/candidates",
-            "data/synthetic/passages.parquet": "data/synthetic",
-            "models/base/config_sentence_transformers.json": "models/base",
-        }
-        body["deps"] = [wholes.get(path, path) for path in body["deps"]]
+        body["deps"] = [next((whole for whole in made if path.startswith(f"{whole}/")), path) for path in body["deps"]]
     for build in (["dvc", "repro"], [sys.executable, "-m", "tools.repro"]):
         with tempfile.TemporaryDirectory() as folder:
             checkout = Path(folder) / "checkout"

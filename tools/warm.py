@@ -25,7 +25,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, NoReturn
 
 from stages.shared import errors
@@ -73,25 +73,37 @@ def stages() -> Iterator[None]:
     if not hasattr(os, "fork") or python is None or not os.path.samefile(python, sys.executable):  # noqa: PTH121
         yield
         return
-    ours, theirs = socket.socketpair()
-    command = [sys.executable, "-m", "tools.warm", str(theirs.fileno()), *IMPORTED]
     plain = dvc_run.subprocess
-    with ours, subprocess.Popen(command, pass_fds=[theirs.fileno()]) as process:
-        theirs.close()
+    with ExitStack() as ending:
+        begun: list[tuple[socket.socket, subprocess.Popen[bytes]]] = []
 
         def start(command: list[str] | str, **settings: Any) -> Any:
             found = None if isinstance(command, str) else STAGE.fullmatch(command[-1])
-            if found is None or process.poll() is not None:
+            # With the first stage, for often there is none to run.
+            if found and not begun:
+                begun.append(_begun(ending))
+            if found is None or begun[0][1].poll() is not None:
                 return subprocess.Popen(command, **settings)
             request = {"module": found[1], "arguments": found[2].split()}
-            return Stage(ours, request | {"folder": settings["cwd"], "environment": settings["env"]})
+            return Stage(begun[0][0], request | {"folder": settings["cwd"], "environment": settings["env"]})
 
         dvc_run.subprocess = _Started(start)
         try:
             yield
         finally:
             dvc_run.subprocess = plain
-            ours.shutdown(socket.SHUT_RDWR)
+
+
+def _begun(ending: ExitStack) -> tuple[socket.socket, subprocess.Popen[bytes]]:
+    """The process that forks stages, which ends with `ending`, and how to ask it."""
+    ours, theirs = socket.socketpair()
+    ending.enter_context(ours)
+    command = [sys.executable, "-m", "tools.warm", str(theirs.fileno()), *IMPORTED]
+    process = ending.enter_context(subprocess.Popen(command, pass_fds=[theirs.fileno()]))
+    # Whatever it imports just then; a stage is not running any more, or has been told to end.
+    ending.callback(process.terminate)
+    theirs.close()
+    return ours, process
 
 
 class _Started:
