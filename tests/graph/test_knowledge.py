@@ -170,7 +170,7 @@ def test_noise_in_the_similarity_of_labels_encodes_nothing_before_training(graph
     graph.edit("negatives.mixed.labels.noise", 0.9)
     ran = graph.repro() - {"check"}
     # If no score changes there is nothing to compare anew.
-    assert ran | {"compare"} == {"negatives", "triples", "trainsets", "contamination", *OF_MIXED, *AFTER_RUNS}
+    assert ran | {"compare"} == {"negatives", "triples", "trainsets", "contamination", "plans", *OF_MIXED, *AFTER_RUNS}
 
 
 def test_the_precision_of_answers_reruns_labels_alone(graph):
