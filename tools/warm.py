@@ -26,6 +26,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any, NoReturn
 
 from stages.shared import errors
@@ -68,9 +69,9 @@ def stages() -> Iterator[None]:
     """In the block, DVC's stages are forked from one process; as ever where that cannot be."""
     import dvc.stage.run as dvc_run
 
-    # Of two interpreters each has modules of its own.
+    # Of two environments each has modules of its own, though their interpreters may be links to one.
     python = shutil.which("python")
-    if not hasattr(os, "fork") or python is None or not os.path.samefile(python, sys.executable):  # noqa: PTH121
+    if not hasattr(os, "fork") or not python or not Path(python).parent.samefile(Path(sys.executable).parent):
         yield
         return
     plain = dvc_run.subprocess
@@ -82,10 +83,12 @@ def stages() -> Iterator[None]:
             # With the first stage, for often there is none to run.
             if found and not begun:
                 begun.append(_begun(ending))
-            if found is None or begun[0][1].poll() is not None:
-                return subprocess.Popen(command, **settings)
-            request = {"module": found[1], "arguments": found[2].split()}
-            return Stage(begun[0][0], request | {"folder": settings["cwd"], "environment": settings["env"]})
+            if found and begun[0][1].poll() is None:
+                request = {"module": found[1], "arguments": found[2].split()}
+                request |= {"folder": settings["cwd"], "environment": settings["env"]}
+                with contextlib.suppress(OSError):  # it has ended just now
+                    return Stage(begun[0][0], request)
+            return subprocess.Popen(command, **settings)
 
         dvc_run.subprocess = _Started(start)
         try:
