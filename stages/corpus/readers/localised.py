@@ -4,6 +4,7 @@ place are put together across files."""
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 from collections.abc import Iterator
 from itertools import groupby
@@ -21,6 +22,7 @@ from stages.shared import codes, files
 from stages.shared.codes import Wanted
 from stages.shared.errors import UserError
 
+log = logging.getLogger("corpus")
 UNTRANSLATED = "fuzzy or untranslated units"
 OBSOLETE = "obsolete units"
 KEYS = "units whose msgid is a key, not a text"
@@ -107,10 +109,12 @@ def _spoken(file: paths.Found) -> set[tuple[str | None, str | None]]:
     try:
         for unit in _units(file.path):
             spoken.add(_xliff_languages(unit, file))
-    except UserError:
-        if not spoken and not file.spelling:
-            raise
-        spoken.add((None, file.spelling) if not spoken else next(iter(spoken)))
+    except UserError as error:
+        if not spoken:
+            if not file.spelling:
+                raise
+            spoken.add((None, file.spelling))
+        log.warning(f"{error}: it stops a build only in the languages that it begins with")
     return spoken
 
 

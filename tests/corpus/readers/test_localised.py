@@ -371,7 +371,7 @@ def test_of_two_variants_one_is_read_also_where_it_lacks_a_text(here):
     assert read("text_en", "text_de", source="xliff", path="x", languages=["en", "de"]) == [("a", "Straße")]
 
 
-def test_files_in_languages_that_are_not_asked_for_stop_and_count_nothing(here):
+def test_files_in_languages_that_are_not_asked_for_stop_and_count_nothing(here, caplog):
     xliff(here / "x/ko.xlf", trans("1", "a", "가"), trans("2", "b"))
     xliff(here / "x/fr.xlf", trans("1", "a", "un"), *(trans(str(i), f"{i}") for i in range(2, 9)), target="fr")
     xliff(here / "x/pl.xlf", trans("1", "a", "raz"), trans("2", "b", "dwa"), target="pl")
@@ -380,6 +380,7 @@ def test_files_in_languages_that_are_not_asked_for_stop_and_count_nothing(here):
     dropped = Counter()
     assert read(*TEXTS, source="xliff", path="x", dropped=dropped) == [("a", "가")]
     assert dropped == {"fuzzy or untranslated units": 1}
+    assert "pl.xlf" in caplog.text and "it stops a build only in the languages that it begins with" in caplog.text
     with pytest.raises(UserError, match=r"pl\.xlf:\d+ is no XML"):
         read("text_pl", source="xliff", path="x", languages=["en", "pl"])
     # The source alone may be in any of them.
