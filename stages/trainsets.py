@@ -202,7 +202,7 @@ def with_texts(triples: pl.DataFrame, slots: Composition, texts: pl.DataFrame, g
     grouped = grouped.join(own, on="row", how="left", maintain_order="left").select(
         "row",
         groups=pl.concat_list(
-            "group", pl.col("beside").fill_null([]).list.set_difference(pl.col("group").list.head(1))
+            "group", pl.col("beside").fill_null([]).list.set_difference(pl.col("group").list.head(1)).list.sort()
         ),
     )
     return (
