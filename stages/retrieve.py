@@ -13,7 +13,6 @@ windows, `shared/windows.py`: where to cut them the model's tokenizer says, so t
 import logging
 import sys
 from collections.abc import Iterable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +22,11 @@ from stages.schemas.runs import RUN, RUN_RECORD, RUNS_FOLDER
 from stages.settings.freeze import read_freeze
 from stages.settings.retrieve import read_retrieve
 from stages.settings.windows import read_windows
-from stages.shared import encoder, errors, files, member, models, query_normalizer, ranking, tables
+from stages.shared import encoder, errors, member, models, query_normalizer, ranking, tables
 from stages.shared.errors import UserError
 from stages.shared.ranking import Tables
 from stages.shared.roles import PROMPT_NAMES, Role
+from stages.shared.vectors import folders
 from stages.shared.vectors.blocks import KeptBlocks
 from stages.shared.windows import WindowedEncoder
 
@@ -47,17 +47,13 @@ def main() -> None:
     name = member.name("retrieve", kind)
     settings, windows = read_retrieve(), read_windows()
     folder = MODEL_FOLDERS[kind](name)
-    static = encoder.is_static(folder)
-    freeze = read_freeze()
-    load = partial(encoder.load, folder, settings.batch_size, freeze=freeze)
+    read = folders.load(folder, settings.batch_size, read_freeze())
     found = ranking.benchmarks()
     if kind == models.BASE_NAME:
         tables.write_json(cut_tokens(found), VOCABULARY_METRICS)
-    # Through a shared trunk the last bits of vectors are others.
-    cut = [freeze.layers] if freeze and freeze.is_trunk else []
-    kept = None if static else KeptBlocks(load, [files.content(folder), settings.batch_size, *cut])
-    read = kept or (load() if windows else _Together(load(), found.values()))
-    model = WindowedEncoder(read, windows, str(folder))
+    kept = read if isinstance(read, KeptBlocks) else None
+    together = read if kept or windows else _Together(read, found.values())
+    model = WindowedEncoder(together, windows, str(folder))
     with tables.replacing(RUNS_FOLDER / name) as draft:
         for benchmark, t in found.items():
             # Nothing else holds a benchmark's vectors: they are gone before those of the next are made.

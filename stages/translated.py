@@ -10,7 +10,6 @@ translated text begins with it.
 
 import logging
 from collections import Counter
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +22,12 @@ from stages.settings.freeze import read_freeze
 from stages.settings.retrieve import read_retrieve
 from stages.settings.translated import Translated, read_translated
 from stages.settings.windows import read_windows
-from stages.shared import encoder, errors, files, member, ranking, tables
+from stages.shared import errors, member, ranking, tables
 from stages.shared.passages import passage_text
 from stages.shared.ranking import Tables
 from stages.shared.rounding import rounded
 from stages.shared.switching import Switcher, best
-from stages.shared.vectors.blocks import KeptBlocks
+from stages.shared.vectors import folders
 from stages.shared.windows import WindowedEncoder
 
 log = logging.getLogger("translated")
@@ -36,13 +35,9 @@ log = logging.getLogger("translated")
 
 def main() -> None:
     name = member.name("translated")
-    settings, limits, freeze = read_translated(name), read_retrieve(), read_freeze()
-    folder = Path(settings.model)
-    load = partial(encoder.load, folder, limits.batch_size, freeze=freeze)
-    cut = [freeze.layers] if freeze and freeze.is_trunk else []
-    static = encoder.is_static(folder)
-    read = load() if static else KeptBlocks(load, [files.content(folder), limits.batch_size, *cut])
-    model = WindowedEncoder(read, read_windows(), str(folder))
+    settings, limits = read_translated(name), read_retrieve()
+    read = folders.load(Path(settings.model), limits.batch_size, read_freeze())
+    model = WindowedEncoder(read, read_windows(), settings.model)
     translator = Translator(settings)
     with tables.replacing(RUNS_FOLDER / name) as draft:
         for benchmark, found in ranking.benchmarks().items():

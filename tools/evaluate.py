@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -21,11 +20,11 @@ from stages.references import opening
 from stages.references.opening import Opened
 from stages.settings.references import Reference
 from stages.settings.windows import Windows
-from stages.shared import encoder, errors, files, models, pieces, pool, ranking, scoring, tables
+from stages.shared import encoder, errors, models, pieces, pool, ranking, scoring, tables
 from stages.shared.errors import UserError
 from stages.shared.ranking import Tables
 from stages.shared.tasks import measured, task_groups, tasks
-from stages.shared.vectors.blocks import KeptBlocks
+from stages.shared.vectors import folders
 from stages.shared.windows import WindowedEncoder
 from tools.results import columns, label_table, table
 
@@ -61,9 +60,7 @@ def _opened(name: str, batch_size: int, windows: Windows | None) -> Opened:
     folder = Path(name)
     # The record says how a model of a study is run; one that has no transformer says it all by itself.
     if folder.is_dir() and (models.record(folder) or _is_static(folder)):
-        load = partial(encoder.load, folder, batch_size)
-        static = encoder.is_static(folder)
-        loaded: Any = load() if static else KeptBlocks(load, [files.content(folder), batch_size])
+        loaded = folders.load(folder, batch_size)
         read = WindowedEncoder(loaded, windows, name)
         return Opened(partial(ranking.by_encoder, read), lambda: models.record(folder), loaded.tokenizer)
     try:

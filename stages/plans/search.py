@@ -11,7 +11,6 @@ import itertools
 import logging
 import warnings
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,11 +23,11 @@ from stages.settings.freeze import Freeze
 from stages.settings.merges import Objective, Search
 from stages.settings.retrieve import Retrieve
 from stages.settings.windows import Windows
-from stages.shared import drafts, encoder, files, models, ranking, scoring, seeds, tables
+from stages.shared import drafts, files, models, ranking, scoring, seeds, tables
 from stages.shared.errors import UserError
 from stages.shared.ranking import Tables
 from stages.shared.tasks import BIAS, GROUPS, tasks
-from stages.shared.vectors.blocks import KeptBlocks
+from stages.shared.vectors import folders
 from stages.shared.vectors.keys import place
 from stages.shared.windows import WindowedEncoder
 
@@ -103,16 +102,8 @@ class Searching(NamedTuple):
     def measured_in(self, folder: Path, asked: Tables) -> dict[str, float]:
         """Mono, cross and multi by the metric, and language bias, so far as the benchmark has them. Vectors are found
         again by the model's bytes, as `retrieve` finds and keeps them."""
-        load = partial(
-            encoder.load,
-            folder,
-            self.retrieve.batch_size,
-            trust_remote_code=models.base_record()["trust_remote_code"],
-            freeze=self.freeze,
-        )
-        cut = [self.freeze.layers] if self.freeze and self.freeze.is_trunk else []
-        static = encoder.is_static(folder)
-        read = load() if static else KeptBlocks(load, [files.content(folder), self.retrieve.batch_size, *cut])
+        trusted = models.base_record()["trust_remote_code"]
+        read = folders.load(folder, self.retrieve.batch_size, self.freeze, trusted)
         model = WindowedEncoder(read, self.windows, str(folder))
         run, relevant = ranking.rank(asked, ranking.by_encoder(model, asked), self.retrieve.depth)
         values = pl.concat([scoring.per_query(run, asked.queries, asked.qrels, [self.metric]), scoring.bias(relevant)])
