@@ -179,7 +179,9 @@ def frozen(workspace, tmp_path, first=0.0):
             lower, upper = models[name][0].auto_model.encoder.layer
             upper.output.dense.weight += number / 7
             lower.output.dense.weight += first * number
-        save_record(workspace.path / "models/trained" / name, frozen={"layers": 1, "embeddings": True})
+        save_record(
+            workspace.path / "models/trained" / name, frozen={"layers": 1, "embeddings": True}, matryoshka=[8, 4]
+        )
     return models
 
 
@@ -189,7 +191,8 @@ def test_what_is_frozen_stays_to_the_bit_and_is_told_of(workspace, tmp_path):
     found, first = SentenceTransformer(str(folder), device="cpu").state_dict(), models["a"].state_dict()
     apart = {name for name in first if not torch.equal(found[name], first[name])}
     assert {name.split("encoder.")[1] for name in apart} == {"layer.1.output.dense.weight"}
-    assert json.loads((folder / "encoder.json").read_text())["frozen"] == {"layers": 1, "embeddings": True}
+    record = json.loads((folder / "encoder.json").read_text())
+    assert (record["frozen"], record["matryoshka"]) == ({"layers": 1, "embeddings": True}, [8, 4])
 
 
 def test_parts_that_differ_in_what_is_frozen_are_refused(workspace, tmp_path):

@@ -22,7 +22,7 @@ from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from stages.settings.base import Static
-from stages.shared import seeds, sentences, training
+from stages.shared import contrastive, seeds, sentences, training
 
 # Of the pairs within a language, the share that are two crops of the text (the others: title and text).
 CROPS = 0.7
@@ -49,7 +49,7 @@ def bootstrap(
     training.fit(
         model,
         rows,
-        training.InfoNCE(model, static.temperature, symmetric=True),
+        contrastive.InfoNCE(model, static.temperature, symmetric=True),
         fingerprint,
         seed=seed,
         steps=static.steps,

@@ -42,6 +42,11 @@ def contradictions(params: Params) -> Iterator[str]:
             yield "train.lora sets adapters beside a transformer's layers, and base.name static has none: write null"
         if train.mini_batch_size:
             yield "train.mini_batch_size cannot split a static base's batches: write null"
+        if train.matryoshka and max(train.matryoshka) >= base.static.dimension:
+            yield (
+                f"train.matryoshka names {max(train.matryoshka)}, but base.static.dimension is "
+                f"{base.static.dimension}, which is trained in any case: name fewer"
+            )
         if train.max_length:
             yield "train.max_length does not apply to a static base, which reads texts of any length: write null"
     if teacher.name == "static":

@@ -85,9 +85,9 @@ def batches(model: SentenceTransformer, recipe: str, settings: Train, count: int
 def squared_gradients(model: SentenceTransformer, drawn: Iterator[TrainingBatch], settings: Train) -> dict[str, Tensor]:
     import torch
 
-    from stages.shared import merging, training
+    from stages.shared import contrastive, merging
 
-    loss = training.InfoNCE(
+    loss = contrastive.InfoNCE(
         model, settings.temperature, in_batch=settings.in_batch, mini_batch_size=settings.mini_batch_size
     )
     model.requires_grad_(True)

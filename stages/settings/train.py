@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from stages.settings.freeze import Freeze
 from stages.settings.reading import PARAMS, validated, value
@@ -35,6 +35,16 @@ FITTED = {
 }
 
 
+# What is of bi-encoders' loss alone, and so no re-ranker's.
+OF_BI_ENCODERS = ("guided", "matryoshka")
+
+
+def _distinct(sizes: list[int]) -> list[int]:
+    if len(set(sizes)) < len(sizes):
+        raise ValueError(f"{sizes} names a size twice: write it once")
+    return sizes
+
+
 class Train(Group):
     steps: Count
     batch_size: Count
@@ -47,6 +57,7 @@ class Train(Group):
     in_batch: bool
     symmetric: bool
     guided: Annotated[float, Field(ge=0)] | None
+    matryoshka: Annotated[list[Count], Field(min_length=1), AfterValidator(_distinct)] | None
     precision: Literal["fp32", "bf16", "fp16"]
     gradient_checkpointing: bool
     dropout: Annotated[float, Field(ge=0, lt=1)] | None
@@ -79,7 +90,9 @@ class Train(Group):
     def changed(self, differing: dict[str, Any], key: str) -> Train:
         """These settings with those that `differing`, the group `key` of params, has instead; raises `UserError` if
         they do not go together. What is of bi-encoders alone does not stand in the way."""
-        found: Train = validated(self.model_dump() | {"guided": None} | differing, Train, PARAMS, key.split("."))
+        found: Train = validated(
+            self.model_dump() | dict.fromkeys(OF_BI_ENCODERS) | differing, Train, PARAMS, key.split(".")
+        )
         return found
 
     @model_validator(mode="after")

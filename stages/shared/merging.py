@@ -68,7 +68,10 @@ def save(plan: Plan, folder: Path, importances: Path, seed: int) -> None:
             tensor.data = merging.whole(plan, key)
     parts.model.eval()
     saving.save(parts.model, folder)
-    models.copy_record(models.BASE, folder, frozen)
+    trained = {"frozen": frozen} if frozen else {}
+    sizes = [found.get("matryoshka") for found in records]
+    trained |= {"matryoshka": sizes[0]} if sizes[0] and sizes.count(sizes[0]) == len(sizes) else {}
+    models.copy_record(models.BASE, folder, trained)
     if plan.searched and plan.weights:
         told = {"weights": dict(zip(plan.models, plan.weights, strict=True))}
         tables.write_json(tables.read_json(folder / models.RECORD) | told, folder / models.RECORD)

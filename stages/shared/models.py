@@ -30,7 +30,8 @@ INDEXES = MODELS / "indexes"
 # In a model's folder: name, preset, revision, pooling, prompts, max_length, dtype, attention, padding, dimension and
 # trust_remote_code; which share of the study's tokens is `unknown` to its tokenizer, by language; `pooling_assumed`, if
 # no file states the pooling; of one that was trained with train.freeze also what was `frozen`: its layers and
-# embeddings; of a vocabulary that was cut its pieces, and of a static base what it began `from`.
+# embeddings; of one trained with train.matryoshka to how many first numbers its vectors may be cut, all of them first
+# (`matryoshka`); of a vocabulary that was cut its pieces, and of a static base what it began `from`.
 RECORD = "encoder.json"
 # In the base's folder, if its vocabulary was cut: the tokenizer of all pieces, to tell what the cut does to texts.
 WHOLE_TOKENIZER = "whole-tokenizer.json"
@@ -133,13 +134,14 @@ def damaged(folder: Path) -> Path | None:
     return None
 
 
-def copy_record(folder: Path, target: Path, frozen: dict[str, Any] | None = None) -> None:
-    """Give what is made of the model in `folder` its record, and say what was `frozen` in its training."""
-    if not frozen:
+def copy_record(folder: Path, target: Path, trained: dict[str, Any] | None = None) -> None:
+    """Give what is made of the model in `folder` its record, and say how it was `trained`, so far as that must be known
+    of the model: what was `frozen`, and for which sizes of vectors (`matryoshka`)."""
+    if not trained:
         shutil.copyfile(folder / RECORD, target / RECORD)
         return
     found = tables.read_json(folder / RECORD)
-    tables.write_json(found | {"frozen": frozen}, target / RECORD)
+    tables.write_json(found | trained, target / RECORD)
 
 
 def copy_normalizer(folder: Path, target: Path) -> None:

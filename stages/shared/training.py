@@ -1,9 +1,4 @@
-"""Training of a sentence-transformers model: a trainer that a kill cannot set back, and the contrastive loss.
-
-The loss is InfoNCE (van den Oord et al. 2018) over a batch's positives and negatives, with one addition: a text of the
-query's own parallel group, its translation included, is never its negative. Batches need no sampling against
-duplicates then, in one language or across languages.
-"""
+"""Training of a sentence-transformers model: batches of one pool, and a trainer that a kill cannot set back."""
 
 from __future__ import annotations
 
@@ -33,11 +28,9 @@ from sentence_transformers import (
     SentenceTransformerTrainer,
     SentenceTransformerTrainingArguments,
 )
-from sentence_transformers.base.losses.gradcache import CachedLossMixin, has_static_embedding_input
-from sentence_transformers.base.losses.merged_forward import embed_columns
+from sentence_transformers.base.losses.gradcache import has_static_embedding_input
 from sentence_transformers.base.sampler import BatchSamplers, DefaultBatchSampler
-from torch import Tensor, distributed, nn
-from torch.nn import functional as F
+from torch import distributed, nn
 from transformers.trainer_callback import ProgressCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
@@ -53,104 +46,6 @@ log = logging.getLogger(__name__)
 warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
 # A share of the batches, and the rows that they are drawn from.
 Pool = tuple[float, np.ndarray]
-
-
-class InfoNCE(CachedLossMixin, nn.Module):
-    """-log softmax of the positive's cosine / temperature, among all positives and negatives of the batch, or those of
-    the query alone.
-
-    Args:
-        temperature: divides the cosines.
-        symmetric: average with the loss of each positive among the queries.
-        in_batch: whether the others' positives and negatives are a query's negatives too.
-        guide: finds false negatives (GISTEmbed, arXiv 2402.16829, section 3): what it holds nearer to a query than the
-            positive, or less than `margin` farther, is no negative, nor such a query one of the positive.
-        mini_batch_size: texts encoded at once; gradients are then cached (GradCache, Gao et al. 2021), the same
-            loss in less memory.
-    """
-
-    mini_batch_num_tokens = None
-    show_progress_bar = False
-
-    def __init__(
-        self,
-        model: SentenceTransformer,
-        temperature: float,
-        symmetric: bool = False,
-        in_batch: bool = True,
-        mini_batch_size: int | None = None,
-        guide: SentenceTransformer | None = None,
-        margin: float = 0.0,
-    ) -> None:
-        super().__init__()
-        self.model = model
-        self.temperature = temperature
-        self.symmetric = symmetric
-        self.in_batch = in_batch
-        self.mini_batch_size = mini_batch_size  # type: ignore[assignment]
-        self.guide = guide.eval().requires_grad_(False) if guide else None
-        self.margin = margin
-        # The guide's cosines of the batch's queries and documents.
-        self.guiding: Tensor | None = None
-
-    def forward(self, sentence_features: Any, labels: Tensor) -> Tensor:
-        if self.guide:
-            self.guiding = self._guided(self.guide.eval(), sentence_features)
-        if self.mini_batch_size:
-            return self.forward_cached(sentence_features, labels)
-        return self.from_embeddings(embed_columns(self.model, sentence_features), labels)
-
-    @staticmethod
-    @torch.no_grad()
-    def _guided(guide: SentenceTransformer, sentence_features: Any) -> Tensor:
-        # A forward pass adds to what it is given.
-        columns = [guide(dict(column))["sentence_embedding"] for column in sentence_features]
-        queries, *documents = (F.normalize(column.float(), dim=-1) for column in columns)
-        return queries @ torch.cat(documents).T
-
-    def calculate_loss(
-        self, reps: list[list[Tensor]], labels: Tensor | None = None, *, with_backward: bool = False
-    ) -> Tensor:
-        assert labels is not None
-        loss = self.from_embeddings([torch.cat(column) for column in reps], labels)
-        if with_backward:
-            loss.backward()
-            loss = loss.detach()
-        return loss
-
-    def from_embeddings(self, columns: list[Tensor], groups: Tensor) -> Tensor:
-        """Columns: query, positive, negatives, each [batch, dimension]; `groups`: the parallel group of the positive
-        and of each negative, and others whose texts are not the query's negatives, [batch, 1 + negatives + others]."""
-        unit = [F.normalize(column.float(), dim=-1) for column in columns]
-        queries, documents = unit[0], torch.cat(unit[1:])
-        # Column-major, as the documents: all positives, then all first negatives, ...
-        held = groups[:, : len(columns) - 1].T.reshape(-1)
-        same = groups[:, 0, None] == held
-        for other in groups[:, len(columns) - 1 :].T:
-            same |= other[:, None] == held
-        positive = torch.eye(len(queries), len(documents), dtype=torch.bool, device=same.device)
-        never = same & ~positive
-        if not self.in_batch:
-            rows = torch.arange(len(documents), device=same.device) % len(queries)
-            never = never | (rows[None, :] != torch.arange(len(queries), device=same.device)[:, None])
-        if self.guiding is not None:
-            least = self.guiding.diagonal() - self.margin
-            never = never | ((self.guiding > least[:, None]) & ~positive)
-        scores = queries @ documents.T / self.temperature
-        target = torch.arange(len(queries), device=scores.device)
-        loss = F.cross_entropy(scores.masked_fill(never, -torch.inf), target)
-        if self.symmetric:
-            square = scores[:, : len(queries)]
-            clash = same[:, : len(queries)]
-            if self.guiding is not None:
-                clash = clash | (self.guiding[:, : len(queries)] > least[None, :])
-            clash = clash & ~positive[:, : len(queries)]
-            loss = (loss + F.cross_entropy(square.masked_fill(clash, -torch.inf).T, target)) / 2
-        return loss
-
-    def get_config_dict(self) -> dict[str, Any]:
-        told = {"temperature": self.temperature, "symmetric": self.symmetric, "in_batch": self.in_batch}
-        return told | ({"margin": self.margin} if self.guide else {})
 
 
 class PooledBatches(DefaultBatchSampler):

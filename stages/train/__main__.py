@@ -26,7 +26,7 @@ def main() -> None:
     settings, seed, record = read_train(), read_seed(), models.base_record()
     import torch
 
-    from stages.shared import saving, training, trunk
+    from stages.shared import contrastive, saving, training, trunk
     from stages.train import lora
 
     rows = training_rows.dataset(TRAINSETS_FOLDER / name, query_normalizer.read(models.BASE))
@@ -36,6 +36,7 @@ def main() -> None:
     if settings.max_length:
         model.max_seq_length = settings.max_length
     rate = learning_rate(settings, record, model)
+    traits = told(settings, model)
     announce(name, settings, rows, model, rate)
     if settings.dropout is not None:
         trunk.set_dropout(model, settings.dropout)
@@ -48,7 +49,7 @@ def main() -> None:
     points = training.fit(
         model,
         rows,
-        training.InfoNCE(
+        contrastive.InfoNCE(
             model,
             settings.temperature,
             settings.symmetric,
@@ -56,6 +57,7 @@ def main() -> None:
             settings.mini_batch_size,
             None if settings.guided is None else base(settings, record),
             settings.guided or 0.0,
+            settings.matryoshka or (),
         ),
         key,
         seed=seed,
@@ -71,7 +73,7 @@ def main() -> None:
         model.max_seq_length = length
     with tables.replacing(models.TRAINED / name) as draft:
         saving.save(model.to(dtype=getattr(torch, record["dtype"])), draft)
-        models.copy_record(models.BASE, draft, settings.freeze.model_dump() if settings.freeze else None)
+        models.copy_record(models.BASE, draft, traits)
         models.copy_normalizer(models.BASE, draft)
     tables.write_text(training.curve(points), TRAINING_CURVES / f"{name}.csv")
     training.forget(key)
@@ -112,6 +114,21 @@ def learning_rate(settings: Train, record: dict[str, Any], model: "SentenceTrans
     if has_static_embedding_input(model):
         return settings.rate(static=True)
     return settings.transformer_rate(record["name"])
+
+
+def told(settings: Train, model: "SentenceTransformer") -> dict[str, Any]:
+    """What the record of the trained model says beside its base's; raises `UserError` if `settings` name a size that
+    is no part of the model's vectors."""
+    found: dict[str, Any] = {"frozen": settings.freeze.model_dump()} if settings.freeze else {}
+    if settings.matryoshka:
+        whole = int(model.get_embedding_dimension() or 0)
+        if max(settings.matryoshka) >= whole:
+            raise UserError(
+                f"train.matryoshka names {max(settings.matryoshka)}, but the base's vectors have {whole} dimensions, "
+                "which are trained in any case: name fewer"
+            )
+        found["matryoshka"] = [whole, *sorted(settings.matryoshka, reverse=True)]
+    return found
 
 
 def freeze(model: "SentenceTransformer", settings: Train) -> "Trunk | None":

@@ -6,6 +6,7 @@ import torch
 from datasets import Dataset
 from sentence_transformers import SentenceTransformer
 
+from stages.shared.contrastive import InfoNCE
 from tests.fakes.checkpoints import WORDS, save_sentence_transformer
 
 DECODERS = ["qwen3", "mistral"]
@@ -70,7 +71,7 @@ def rows(count=40, seed=5):
 
 def fitted(training, model, name="x", data=None, **changes):
     settings = {"seed": 3, "steps": 12, "batch_size": 8, "learning_rate": 0.05, "log_every": 2, **changes}
-    points = training.fit(model, data or rows(), training.InfoNCE(model, 0.05), name, **settings)
+    points = training.fit(model, data or rows(), InfoNCE(model, 0.05), name, **settings)
     return points, {n: p.detach().clone() for n, p in model.named_parameters()}
 
 

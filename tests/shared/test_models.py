@@ -19,7 +19,7 @@ def test_a_record_is_what_the_base_wrote_and_is_handed_on(workspace):
     models.copy_record(models.BASE, Path("models/trained/x"))
     assert models.record(Path("models/trained/x")) == wanted
     frozen = {"layers": 1, "embeddings": True}
-    models.copy_record(models.BASE, Path("models/trained/x"), frozen)
+    models.copy_record(models.BASE, Path("models/trained/x"), {"frozen": frozen})
     assert models.record(Path("models/trained/x")) == wanted | {"frozen": frozen}
 
 

@@ -1,4 +1,4 @@
-"""The loss, against other computations of it; and training that repeats and resumes to the byte."""
+"""Training that repeats and resumes to the byte; batches of one pool."""
 
 import math
 
@@ -7,10 +7,9 @@ import pytest
 import torch
 from accelerate.data_loader import BatchSamplerShard
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
-from torch.nn import functional as F
 
 from stages.shared import saving, seeds
+from stages.shared.contrastive import InfoNCE
 from stages.shared.errors import UserError
 from tests.fakes.checkpoints import WORDS, save_sentence_transformer, static_model
 from tests.shared.fitting import (
@@ -19,10 +18,7 @@ from tests.shared.fitting import (
     SIDES,
     TEXTS,
     Killed,
-    all_different,
-    assert_equal_gradients,
     checkpointed,
-    columns,
     equal,
     fitted,
     goes_on,
@@ -30,7 +26,6 @@ from tests.shared.fitting import (
     loaded,
     rows,
     save_families,
-    value_and_gradients,
 )
 
 pytestmark = pytest.mark.slow
@@ -40,187 +35,6 @@ pytestmark = pytest.mark.slow
 def transformer(tmp_path_factory):
     """The folder of a tiny transformer without dropout, mean pooling."""
     return save_sentence_transformer(tmp_path_factory.mktemp("model") / "st", pooling="mean")
-
-
-def test_without_clashes_it_is_multiple_negatives_ranking(training, transformer):
-    model = SentenceTransformer(str(transformer), device="cpu")
-    ours = training.InfoNCE(model, temperature=0.05)
-    theirs = MultipleNegativesRankingLoss(model, scale=20)
-    value, gradients = value_and_gradients(model, ours, columns(model), all_different(6, 3))
-    wanted, wanted_gradients = value_and_gradients(model, theirs, columns(model), None)
-    assert value == pytest.approx(wanted, rel=1e-5)
-    assert value > 0.1
-    assert_equal_gradients(gradients, wanted_gradients)
-
-
-@pytest.mark.parametrize(("symmetric", "in_batch"), [(False, True), (True, True), (False, False)])
-@pytest.mark.parametrize("size", [1, 4, 6])
-def test_mini_batches_change_neither_value_nor_gradients(training, transformer, symmetric, in_batch, size):
-    model = SentenceTransformer(str(transformer), device="cpu")
-    groups = all_different(6, 3)
-    groups[3, 0], groups[4, 2] = groups[1, 0], groups[0, 0]
-    whole, cached = (
-        value_and_gradients(
-            model, training.InfoNCE(model, 0.1, symmetric, in_batch, mini_batch_size=n), columns(model), groups
-        )
-        for n in (None, size)
-    )
-    assert cached[0] == pytest.approx(whole[0], rel=1e-5)
-    assert_equal_gradients(whole[1], cached[1])
-
-
-def by_hand(embedded, groups, temperature, symmetric=False, in_batch=True, guided=None, margin=0.0):
-    """The loss with loops and exponentials, straight from its definition; `guided`: the guide's cosines."""
-    unit = [F.normalize(c.double(), dim=-1) for c in embedded]
-    batch, total = len(unit[0]), 0.0
-    documents = [(c[j], groups[j][i]) for i, c in enumerate(unit[1:]) for j in range(batch)]
-    places = [(i, j) for i in range(len(unit) - 1) for j in range(batch)]
-    for row in range(batch):
-        kept = [
-            torch.exp(unit[0][row] @ vector / temperature)
-            for (vector, group), place in zip(documents, places, strict=True)
-            if place == (0, row)
-            or (
-                group != groups[row][0]
-                and (in_batch or place[1] == row)
-                and not (guided is not None and guided[row][place[0] * batch + place[1]] > guided[row][row] - margin)
-            )
-        ]
-        own = torch.exp(unit[0][row] @ unit[1][row] / temperature)
-        total = total - torch.log(own / sum(kept))
-    if not symmetric:
-        return total / batch
-    back = 0.0
-    for row in range(batch):
-        kept = [
-            torch.exp(unit[1][row] @ unit[0][q] / temperature)
-            for q in range(batch)
-            if q == row
-            or (
-                groups[q][0] != groups[row][0]
-                and not (guided is not None and guided[q][row] > guided[row][row] - margin)
-            )
-        ]
-        back = back - torch.log(torch.exp(unit[1][row] @ unit[0][row] / temperature) / sum(kept))
-    return (total + back) / (2 * batch)
-
-
-@pytest.mark.parametrize("margin", [0.0, 0.2])
-@pytest.mark.parametrize("symmetric", [False, True])
-def test_what_the_guide_holds_nearer_than_the_positive_is_no_negative(training, symmetric, margin):
-    generator = torch.Generator().manual_seed(1)
-    embedded = [torch.randn(7, 5, generator=generator) for _ in range(4)]
-    groups, guided = all_different(7, 3), torch.rand(7, 21, generator=generator)
-    loss = training.InfoNCE(static_model(), 0.3, symmetric, guide=static_model(), margin=margin)
-    loss.guiding = guided
-    found = loss.from_embeddings(embedded, groups).item()
-    wanted = by_hand(embedded, groups.tolist(), 0.3, symmetric, guided=guided.tolist(), margin=margin)
-    assert found == pytest.approx(wanted.item(), rel=1e-5)
-    assert found < by_hand(embedded, groups.tolist(), 0.3, symmetric).item()
-
-
-@pytest.mark.parametrize("size", [None, 4])
-def test_the_guide_judges_each_batch_and_stays_as_it_is(training, transformer, size):
-    """The guide's own cosines of the batch, whatever the model has become, and no gradients of its own."""
-    model, guide = (SentenceTransformer(str(transformer), device="cpu") for _ in range(2))
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(2)))
-    features, groups = columns(model), all_different(6, 3)
-    loss = training.InfoNCE(model, 0.1, guide=guide, margin=0.01, mini_batch_size=size)
-    value, gradients = value_and_gradients(model, loss, features, groups)
-    with torch.no_grad():
-        guided, embedded = (
-            [encoder(dict(column))["sentence_embedding"] for column in features] for encoder in (guide, model)
-        )
-    unit = [F.normalize(column, dim=-1) for column in guided]
-    cosines = (unit[0] @ torch.cat(unit[1:]).T).tolist()
-    assert value == pytest.approx(by_hand(embedded, groups.tolist(), 0.1, guided=cosines, margin=0.01).item(), rel=1e-4)
-    assert gradients and all(parameter.grad is None for parameter in guide.parameters())
-
-
-@pytest.mark.parametrize("in_batch", [False, True])
-@pytest.mark.parametrize("symmetric", [False, True])
-@pytest.mark.parametrize("seed", range(5))
-def test_with_clashes_it_is_the_formula(training, seed, symmetric, in_batch):
-    generator = torch.Generator().manual_seed(seed)
-    embedded = [torch.randn(7, 5, generator=generator) for _ in range(4)]
-    groups = torch.randint(6, (7, 3), generator=generator)
-    loss = training.InfoNCE(static_model(), 0.3, symmetric, in_batch)
-    wanted = by_hand(embedded, groups.tolist(), 0.3, symmetric, in_batch)
-    assert loss.from_embeddings(embedded, groups).item() == pytest.approx(wanted.item(), rel=1e-5)
-
-
-@pytest.mark.parametrize(("symmetric", "in_batch"), [(False, True), (True, True), (False, False)])
-def test_texts_of_groups_that_follow_a_row_s_own_are_none_of_its_negatives(training, symmetric, in_batch):
-    """Both queries are the first positive's text: the second's loss is without it, as if it were no document."""
-    embedded = [torch.tensor(rows) for rows in ([[1.0, 0], [1, 0]], [[1.0, 0], [0, 1]], [[0.0, -1], [0, -1]])]
-    loss = training.InfoNCE(static_model(), 1.0, symmetric, in_batch)
-    groups = torch.tensor([[0, 2, 0], [1, 3, 0]])
-    found = loss.from_embeddings(embedded, groups).item()
-    negatives = 2 if in_batch else 1
-    first = math.log(1 + (negatives + in_batch) * math.exp(-1))
-    second = math.log(1 + negatives)
-    # Back, the first positive has the first query alone, the second both.
-    back = (0 + math.log(2)) / 2
-    wanted = (first + second) / 2
-    assert found == pytest.approx((wanted + back) / 2 if symmetric else wanted, rel=1e-6)
-
-
-def test_without_the_batch_s_negatives_a_query_has_its_own_alone(training):
-    """Two queries at right angles to their positive and first negative, and at 120 degrees to the second: the loss of
-    each is log(1 + e^0 + e^-1/2), whatever the other's texts."""
-    query = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    embedded = [query, query.roll(1, 0) * 2, query.roll(1, 0) * 3, -query + torch.tensor([[0, 3**0.5], [3**0.5, 0]])]
-    loss = training.InfoNCE(static_model(), 1.0, in_batch=False)
-    wanted = math.log(1 + math.exp(0) + math.exp(-0.5))
-    assert loss.from_embeddings(embedded, all_different(2, 3)).item() == pytest.approx(wanted, rel=1e-6)
-    alone = loss.from_embeddings([column[:1] for column in embedded], all_different(1, 3))
-    assert alone.item() == pytest.approx(wanted, rel=1e-6)
-    # A negative of the positive's own group is none, though it be the query's own.
-    groups = torch.tensor([[0, 1, 0], [3, 4, 3]])
-    assert loss.from_embeddings(embedded, groups).item() == pytest.approx(math.log(2), rel=1e-6)
-    whole = training.InfoNCE(static_model(), 1.0).from_embeddings(embedded, all_different(2, 3)).item()
-    assert whole > wanted + 0.5
-
-
-def test_without_the_batch_s_negatives_a_batch_is_the_mean_of_its_rows(training):
-    generator = torch.Generator().manual_seed(3)
-    embedded = [torch.randn(9, 5, generator=generator) for _ in range(5)]
-    groups = torch.randint(4, (9, 4), generator=generator)
-    loss = training.InfoNCE(static_model(), 0.1, in_batch=False)
-    rows = [loss.from_embeddings([c[i : i + 1] for c in embedded], groups[i : i + 1]).item() for i in range(9)]
-    assert loss.from_embeddings(embedded, groups).item() == pytest.approx(np.mean(rows), rel=1e-5)
-
-
-def test_a_text_of_the_querys_own_group_has_no_influence(training):
-    loss = training.InfoNCE(static_model(), 0.1)
-    embedded = [torch.randn(3, 5, generator=torch.Generator().manual_seed(s)) for s in range(3)]
-    # Rows 0 and 1 are one passage in two languages, and the negative of row 2 is that passage too.
-    groups = torch.tensor([[8, 1], [8, 2], [9, 8]])
-    query = embedded[0].requires_grad_()
-
-    def reached(column, row):
-        """The queries whose gradient moves with a document."""
-        (before,) = torch.autograd.grad(loss.from_embeddings(embedded, groups), query)
-        moved = [c.detach().clone() for c in embedded]
-        moved[column][row] *= -1
-        moved[0] = query
-        (after,) = torch.autograd.grad(loss.from_embeddings(moved, groups), query)
-        return [i for i in range(3) if not torch.equal(before[i], after[i])]
-
-    assert [reached(1, row) for row in range(3)] == [[0, 2], [1, 2], [0, 1, 2]]
-    assert [reached(2, row) for row in range(3)] == [[0, 1, 2], [0, 1, 2], [2]]
-
-
-def test_a_batch_of_one_group_teaches_nothing(training):
-    embedded = [torch.randn(4, 5, requires_grad=True) for _ in range(3)]
-    value = training.InfoNCE(static_model(), 0.1, symmetric=True).from_embeddings(
-        embedded, torch.zeros(4, 2, dtype=torch.long)
-    )
-    value.backward()
-    assert value.item() == pytest.approx(0, abs=1e-6)
-    assert all(c.grad.abs().max() < 1e-6 for c in embedded)
 
 
 def test_two_runs_give_the_same_bytes(training, tmp_path):
@@ -457,9 +271,9 @@ def test_a_pool_with_all_the_batches_leaves_the_others_none(training):
 
 def test_a_training_with_pools_goes_on_in_the_midst_of_them(training, monkeypatch):
     seen = []
-    loss = training.InfoNCE.forward
+    loss = InfoNCE.forward
     monkeypatch.setattr(
-        training.InfoNCE,
+        InfoNCE,
         "forward",
         lambda self, features, labels: seen.append(labels[:, 0].tolist()) or loss(self, features, labels),
     )

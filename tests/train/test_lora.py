@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 
 from stages.settings.train import Lora
 from stages.shared import saving, seals
+from stages.shared.contrastive import InfoNCE
 from stages.shared.errors import UserError
 from stages.train.lora import adapt, fold
 from tests.fakes.checkpoints import save_sentence_transformer, static_model
@@ -151,7 +152,7 @@ def test_mini_batches_change_nothing_for_adapted_decoders(training, checkpoints,
     adapt(model, lora(dropout=0.0), 1)
     fitted(training, model, f"{family}{side}", **ADAPTED)
     whole, cached = (
-        value_and_gradients(model, training.InfoNCE(model, 0.1, mini_batch_size=n), columns(model), all_different(6, 3))
+        value_and_gradients(model, InfoNCE(model, 0.1, mini_batch_size=n), columns(model), all_different(6, 3))
         for n in (None, 4)
     )
     assert cached[0] == pytest.approx(whole[0], rel=1e-5)

@@ -104,6 +104,15 @@ def test_a_static_base_takes_no_mini_batches_and_no_length(workspace, training):
         workspace.run("train", "r")
 
 
+def test_a_model_says_to_which_sizes_its_vectors_may_be_cut(workspace, training):
+    prepared(workspace, static_model(), matryoshka=[2, 4])
+    workspace.run("train", "r")
+    assert models.record(workspace.path / "models/trained/r")["matryoshka"] == [8, 4, 2]
+    workspace.edit(train__matryoshka=[8])
+    with pytest.raises(UserError, match=r"train\.matryoshka names 8, but the base's vectors have 8 dimensions"):
+        workspace.run("train", "r")
+
+
 @pytest.fixture(scope="module")
 def transformer(tmp_path_factory):
     folder = tmp_path_factory.mktemp("model") / "st"
