@@ -11,15 +11,18 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
+from stages.schemas.candidates import CANDIDATE_POOL, CANDIDATES, CANDIDATES_FOLDER
 from stages.schemas.codeswitched import CODESWITCHED, CODESWITCHED_FOLDER
-from stages.schemas.trainsets import BATCHES, TRAINING_ROWS, TRAINING_TEXTS, TRAINSETS_FOLDER
+from stages.schemas.trainsets import BATCHES, TEACHER_SCORES, TRAINING_ROWS, TRAINING_TEXTS, TRAINSETS_FOLDER
 from stages.schemas.triples import TRIPLES, TRIPLES_FOLDER
+from stages.settings.distillation import read_distillation
 from stages.settings.languages import read_languages
+from stages.settings.negatives import read_negatives
 from stages.settings.recipes import read_recipes
 from stages.settings.rerankers import read_rerankers
 from stages.settings.seed import read_seed
 from stages.settings.training_sets import BatchScheme, SwitchedShare, TrainingSet
-from stages.shared import collection, errors, identical, seeds, tables
+from stages.shared import collection, errors, identical, seeds, tables, teacher_scores
 from stages.shared.collection import Collection
 from stages.shared.compositions import Composition, selected
 
@@ -34,6 +37,62 @@ class Groups(NamedTuple):
     beside: pl.DataFrame
 
 
+class Teacher(NamedTuple):
+    """What the teacher ranked: `ranked` (CANDIDATES) of the passages in `pool`; `several`, the queries that more than
+    one passage answers, of which the lists' `positive_score` is the lowest."""
+
+    ranked: pl.DataFrame
+    pool: pl.DataFrame
+    several: pl.Series
+
+    @classmethod
+    def read(cls, stored: Collection) -> "Teacher":
+        ranked = tables.read(CANDIDATES_FOLDER / "ranked.parquet", CANDIDATES)
+        pool = tables.read(CANDIDATES_FOLDER / "pool.parquet", CANDIDATE_POOL).with_row_index("number")
+        answers = stored.qrels.join(stored.groups(), on="group")["query"].value_counts()
+        return cls(ranked, pool, answers.filter(pl.col("count") > 1)["query"])
+
+    def scored(self, name: str, triples: pl.DataFrame, slots: Composition, direction: str) -> pl.DataFrame:
+        """`triples` of the recipe `name` with `scores`, the teacher's of each one's positive and negatives.
+
+        They are those of the ranking that the negatives come from. Mined in each direction, that is of the triple's own
+        languages: the negatives as the query's language ranks theirs, the positive as it ranks the positive's. Mined in
+        one `direction`, it is that one for all compositions: what the teacher holds there is then taught across
+        languages. Raises `UserError` if the teacher did not score a passage.
+        """
+        ways = [
+            f"{slots.query}-{lang}" if direction == "each" else direction for lang in (slots.positive, slots.negative)
+        ]
+        positive, negative = (self._lists(triples["query"], way) for way in ways)
+        lacking = 2 * triples.height - positive.height - negative.height
+        if triples.is_empty() or lacking:
+            scores = np.zeros((0, 0), np.float32)
+        else:
+            own, listed = teacher_scores.scored(self._numbers(triples["positive"], 1), positive)
+            # Beyond the list, the score of a query's only positive is known all the same.
+            alone = ~triples["query"].is_in(self.several.implode()).to_numpy()[:, None]
+            own = np.where(listed, own, positive["positive_score"].to_numpy()[:, None])
+            k = len(triples["negatives"][0])
+            others, known = teacher_scores.scored(self._numbers(triples["negatives"].explode(), k), negative)
+            lacking = int((~(listed | alone)).sum() + (~known).sum())
+            scores = np.concatenate([own, others], axis=1).astype(np.float32)
+        if lacking:
+            raise errors.UserError(
+                f"recipes.{name}: the teacher did not score {lacking:,} passages of {slots.name}, which lie below "
+                "candidates.depth: raise it, or write train.distillation: null"
+            )
+        return triples.with_columns(scores=pl.Series(scores.tolist(), dtype=pl.List(pl.Float32)))
+
+    def _lists(self, queries: pl.Series, direction: str) -> pl.DataFrame:
+        """The list of each of `queries` in a direction, in their order."""
+        own = self.ranked.filter(pl.concat_str("query_lang", "corpus_lang", separator="-") == direction)
+        return queries.to_frame().join(own, on="query", how="inner", maintain_order="left")
+
+    def _numbers(self, passages: pl.Series, width: int) -> np.ndarray:
+        named = passages.to_frame("passage").join(self.pool, on="passage", how="left", maintain_order="left")
+        return named["number"].to_numpy().reshape(-1, width)
+
+
 def main() -> None:
     rerankers, languages, seed = read_rerankers(), read_languages(), read_seed()
     recipes: dict[str, TrainingSet] = {**read_recipes(), **rerankers}
@@ -44,18 +103,22 @@ def main() -> None:
     groups = numbered.select("passage", group=pl.col("number").first().over("group"))
     grouped = Groups(groups, not_negatives(stored, groups))
     asked = stored.queries.filter(split="train").select("query", "lang").unique()
+    strategies, teacher = read_negatives(), Teacher.read(stored) if read_distillation() else None
     counts: dict[str, dict[str, dict[str, int]]] = {}
     trained: list[set[str]] = []
     with tables.replacing(TRAINSETS_FOLDER) as draft:
         for name, recipe in recipes.items():
             compositions = selected(recipe.compositions, languages)
             parts, counts[name] = [], {}
+            heard = teacher if name not in rerankers else None
             trained.append(set())
             for slots in compositions:
                 file = TRIPLES_FOLDER / recipe.negatives / f"{slots.name}.parquet"
                 found = tables.read(file, TRIPLES)
                 drawn = found if recipe.sample is None else sampled(found, recipe.sample, f"{seed}/sample/{name}")
                 triples = drawn if recipe.synthetic is None else mixed(drawn, synthetic, recipe.synthetic, seed)
+                if heard:
+                    triples = heard.scored(name, triples, slots, strategies[recipe.negatives].direction)
                 counts[name][slots.name] = counted(asked.filter(lang=slots.query)["query"], found, triples)
                 if recipe.switched is None:
                     parts.append(with_texts(triples, slots, texts, grouped))
@@ -64,12 +127,15 @@ def main() -> None:
                     parts.append(rows)
                     counts[name][slots.name] |= {"rows": rows.height, "switched": switched}
                 trained[-1].update(triples["query"])
-            rows, distinct = store_once(pl.concat(parts))
+            spelt = pl.concat(parts)
+            rows, distinct = store_once(spelt)
             if rows.is_empty():
                 group = "rerankers" if name in rerankers else "recipes"
                 raise errors.UserError(f"{group}.{name} has no triple: {missing(recipe)}")
             tables.write(distinct, draft / name / "texts.parquet", TRAINING_TEXTS)
             tables.write(rows, draft / name / "rows.parquet", TRAINING_ROWS)
+            if heard:
+                tables.write(spelt.select("scores"), draft / name / "scores.parquet", TEACHER_SCORES)
             tables.write(batches(recipe.batches, compositions, rows), draft / name / "batches.parquet", BATCHES)
             log.info(f"{name}: {rows.height:,} rows, {distinct.height:,} texts")
     queries = {"every_recipe": len(set.intersection(*trained)), "any_recipe": len(set.union(*trained))}
@@ -187,11 +253,13 @@ def not_negatives(stored: Collection, groups: pl.DataFrame) -> pl.DataFrame:
 
 
 def with_texts(triples: pl.DataFrame, slots: Composition, texts: pl.DataFrame, groups: Groups) -> pl.DataFrame:
-    """Columns composition, query, positive (texts), negatives (texts) and groups, a row a triple."""
+    """Columns composition, query, positive (texts), negatives (texts) and groups, a row a triple; and `scores`, if
+    `triples` have them."""
 
     def side(name: str, lang: str) -> pl.DataFrame:
         return texts.filter(side=name, lang=lang).select("id", "text")
 
+    also = [name for name in triples.columns if name == "scores"]
     rows = triples.with_row_index("row").with_columns(passage=pl.concat_list("positive", "negatives"))
     long = rows.select("row", "passage", slot=pl.int_ranges(pl.col("passage").list.len())).explode("passage", "slot")
     positives = long.filter(slot=0).join(side("passage", slots.positive), left_on="passage", right_on="id")
@@ -206,18 +274,19 @@ def with_texts(triples: pl.DataFrame, slots: Composition, texts: pl.DataFrame, g
         ),
     )
     return (
-        rows.select("row", "query")
+        rows.select("row", "query", *also)
         .join(side("query", slots.query), left_on="query", right_on="id")
         .join(positives.select("row", positive="text"), on="row")
         .join(negatives.sort("row", "slot").group_by("row", maintain_order=True).agg(negatives="text"), on="row")
         .join(grouped, on="row")
         .sort("row")
         .select(
-            composition=pl.lit(slots.name),
-            query="text",
-            positive="positive",
-            negatives="negatives",
-            groups="groups",
+            pl.lit(slots.name).alias("composition"),
+            pl.col("text").alias("query"),
+            "positive",
+            "negatives",
+            "groups",
+            *also,
         )
     )
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from stages.schemas.candidates import CANDIDATE_POOL, CANDIDATES
 from stages.schemas.codeswitched import CODESWITCHED
 from stages.schemas.texts import PASSAGES
-from stages.schemas.trainsets import BATCHES, TRAINING_ROWS, TRAINING_TEXTS
+from stages.schemas.trainsets import BATCHES, TEACHER_SCORES, TRAINING_ROWS, TRAINING_TEXTS
 from stages.schemas.triples import TRIPLES
 from stages.shared import tables
 from stages.shared.compositions import composition, compositions
@@ -94,6 +95,47 @@ def test_a_re_ranker_has_a_training_set_as_recipes_have(workspace):
     tables.write(pl.DataFrame(schema=TRIPLES), "data/triples/window/kokoko.parquet", TRIPLES)
     workspace.edit(rerankers={"cross": {**same, "compositions": ["kokoko"]}})
     with pytest.raises(UserError, match=r"rerankers\.cross has no triple"):
+        workspace.run("trainsets")
+
+
+DISTILLATION = {"kind": "kl", "weight": 0.5, "temperature": 0.05}
+
+
+def ranked(depth=4):
+    """All of `NAMES` for each query and direction, d first; the score says the direction and the passage."""
+    tables.write(pl.DataFrame({"passage": NAMES}), "data/candidates/pool.parquet", CANDIDATE_POOL)
+    rows = []
+    for query in ("q1", "q2"):
+        for way, asked, searched in ((0.1, "en", "en"), (0.2, "en", "ko"), (0.3, "ko", "en"), (0.4, "ko", "ko")):
+            scores = [way + 0.01 * number for number in (3, 2, 1, 0)]
+            positive = way + 0.01 * {"q1": 0, "q2": 1}[query]
+            rows.append((query, asked, searched, positive, [3, 2, 1, 0][:depth], scores[:depth]))
+    tables.write(pl.DataFrame(rows, CANDIDATES, orient="row"), "data/candidates/ranked.parquet", CANDIDATES)
+
+
+@pytest.mark.parametrize(("direction", "positive", "negatives"), [("each", 0.3, 0.4), ("en-en", 0.1, 0.1)])
+def test_what_is_distilled_is_the_ranking_that_the_negatives_come_from(workspace, direction, positive, negatives):
+    prepared(workspace, one=["koenko"])
+    ranked()
+    same = {"compositions": ["koenko"], "negatives": "window"}
+    workspace.edit(train__distillation=DISTILLATION, rerankers={"cross": same}, negatives__window__direction=direction)
+    workspace.run("trainsets")
+    found = tables.read("data/trainsets/one/scores.parquet", TEACHER_SCORES)["scores"].to_list()
+    place = {name: 0.01 * number for number, name in enumerate(NAMES)}
+    wanted = [[positive + place[p], *(negatives + place[n] for n in own)] for _, p, own in ROWS]
+    assert found == [pytest.approx(row) for row in wanted]
+    assert not Path("data/trainsets/cross/scores.parquet").exists()
+    distilled = {name: Path(f"data/trainsets/one/{name}.parquet").read_bytes() for name in ("texts", "rows", "batches")}
+    workspace.edit(train__distillation=None).run("trainsets")
+    assert {file.stem: file.read_bytes() for file in Path("data/trainsets/one").iterdir()} == distilled
+
+
+def test_what_the_teacher_did_not_score_is_not_distilled(workspace):
+    """With two ranks, d and c: q2's b is its only positive, whose score is known; of q1's a it is not, nor of b."""
+    prepared(workspace, one=["enenen"])
+    ranked(depth=2)
+    workspace.edit(train__distillation=DISTILLATION)
+    with pytest.raises(UserError, match=r"recipes\.one: the teacher did not score 4 passages of enenen, .*raise it"):
         workspace.run("trainsets")
 
 

@@ -18,8 +18,21 @@ def contradictions(params: Params) -> Iterator[str]:
             yield f"recipes.{name} has the name of another model: rename it"
     for key, trained_on in params.training_sets.items():
         yield from _unmade(key, trained_on, params)
+    yield from _unscored(params)
     if len({params.negatives[r.negatives].k for r in params.recipes.values() if r.negatives in params.negatives}) > 1:
         yield "the recipes' negatives differ in k, so their losses would not compare: give them one k"
+
+
+def _unscored(params: Params) -> Iterator[str]:
+    """Recipes whose negatives have no score of the teacher's, which training is to learn from."""
+    for name, recipe in params.recipes.items() if params.train.distillation else ():
+        strategy = params.negatives.get(recipe.negatives)
+        if strategy and (not strategy.by_rank or strategy.random or strategy.written):
+            yield (
+                f"train.distillation learns from the teacher's scores, but not all negatives of recipes.{name} are of "
+                f"its ranking: name a strategy by ranks alone in place of {recipe.negatives}, without random and "
+                "written, or write null"
+            )
 
 
 def _unmade(key: str, trained_on: TrainingSet, params: Params) -> Iterator[str]:

@@ -21,6 +21,9 @@ TRAINING_ROWS: Schema = {
     "negatives": pl.List(pl.UInt32),
     "groups": pl.List(pl.UInt32),
 }
+# A table of a recipe that learns from its teacher's scores alone, a row for each of TRAINING_ROWS: the score of the
+# positive and of each negative, cosines.
+TEACHER_SCORES: Schema = {"scores": pl.List(pl.Float32)}
 # What a recipe's batches are drawn from: `share` of them hold rows of these compositions alone; without rows, all of
 # them are of all rows at random.
 BATCHES: Schema = {"share": pl.Float64, "compositions": pl.List(pl.String)}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from stages.settings.distillation import Distillation
 from stages.settings.freeze import Freeze
 from stages.settings.reading import PARAMS, validated, value
 from stages.settings.types import Count, Group, Positive, Share, word_or
@@ -24,6 +25,13 @@ class Lora(Group):
     dropout: Annotated[float, Field(ge=0, lt=1)]
 
 
+class Hardness(Group):
+    """How much more a negative counts, the nearer it is to its query: names as sentence-transformers has them."""
+
+    mode: Literal["in_batch_negatives", "hard_negatives", "all_negatives"]
+    strength: Positive
+
+
 # What suits the kind of base, where `learning_rate` is null.
 LEARNING_RATES = {"static": 3e-3, "transformer": 2e-5, "lora": 1e-4}
 # Beyond, all that a transformer has learnt is lost.
@@ -36,7 +44,7 @@ FITTED = {
 
 
 # What is of bi-encoders' loss alone, and so no re-ranker's.
-OF_BI_ENCODERS = ("guided", "matryoshka")
+OF_BI_ENCODERS = ("guided", "matryoshka", "hardness", "distillation")
 
 
 def _distinct(sizes: list[int]) -> list[int]:
@@ -58,6 +66,8 @@ class Train(Group):
     symmetric: bool
     guided: Annotated[float, Field(ge=0)] | None
     matryoshka: Annotated[list[Count], Field(min_length=1), AfterValidator(_distinct)] | None
+    hardness: Hardness | None
+    distillation: Distillation | None
     precision: Literal["fp32", "bf16", "fp16"]
     gradient_checkpointing: bool
     dropout: Annotated[float, Field(ge=0, lt=1)] | None
@@ -101,6 +111,10 @@ class Train(Group):
             raise ValueError(
                 "guided has the base itself judge each batch, of which freeze runs the lower layers apart: write null "
                 "for one of them"
+            )
+        if self.hardness and self.hardness.mode == "in_batch_negatives" and not self.in_batch:
+            raise ValueError(
+                "hardness.mode in_batch_negatives is of negatives that in_batch false leaves out: write hard_negatives"
             )
         if self.log_every > self.steps:
             raise ValueError(f"log_every is {self.log_every}, but there are only {self.steps} steps: lower it")

@@ -8,27 +8,58 @@ duplicates then, in one language or across languages.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.losses.gradcache import CachedLossMixin
 from sentence_transformers.base.losses.merged_forward import embed_columns
-from torch import Tensor, nn
+from sentence_transformers.util import all_gather, all_gather_with_grad
+from torch import Tensor, distributed, nn
 from torch.nn import functional as F
+
+HardnessMode = Literal["in_batch_negatives", "hard_negatives", "all_negatives"]
 
 
 class Masks(NamedTuple):
     """What does not count: `never`, [queries, documents], where a document is no negative of a query; `clash`,
-    [queries, positives], where a query is none of a positive."""
+    [queries, positives], where a query is none of a positive. What counts more: `hard`, [queries, documents]."""
 
     never: Tensor
     clash: Tensor
+    hard: Tensor | None
+
+
+class Distilled(NamedTuple):
+    """What a teacher says of each row's positive and negatives: `scores`, [rows, 1 + negatives], cosines.
+
+    Both sides' scores are divided by `temperature`. `kl`: the divergence of the row's softmax from the teacher's;
+    `margin_mse`: the mean squared difference of the margins between the positive and each negative (arXiv 2010.02666,
+    equation 3). It counts `weight`, and the contrastive loss the rest.
+    """
+
+    kind: Literal["kl", "margin_mse"]
+    weight: float
+    temperature: float
+    scores: Tensor
+
+    def loss(self, cosines: Tensor, rows: Tensor) -> Tensor:
+        """Of the model's `cosines`, [batch, 1 + negatives], of these `rows`, [batch]."""
+        own = cosines / self.temperature
+        wanted = self.scores[rows.cpu()].to(own) / self.temperature
+        if self.kind == "kl":
+            told = F.log_softmax(wanted, dim=1)
+            return F.kl_div(F.log_softmax(own, dim=1), told, reduction="batchmean", log_target=True)
+        return F.mse_loss(own[:, :1] - own[:, 1:], wanted[:, :1] - wanted[:, 1:])
 
 
 class InfoNCE(CachedLossMixin, nn.Module):
     """-log softmax of the positive's cosine / temperature, among all positives and negatives of the batch, or those of
     the query alone.
+
+    Where several processes train together, the batch is that of all of them: each computes the loss of its own queries
+    among all documents, with gradients for those of the others. The mean over processes, as DDP takes it, is then the
+    loss of the whole batch, in value and gradients.
 
     Args:
         temperature: divides the cosines.
@@ -40,6 +71,10 @@ class InfoNCE(CachedLossMixin, nn.Module):
             loss in less memory.
         matryoshka: first dimensions that are also trained by themselves (arXiv 2205.13147, equation 1, with equal
             weights): the loss is the mean over all dimensions and each of these prefixes.
+        hardness_mode: which negatives count the more, the nearer they are to the query: those of other queries, its own
+            or all. Their logits grow by `hardness_strength` times their cosine, of which no gradient is taken (arXiv
+            2503.04812, equation 5, after 2010.04592); the names are those of sentence-transformers.
+        distilled: what a teacher says of each row; the labels then end with the rows' numbers.
     """
 
     mini_batch_num_tokens = None
@@ -55,6 +90,9 @@ class InfoNCE(CachedLossMixin, nn.Module):
         guide: SentenceTransformer | None = None,
         margin: float = 0.0,
         matryoshka: Sequence[int] = (),
+        hardness_mode: HardnessMode | None = None,
+        hardness_strength: float = 0.0,
+        distilled: Distilled | None = None,
     ) -> None:
         super().__init__()
         self.model = model
@@ -65,6 +103,9 @@ class InfoNCE(CachedLossMixin, nn.Module):
         self.guide = guide.eval().requires_grad_(False) if guide else None
         self.margin = margin
         self.matryoshka = matryoshka
+        self.hardness_mode = hardness_mode
+        self.hardness_strength = hardness_strength
+        self.distilled = distilled
         # The guide's cosines of the batch's queries and documents.
         self.guiding: Tensor | None = None
 
@@ -75,11 +116,12 @@ class InfoNCE(CachedLossMixin, nn.Module):
             return self.forward_cached(sentence_features, labels)
         return self.from_embeddings(embed_columns(self.model, sentence_features), labels)
 
-    @staticmethod
     @torch.no_grad()
-    def _guided(guide: SentenceTransformer, sentence_features: Any) -> Tensor:
+    def _guided(self, guide: SentenceTransformer, sentence_features: Any) -> Tensor:
         # A forward pass adds to what it is given.
         columns = [guide(dict(column))["sentence_embedding"] for column in sentence_features]
+        if self.crosses_ranks:
+            columns = [all_gather(column) for column in columns]
         queries, *documents = (F.normalize(column.float(), dim=-1) for column in columns)
         return queries @ torch.cat(documents).T
 
@@ -93,15 +135,30 @@ class InfoNCE(CachedLossMixin, nn.Module):
             loss = loss.detach()
         return loss
 
-    def from_embeddings(self, columns: list[Tensor], groups: Tensor) -> Tensor:
-        """Columns: query, positive, negatives, each [batch, dimension]; `groups`: the parallel group of the positive
-        and of each negative, and others whose texts are not the query's negatives, [batch, 1 + negatives + others]."""
-        masks = self._masks(groups, len(columns) - 1)
-        losses = [self._at([column[:, :size] for column in columns], masks) for size in (None, *self.matryoshka)]
+    @property
+    def crosses_ranks(self) -> bool:
+        """Whether other processes hold negatives of this one's queries, or queries beside its positives."""
+        several = distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
+        return several and (self.in_batch or self.symmetric)
+
+    def from_embeddings(self, columns: list[Tensor], labels: Tensor) -> Tensor:
+        """Columns: query, positive, negatives, each [batch, dimension]; `labels`: the parallel group of the positive
+        and of each negative, others whose texts are not the query's negatives, and, where a teacher is heard, the row's
+        number, [batch, 1 + negatives + others (+ 1)]."""
+        groups, rows = (labels[:, :-1], labels[:, -1]) if self.distilled else (labels, None)
+        own = slice(0, len(groups))
+        if self.crosses_ranks:
+            own = slice(distributed.get_rank() * len(groups), (distributed.get_rank() + 1) * len(groups))
+            columns = [all_gather_with_grad(column) for column in columns]
+            groups = all_gather(groups.contiguous())
+        masks = self._masks(groups, len(columns) - 1, own)
+        sizes = (None, *self.matryoshka)
+        losses = [self._at([column[:, :size] for column in columns], masks, own, rows) for size in sizes]
         return sum(losses[1:], losses[0]) / len(losses)
 
-    def _masks(self, groups: Tensor, documents: int) -> Masks:
-        """`documents` of each query: its positive and its negatives."""
+    def _masks(self, groups: Tensor, documents: int, own: slice) -> Masks:
+        """Of the `own` queries and positives among all; each query has so many `documents`, its positive and its
+        negatives."""
         batch = len(groups)
         # Column-major, as the documents: all positives, then all first negatives, ...
         held = groups[:, :documents].T.reshape(-1)
@@ -109,29 +166,48 @@ class InfoNCE(CachedLossMixin, nn.Module):
         for other in groups[:, documents:].T:
             same |= other[:, None] == held
         positive = torch.eye(batch, len(held), dtype=torch.bool, device=same.device)
+        own_documents = torch.eye(batch, dtype=torch.bool, device=same.device).repeat(1, documents)
         never, clash = same, same[:, :batch]
         if not self.in_batch:
-            rows = torch.arange(batch, device=same.device)
-            never = never | (rows.repeat(documents)[None, :] != rows[:, None])
+            never = never | ~own_documents
         if self.guiding is not None:
             least = self.guiding.diagonal() - self.margin
             never = never | (self.guiding > least[:, None])
             clash = clash | (self.guiding[:, :batch] > least[None, :])
-        return Masks(never & ~positive, clash & ~positive[:, :batch])
+        hard = None
+        if self.hardness_mode:
+            hard = {
+                "in_batch_negatives": ~own_documents,
+                "hard_negatives": own_documents & ~positive,
+                "all_negatives": ~positive,
+            }[self.hardness_mode][own]
+        return Masks((never & ~positive)[own], (clash & ~positive[:, :batch])[:, own], hard)
 
-    def _at(self, columns: list[Tensor], masks: Masks) -> Tensor:
-        """The loss of `columns` as they are, whatever was cut off."""
+    def _at(self, columns: list[Tensor], masks: Masks, own: slice, rows: Tensor | None) -> Tensor:
+        """The loss of `columns` as they are, whatever was cut off; of the `own` queries, whose `rows` these are."""
         unit = [F.normalize(column.float(), dim=-1) for column in columns]
-        queries, documents = unit[0], torch.cat(unit[1:])
-        scores = queries @ documents.T / self.temperature
-        target = torch.arange(len(queries), device=scores.device)
-        loss = F.cross_entropy(scores.masked_fill(masks.never, -torch.inf), target)
+        queries, documents = unit[0][own], torch.cat(unit[1:])
+        cosines = queries @ documents.T
+        scores = cosines / self.temperature
+        logits = scores
+        if masks.hard is not None:
+            logits = scores + self.hardness_strength * cosines.detach() * masks.hard
+        target = torch.arange(own.start, own.stop, device=scores.device)
+        loss = F.cross_entropy(logits.masked_fill(masks.never, -torch.inf), target)
         if self.symmetric:
-            square = scores[:, : len(queries)]
+            every = len(queries) == len(unit[0])
+            square = scores[:, : len(queries)] if every else unit[0] @ unit[1][own].T / self.temperature
             loss = (loss + F.cross_entropy(square.masked_fill(masks.clash, -torch.inf).T, target)) / 2
+        if self.distilled and rows is not None:
+            judged = torch.stack([(queries * column[own]).sum(dim=-1) for column in unit[1:]], dim=1)
+            weight = self.distilled.weight
+            loss = (1 - weight) * loss + weight * self.distilled.loss(judged, rows)
         return loss
 
     def get_config_dict(self) -> dict[str, Any]:
         told = {"temperature": self.temperature, "symmetric": self.symmetric, "in_batch": self.in_batch}
         told |= {"margin": self.margin} if self.guide else {}
-        return told | ({"matryoshka": list(self.matryoshka)} if self.matryoshka else {})
+        told |= {"matryoshka": list(self.matryoshka)} if self.matryoshka else {}
+        if self.hardness_mode:
+            told |= {"hardness_mode": self.hardness_mode, "hardness_strength": self.hardness_strength}
+        return told | ({"distilled": self.distilled.kind} if self.distilled else {})

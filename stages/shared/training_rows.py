@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from stages.schemas.trainsets import BATCHES, TRAINING_ROWS, TRAINING_TEXTS, TRAINSETS_FOLDER
+from stages.schemas.trainsets import BATCHES, TEACHER_SCORES, TRAINING_ROWS, TRAINING_TEXTS, TRAINSETS_FOLDER
 from stages.shared import query_normalizer, tables
 from stages.shared.errors import UserError
 
 if TYPE_CHECKING:
+    import numpy as np
     from datasets import Dataset
 
     from stages.shared.training import Pool
@@ -42,9 +43,15 @@ def few(rows: Dataset) -> Dataset:
     return rows.select(range(min(ROWS_SAMPLED, rows.num_rows)))
 
 
-def dataset(folder: Path, normalizer: query_normalizer.Normalizer | None = None) -> Dataset:
+def teacher_scores(folder: Path) -> np.ndarray:
+    """The teacher's scores of each row's positive and negatives: float32, [rows, 1 + negatives]."""
+    scores = tables.read(folder / "scores.parquet", TEACHER_SCORES)["scores"]
+    return scores.list.to_array(int(scores.list.len().max() or 0)).to_numpy()  # type: ignore[arg-type]
+
+
+def dataset(folder: Path, normalizer: query_normalizer.Normalizer | None = None, numbered: bool = False) -> Dataset:
     """The training set as the trainer reads it: query, positive, negative_1..k (texts) and label (groups, of every row
-    as many: those that a row lacks are its positive's again).
+    as many: those that a row lacks are its positive's again; then, if `numbered`, the row's number).
 
     Queries are as `normalizer` makes them: as the trained model's encoder will.
     """
@@ -62,5 +69,6 @@ def dataset(folder: Path, normalizer: query_normalizer.Normalizer | None = None)
         looked_up["query"] = pl.Series(normalizer(asked.to_list()), dtype=pl.String).to_arrow()
     width = int(rows["groups"].list.len().max())  # type: ignore[arg-type]
     own = pl.col("groups").list.first().repeat_by(width - pl.col("groups").list.len())
-    groups = rows.select(pl.concat_list("groups", own).cast(pl.List(pl.Int64)))["groups"]
+    lists = pl.concat_list("groups", own, *(["number"] if numbered else []))
+    groups = rows.with_row_index("number").select(groups=lists.cast(pl.List(pl.Int64)))["groups"]
     return Dataset(pyarrow.table({**looked_up, "label": groups.to_arrow()}))

@@ -29,7 +29,8 @@ def main() -> None:
     from stages.shared import contrastive, saving, training, trunk
     from stages.train import lora
 
-    rows = training_rows.dataset(TRAINSETS_FOLDER / name, query_normalizer.read(models.BASE))
+    folder, distillation = TRAINSETS_FOLDER / name, settings.distillation
+    rows = training_rows.dataset(folder, query_normalizer.read(models.BASE), numbered=distillation is not None)
     drawn = training_rows.pools(name, settings.batch_size)
     model = base(settings, record)
     length = model.max_seq_length
@@ -45,7 +46,7 @@ def main() -> None:
         cut.prepare(rows["query"], "query")
         cut.prepare(chain.from_iterable(rows[c] for c in rows.column_names if c not in ("query", "label")), "passage")
     adapted = lora.adapt(model, settings.lora, seed) if settings.lora else None
-    key = training.fingerprint("train", settings, seed, TRAINSETS_FOLDER / name, models.BASE)
+    key = training.fingerprint("train", settings, seed, folder, models.BASE)
     points = training.fit(
         model,
         rows,
@@ -58,6 +59,13 @@ def main() -> None:
             None if settings.guided is None else base(settings, record),
             settings.guided or 0.0,
             settings.matryoshka or (),
+            settings.hardness.mode if settings.hardness else None,
+            settings.hardness.strength if settings.hardness else 0.0,
+            contrastive.Distilled(
+                **distillation.model_dump(), scores=torch.tensor(training_rows.teacher_scores(folder))
+            )
+            if distillation
+            else None,
         ),
         key,
         seed=seed,

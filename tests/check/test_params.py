@@ -59,6 +59,7 @@ def message(workspace, **changes):
     return lines[0]
 
 
+DISTILLATION = {"kind": "kl", "weight": 0.5, "temperature": 0.05}
 MARKDOWN = {"corpus__source": "markdown", "corpus__columns": None}
 
 
@@ -81,6 +82,21 @@ MARKDOWN = {"corpus__source": "markdown", "corpus__columns": None}
         ({"train__steps": 0}, ["train.steps is 0", "greater than or equal to 1"]),
         ({"train__steps": True}, ["train.steps is True"]),
         ({"train__log_every": 61}, ["train: log_every is 61", "only 60 steps"]),
+        (
+            {"train__hardness": {"mode": "in_batch_negatives", "strength": 5.0}, "train__in_batch": False},
+            ["train: hardness.mode in_batch_negatives is of negatives that in_batch false leaves out"],
+        ),
+        ({"train__hardness": {"mode": "hard", "strength": 5.0}}, ["train.hardness.mode is 'hard'"]),
+        (
+            {"train__distillation": {"kind": "kl", "weight": 0.0, "temperature": 1.0}},
+            ["train.distillation.weight is 0.0"],
+        ),
+        (
+            {"train__distillation": {"kind": "kl", "weight": 0.5, "temperature": 0.05}, "negatives__window__random": 1},
+            [
+                "not all negatives of recipes.enenen are of its ranking: name a strategy by ranks alone in place of window"
+            ],
+        ),
         ({"train__matryoshka": []}, ["train.matryoshka is []", "at least 1"]),
         ({"train__matryoshka": [64, 64]}, ["train.matryoshka: [64, 64] names a size twice: write it once"]),
         ({"train__matryoshka": [64, 256]}, ["train.matryoshka names 256, but base.static.dimension is 256"]),

@@ -6,12 +6,18 @@ import numpy as np
 import pytest
 import torch
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.losses import MatryoshkaLoss, MultipleNegativesRankingLoss
+from sentence_transformers.sentence_transformer.losses import (
+    DistillKLDivLoss,
+    MarginMSELoss,
+    MatryoshkaLoss,
+    MultipleNegativesRankingLoss,
+)
+from sentence_transformers.util import pairwise_cos_sim
 from torch.nn import functional as F
 
-from stages.shared.contrastive import InfoNCE
+from stages.shared.contrastive import Distilled, InfoNCE
 from tests.fakes.checkpoints import save_sentence_transformer, static_model
-from tests.shared.fitting import all_different, assert_equal_gradients, columns, value_and_gradients
+from tests.shared.fitting import all_different, assert_equal_gradients, columns, texts, value_and_gradients
 
 pytestmark = pytest.mark.slow
 
@@ -47,15 +53,36 @@ def test_mini_batches_change_neither_value_nor_gradients(transformer, symmetric,
     assert_equal_gradients(whole[1], cached[1])
 
 
-def by_hand(embedded, groups, temperature, symmetric=False, in_batch=True, guided=None, margin=0.0):
+def by_hand(
+    embedded,
+    groups,
+    temperature,
+    symmetric=False,
+    in_batch=True,
+    guided=None,
+    margin=0.0,
+    hardness_mode=None,
+    hardness_strength=0.0,
+):
     """The loss with loops and exponentials, straight from its definition; `guided`: the guide's cosines."""
     unit = [F.normalize(c.double(), dim=-1) for c in embedded]
     batch, total = len(unit[0]), 0.0
     documents = [(c[j], groups[j][i]) for i, c in enumerate(unit[1:]) for j in range(batch)]
     places = [(i, j) for i in range(len(unit) - 1) for j in range(batch)]
+
+    def weight(row, place, cosine):
+        """How much more a document counts."""
+        is_hard = {
+            None: False,
+            "in_batch_negatives": place[1] != row,
+            "hard_negatives": place[1] == row and place[0] > 0,
+            "all_negatives": place != (0, row),
+        }[hardness_mode]
+        return torch.exp(hardness_strength * cosine.detach()) if is_hard else 1.0
+
     for row in range(batch):
         kept = [
-            torch.exp(unit[0][row] @ vector / temperature)
+            torch.exp(unit[0][row] @ vector / temperature) * weight(row, place, unit[0][row] @ vector)
             for (vector, group), place in zip(documents, places, strict=True)
             if place == (0, row)
             or (
@@ -81,6 +108,114 @@ def by_hand(embedded, groups, temperature, symmetric=False, in_batch=True, guide
         ]
         back = back - torch.log(torch.exp(unit[1][row] @ unit[0][row] / temperature) / sum(kept))
     return (total + back) / (2 * batch)
+
+
+def taught_by_hand(embedded, kind, temperature, scores):
+    """What a row's cosines lack of its teacher's, likewise."""
+    unit = [F.normalize(c.double(), dim=-1) for c in embedded]
+    total = 0.0
+    for row, told in enumerate(scores.double() / temperature):
+        own = torch.stack([unit[0][row] @ column[row] / temperature for column in unit[1:]])
+        if kind == "kl":
+            p, q = torch.exp(told) / torch.exp(told).sum(), torch.exp(own) / torch.exp(own).sum()
+            total = total + (p * torch.log(p / q)).sum() / len(scores)
+        else:
+            total = total + (((own[0] - own[1:]) - (told[0] - told[1:])) ** 2).sum() / scores[:, 1:].numel()
+    return total
+
+
+# Of all that the loss may be: settings, sizes of vectors, and what is distilled.
+KINDS = {
+    "as it is": ({}, [], None),
+    "own negatives": ({"in_batch": False}, [], None),
+    "both ways": ({"symmetric": True}, [], None),
+    "guided": ({"symmetric": True, "margin": 0.01}, [], None),
+    "matryoshka": ({}, [5, 2], None),
+    "in-batch hardness": ({"hardness_mode": "in_batch_negatives", "hardness_strength": 9.0}, [], None),
+    "hard hardness": ({"hardness_mode": "hard_negatives", "hardness_strength": 5.0, "in_batch": False}, [], None),
+    "all hardness": ({"hardness_mode": "all_negatives", "hardness_strength": 5.0, "symmetric": True}, [], None),
+    "kl": ({}, [], ("kl", 0.5, 0.2)),
+    "margins": ({}, [], ("margin_mse", 1.0, 0.5)),
+    "all": (
+        {"symmetric": True, "margin": 0.01, "hardness_mode": "all_negatives", "hardness_strength": 5.0},
+        [5],
+        ("kl", 0.3, 0.2),
+    ),
+}
+# Rows 1 and 3 are of one group, and a negative of row 4 is the positive of row 0.
+CLASHING = all_different(6, 3)
+CLASHING[3, 0], CLASHING[4, 2] = CLASHING[1, 0], CLASHING[0, 0]
+SCORES = torch.rand(9, 3, generator=torch.Generator().manual_seed(6))
+TAUGHT = torch.tensor([8, 1, 0, 5, 3, 2])
+
+
+@pytest.fixture(scope="module")
+def unpadded(transformer):
+    """A model, what it makes of each text by itself (queries, positives, negatives), and a guide's vectors likewise."""
+    model, guide = (SentenceTransformer(str(transformer), device="cpu") for _ in range(2))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(2)))
+
+    def embedded(encoder):
+        each = [[encoder(encoder.preprocess([text])) for text in texts(seed, 6)] for seed in range(4)]
+        return [torch.cat([found["sentence_embedding"] for found in column]) for column in each]
+
+    with torch.no_grad():
+        unit = [F.normalize(column, dim=-1) for column in embedded(guide)]
+    return model, embedded(model), guide, unit[0] @ torch.cat(unit[1:]).T
+
+
+@pytest.mark.parametrize("size", [None, 4])
+@pytest.mark.parametrize("kind", KINDS)
+def test_value_and_gradients_are_those_of_the_formula_on_texts_without_padding(unpadded, kind, size):
+    """In a batch, texts are padded to the longest; in mini-batches, gradients are cached."""
+    model, embedded, guide, guided = unpadded
+    settings, sizes, told = KINDS[kind]
+    is_guided = "margin" in settings
+    wanted = 0.0
+    for length in (None, *sizes):
+        cut = [column[:, :length] for column in embedded]
+        loss = by_hand(cut, CLASHING.tolist(), 0.1, **settings, guided=guided.tolist() if is_guided else None)
+        if told:
+            distilled, weight, temperature = told
+            loss = (1 - weight) * loss + weight * taught_by_hand(cut, distilled, temperature, SCORES[TAUGHT])
+        wanted = wanted + loss / (1 + len(sizes))
+    names, parameters = zip(*model.named_parameters(), strict=True)
+    gradients = torch.autograd.grad(wanted, parameters, retain_graph=True, allow_unused=True)
+    ours = InfoNCE(
+        model,
+        0.1,
+        **settings,
+        mini_batch_size=size,
+        guide=guide if is_guided else None,
+        matryoshka=sizes,
+        distilled=Distilled(*told, SCORES) if told else None,
+    )
+    labels = torch.cat([CLASHING, TAUGHT[:, None]], dim=1) if told else CLASHING
+    features = columns(model)
+    assert any((column["attention_mask"] == 0).any() for column in features)
+    value, found = value_and_gradients(model, ours, features, labels)
+    assert value == pytest.approx(wanted.item(), rel=1e-4)
+    by_name = dict(zip(names, gradients, strict=True))
+    assert_equal_gradients({name: by_name[name] for name in found}, found, 1e-4)
+
+
+def test_it_is_weighted_and_distilled_as_sentence_transformers_does():
+    """But for the scale: their divergence is times the squared temperature, and their margins are not divided by it."""
+    generator = torch.Generator().manual_seed(7)
+    embedded, groups = [torch.randn(6, 5, generator=generator) for _ in range(4)], all_different(6, 3)
+    for mode in ("in_batch_negatives", "hard_negatives", "all_negatives"):
+        theirs = MultipleNegativesRankingLoss(None, scale=10, hardness_mode=mode, hardness_strength=5.0)
+        ours = InfoNCE(static_model(), 0.1, hardness_mode=mode, hardness_strength=5.0)
+        wanted = theirs.compute_loss_from_embeddings(embedded, None).item()
+        assert ours.from_embeddings(embedded, groups).item() == pytest.approx(wanted, rel=1e-5)
+    labels = torch.cat([groups, torch.arange(6)[:, None]], dim=1)
+    kl = DistillKLDivLoss(None, pairwise_cos_sim, temperature=0.2).compute_loss_from_embeddings(embedded, SCORES[:6])
+    margins = MarginMSELoss(None, pairwise_cos_sim).compute_loss_from_embeddings(embedded, SCORES[:6])
+    for kind, wanted in (("kl", kl), ("margin_mse", margins)):
+        ours = InfoNCE(static_model(), 0.1, distilled=Distilled(kind, 1.0, 0.2, SCORES))
+        assert ours.from_embeddings(embedded, labels).item() == pytest.approx(wanted.item() / 0.2**2, rel=1e-5)
 
 
 @pytest.mark.parametrize("margin", [0.0, 0.2])

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
 
-from stages.schemas.trainsets import TRAINING_TEXTS
+from stages.schemas.trainsets import TEACHER_SCORES, TRAINING_TEXTS
 from stages.shared import models, query_normalizer, tables
 from stages.shared.errors import UserError
 from tests.fakes.checkpoints import save_record, save_sentence_transformer, static_model
@@ -70,14 +70,22 @@ def test_the_batch_s_negatives_are_left_out_if_asked(workspace, training):
     assert found[False, "loss"] < found[True, "loss"]
 
 
-def test_a_guide_and_the_other_direction_change_what_is_learnt(workspace, training):
+def test_each_part_of_the_loss_changes_what_is_learnt(workspace, training):
     found = []
-    for settings in ({}, {"symmetric": True}, {"guided": 0.05}):
-        prepared(workspace, static_model(), **{"symmetric": False, "guided": None, **settings})
+    settings = {
+        "symmetric": True,
+        "guided": 0.05,
+        "hardness": {"mode": "all_negatives", "strength": 5.0},
+        "distillation": {"kind": "kl", "weight": 0.5, "temperature": 0.05},
+    }
+    for name in (None, *settings):
+        prepared(workspace, static_model(), **({name: settings[name]} if name else {}))
+        scores = pl.DataFrame({"scores": [[0.9, 0.1, row / 24] for row in range(24)]}, TEACHER_SCORES)
+        tables.write(scores, "data/trainsets/r/scores.parquet", TEACHER_SCORES)
         workspace.run("train", "r")
         found.append(weights(workspace.path / "models/trained/r"))
-    assert not torch.equal(found[0], found[1])
-    assert not torch.equal(found[0], found[2])
+        workspace.edit(train__symmetric=False, **{f"train__{name}": None for name in settings if name != "symmetric"})
+    assert all(not torch.equal(found[0], other) for other in found[1:])
 
 
 def test_a_static_base_is_updated_in_float32_and_stored_as_it_was(workspace, training):
