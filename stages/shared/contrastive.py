@@ -205,7 +205,7 @@ class InfoNCE(CachedLossMixin, nn.Module):
         return loss
 
     def get_config_dict(self) -> dict[str, Any]:
-        told = {"temperature": self.temperature, "symmetric": self.symmetric, "in_batch": self.in_batch}
+        told: dict[str, Any] = {"temperature": self.temperature, "symmetric": self.symmetric, "in_batch": self.in_batch}
         told |= {"margin": self.margin} if self.guide else {}
         told |= {"matryoshka": list(self.matryoshka)} if self.matryoshka else {}
         if self.hardness_mode:

@@ -92,10 +92,8 @@ MARKDOWN = {"corpus__source": "markdown", "corpus__columns": None}
             ["train.distillation.weight is 0.0"],
         ),
         (
-            {"train__distillation": {"kind": "kl", "weight": 0.5, "temperature": 0.05}, "negatives__window__random": 1},
-            [
-                "not all negatives of recipes.enenen are of its ranking: name a strategy by ranks alone in place of window"
-            ],
+            {"train__distillation": DISTILLATION, "negatives__window__random": 1},
+            ["not all negatives of recipes.enenen are of its ranking: name a strategy by ranks", "in place of window"],
         ),
         ({"train__matryoshka": []}, ["train.matryoshka is []", "at least 1"]),
         ({"train__matryoshka": [64, 64]}, ["train.matryoshka: [64, 64] names a size twice: write it once"]),

@@ -1,10 +1,12 @@
 """The contrastive loss, against other computations of it."""
 
 import math
+from itertools import product
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.losses import (
     DistillKLDivLoss,
@@ -13,7 +15,10 @@ from sentence_transformers.sentence_transformer.losses import (
     MultipleNegativesRankingLoss,
 )
 from sentence_transformers.util import pairwise_cos_sim
+from torch import distributed
+from torch.multiprocessing.spawn import start_processes
 from torch.nn import functional as F
+from torch.nn.parallel import DistributedDataParallel
 
 from stages.shared.contrastive import Distilled, InfoNCE
 from tests.fakes.checkpoints import save_sentence_transformer, static_model
@@ -166,6 +171,19 @@ def unpadded(transformer):
     return model, embedded(model), guide, unit[0] @ torch.cat(unit[1:]).T
 
 
+def of_kind(kind, model, guide, size):
+    settings, sizes, told = KINDS[kind]
+    return InfoNCE(
+        model,
+        0.1,
+        **settings,
+        mini_batch_size=size,
+        guide=guide if "margin" in settings else None,
+        matryoshka=sizes,
+        distilled=Distilled(*told, SCORES) if told else None,
+    )
+
+
 @pytest.mark.parametrize("size", [None, 4])
 @pytest.mark.parametrize("kind", KINDS)
 def test_value_and_gradients_are_those_of_the_formula_on_texts_without_padding(unpadded, kind, size):
@@ -183,15 +201,7 @@ def test_value_and_gradients_are_those_of_the_formula_on_texts_without_padding(u
         wanted = wanted + loss / (1 + len(sizes))
     names, parameters = zip(*model.named_parameters(), strict=True)
     gradients = torch.autograd.grad(wanted, parameters, retain_graph=True, allow_unused=True)
-    ours = InfoNCE(
-        model,
-        0.1,
-        **settings,
-        mini_batch_size=size,
-        guide=guide if is_guided else None,
-        matryoshka=sizes,
-        distilled=Distilled(*told, SCORES) if told else None,
-    )
+    ours = of_kind(kind, model, guide, size)
     labels = torch.cat([CLASHING, TAUGHT[:, None]], dim=1) if told else CLASHING
     features = columns(model)
     assert any((column["attention_mask"] == 0).any() for column in features)
@@ -199,6 +209,38 @@ def test_value_and_gradients_are_those_of_the_formula_on_texts_without_padding(u
     assert value == pytest.approx(wanted.item(), rel=1e-4)
     by_name = dict(zip(names, gradients, strict=True))
     assert_equal_gradients({name: by_name[name] for name in found}, found, 1e-4)
+
+
+def of_rank(rank, ranks, folder, models):
+    """Train one step of each kind on a rank's rows, and save the value and the gradients as DDP has them."""
+    distributed.init_process_group("gloo", f"file://{folder}/store", rank=rank, world_size=ranks)
+    model, guide = models
+    own = slice(rank * 6 // ranks, (rank + 1) * 6 // ranks)
+    found = {}
+    for kind, size in product(KINDS, (None, 2)):
+        model.zero_grad()
+        labels = torch.cat([CLASHING, TAUGHT[:, None]], dim=1) if KINDS[kind][2] else CLASHING
+        features = [model.preprocess(texts(seed, 6)[own]) for seed in range(4)]
+        spread = DistributedDataParallel(model, find_unused_parameters=True)
+        value = of_kind(kind, spread, guide, size)(features, labels[own])
+        value.backward()
+        found[f"{kind} {size}"] = value.detach().reshape(1)
+        found |= {f"{kind} {size} {n}": p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+    save_file(found, folder / f"{rank}.safetensors")
+    distributed.destroy_process_group()
+
+
+def test_two_processes_have_the_loss_and_gradients_of_one_with_their_batches(unpadded, tmp_path):
+    model, _, guide, _ = unpadded
+    start_processes(of_rank, (2, tmp_path, (model, guide)), nprocs=2, start_method="fork")
+    ranks = [load_file(tmp_path / f"{rank}.safetensors") for rank in range(2)]
+    for kind, size in product(KINDS, (None, 2)):
+        labels = torch.cat([CLASHING, TAUGHT[:, None]], dim=1) if KINDS[kind][2] else CLASHING
+        value, gradients = value_and_gradients(model, of_kind(kind, model, guide, None), columns(model), labels)
+        name = f"{kind} {size}"
+        assert np.mean([rank[name].item() for rank in ranks]) == pytest.approx(value, rel=1e-5)
+        for rank in ranks:
+            assert_equal_gradients(gradients, {n: rank[f"{name} {n}"] for n in gradients})
 
 
 def test_it_is_weighted_and_distilled_as_sentence_transformers_does():
