@@ -18,7 +18,7 @@ from stages.plans import search
 from stages.report.geometry import Box, axis
 from stages.schemas.plans import PLAN_FILE, PLANS_FOLDER, Plan
 from stages.settings.reading import meant
-from stages.shared import errors, models, tables
+from stages.shared import errors, models, ranking, tables
 from stages.shared.errors import UserError
 from stages.shared.tasks import BIAS
 from tools.padded import padded
@@ -67,7 +67,7 @@ def main() -> None:
 
 def path(study: Params, one: str, other: str, beyond: float) -> dict[float, Measures]:
     """What each average of the models `one` and `other` is worth, by the share of the latter."""
-    searching, asked = _searching(study), search.benchmark(study.compare.select_on)
+    searching, asked = _searching(study), ranking.benchmark(study.compare.select_on)
     merged = {name: _plan(name) for name in (one, other) if name in study.merges}
     ends = round(beyond / STEP)
     found = {}
@@ -81,7 +81,7 @@ def path(study: Params, one: str, other: str, beyond: float) -> dict[float, Meas
 
 def lines_of(study: Params, names: list[str]) -> dict[str, Measures]:
     """What these models are worth as they are."""
-    searching, asked = _searching(study), search.benchmark(study.compare.select_on)
+    searching, asked = _searching(study), ranking.benchmark(study.compare.select_on)
     folders = {name: models.MERGED / name if name in study.merges else models.source(name) for name in names}
     return {name: searching.measured_in(folder, asked) for name, folder in folders.items()}
 

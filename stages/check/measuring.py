@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from stages.check.groups import Params
 from stages.schemas.collected import COLLECTED_FOLDER
 from stages.schemas.summary import SUMMARY_KEYS
+from stages.settings.reading import meant
 from stages.shared import models
+from stages.shared.tasks import GROUPS, task_groups
 
 
 def contradictions(params: Params) -> Iterator[str]:
@@ -16,6 +18,7 @@ def contradictions(params: Params) -> Iterator[str]:
         yield f"compare.select_on is {chosen!r}: name one of the benchmarks ({', '.join(params.benchmarks)})"
     elif params.benchmarks[chosen].split == "test":
         yield f"compare.select_on is {chosen!r}, a test split: choose models on a dev split"
+    yield from _early_stopping(params)
     own = models.names(params.recipes, params.merges)
     for group, constraint in params.compare.choose.constraints.items():
         if constraint.of not in own:
@@ -49,3 +52,22 @@ def contradictions(params: Params) -> Iterator[str]:
             f"score.metrics looks at rank {deepest}, but retrieve.depth is {params.retrieve.depth}: "
             f"raise retrieve.depth to {deepest}"
         )
+
+
+def _early_stopping(params: Params) -> Iterator[str]:
+    """Training that would be stopped by what there is not, or by what models are judged on."""
+    if not (stopping := params.train.early_stopping):
+        return
+    key, name = "train.early_stopping", stopping.benchmark
+    if name not in params.benchmarks:
+        yield f"{key}.benchmark is {name!r}: name one of the benchmarks ({', '.join(params.benchmarks)})"
+        return
+    if params.benchmarks[name].split == "test":
+        yield f"{key}.benchmark is {name!r}, a test split: stop on a dev split"
+    known = task_groups(params.benchmarks[name].languages or params.languages)
+    for word in stopping.tasks:
+        if word not in known and word not in GROUPS:
+            yield (
+                f"{key}.tasks names {word!r}, which there is not{meant(word, [*known, *GROUPS])}: name some of "
+                f"{', '.join([*known, *GROUPS])}"
+            )

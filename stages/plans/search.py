@@ -64,7 +64,7 @@ class Searching(NamedTuple):
         return plan.model_copy(update={"weights": list(told["weights"].values()), "searched": told})
 
     def _search(self, plan: Plan, search: Search, importances: Path) -> dict[str, Any]:
-        asked = benchmark(self.benchmark)
+        asked = ranking.benchmark(self.benchmark)
         tried: dict[Weights, dict[str, float]] = {}
 
         def value(weights: Weights) -> float:
@@ -115,13 +115,6 @@ class Searching(NamedTuple):
         return {group: told[group][self.metric] for group in GROUPS if group in told} | (
             {BIAS: told[BIAS]} if BIAS in told else {}
         )
-
-
-def benchmark(name: str) -> Tables:
-    """The benchmark's tables; raises `UserError` if it is not there."""
-    if name not in (found := ranking.benchmarks()):
-        raise UserError(f"{BENCHMARKS_FOLDER / name} is missing: run `dvc repro`")
-    return found[name]
 
 
 def worth(merge: str, objective: Objective, measures: dict[str, float]) -> float:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from stages.settings.distillation import Distillation
+from stages.settings.early_stopping import EarlyStopping
 from stages.settings.freeze import Freeze
 from stages.settings.reading import PARAMS, validated, value
 from stages.settings.types import Count, Group, Positive, Share, word_or
@@ -44,7 +45,7 @@ FITTED = {
 
 
 # What is of bi-encoders' loss alone, and so no re-ranker's.
-OF_BI_ENCODERS = ("guided", "matryoshka", "hardness", "distillation")
+OF_BI_ENCODERS = ("guided", "matryoshka", "hardness", "distillation", "early_stopping")
 
 
 def _distinct(sizes: list[int]) -> list[int]:
@@ -68,6 +69,7 @@ class Train(Group):
     matryoshka: Annotated[list[Count], Field(min_length=1), AfterValidator(_distinct)] | None
     hardness: Hardness | None
     distillation: Distillation | None
+    early_stopping: EarlyStopping | None
     precision: Literal["fp32", "bf16", "fp16"]
     gradient_checkpointing: bool
     dropout: Annotated[float, Field(ge=0, lt=1)] | None
@@ -115,6 +117,12 @@ class Train(Group):
         if self.hardness and self.hardness.mode == "in_batch_negatives" and not self.in_batch:
             raise ValueError(
                 "hardness.mode in_batch_negatives is of negatives that in_batch false leaves out: write hard_negatives"
+            )
+        stopping = self.early_stopping
+        if stopping and (stopping.every % self.log_every or self.steps % stopping.every):
+            raise ValueError(
+                f"early_stopping.every is {stopping.every}: it must be a multiple of log_every, {self.log_every}, and "
+                f"divide steps, {self.steps}"
             )
         if self.log_every > self.steps:
             raise ValueError(f"log_every is {self.log_every}, but there are only {self.steps} steps: lower it")

@@ -93,6 +93,13 @@ def benchmarks() -> dict[str, Tables]:
     return {name: _read(BENCHMARKS_FOLDER / name) for name in names}
 
 
+def benchmark(name: str) -> Tables:
+    """One of them; raises `UserError` if it is not there."""
+    if not (BENCHMARKS_FOLDER / name / "about.json").is_file():
+        raise UserError(f"{BENCHMARKS_FOLDER / name} is missing: run `dvc repro`")
+    return _read(BENCHMARKS_FOLDER / name)
+
+
 def texts_by_language(benchmarks: Iterable[Tables]) -> dict[str, list[str]]:
     """All texts of `benchmarks`, passages and queries, by language."""
     sides = []

@@ -34,12 +34,13 @@ from torch import distributed, nn
 from transformers.trainer_callback import ProgressCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from stages.schemas.curves import CURVE
+from stages.schemas.curves import CURVE, VALIDATED
 from stages.shared import files, seals, seeds
 from stages.shared.durations import duration
 from stages.shared.errors import UserError
 from stages.shared.roles import PROMPT_NAMES
 from stages.shared.state import STATE
+from stages.shared.stopping import Stopping
 
 log = logging.getLogger(__name__)
 # What the libraries tell each other of their next versions.
@@ -109,10 +110,14 @@ class _SmallCheckpoints:
     model: Any
     args: Any
     state: Any
+    stopping: Stopping | None = None
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super()._save_checkpoint(model, trial)  # type: ignore[misc]
-        seals.seal(Path(str(self.args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}")
+        folder = Path(str(self.args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
+        if self.stopping:
+            self.stopping.save(folder)
+        seals.seal(folder)
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         assert output_dir is not None
@@ -124,6 +129,8 @@ class _SmallCheckpoints:
         with torch.no_grad():
             for name, parameter in self._trained():
                 parameter.copy_(held[name])
+        if self.stopping:
+            self.stopping.load(Path(resume_from_checkpoint))
 
     def _trained(self) -> Iterator[tuple[str, nn.Parameter]]:
         return ((name, p) for name, p in self.model.named_parameters() if p.requires_grad)
@@ -183,13 +190,15 @@ def fit(
     log_every: int = 10,
     checkpoint_every: int = 500,
     pools: list[Pool] | None = None,
+    stopping: Stopping | None = None,
 ) -> list[tuple[int, float]]:
     """Train `model` in place on `rows` (columns query, positive, negative_1... and, for InfoNCE, label); return
     (step, loss) points.
 
     Batches are of all rows at random, or of `pools`, each of which must have a batch of rows. `fingerprint` must change
     with everything that shapes the training: under it checkpoints are kept, and a run that was killed goes on from the
-    last one that is whole to the same weights. Of two processes that train the same at once, one keeps checkpoints.
+    last one that is whole to the same weights. With `stopping`, it ends when that says so, and the weights are the best
+    ones. Of two processes that train the same at once, one keeps checkpoints.
     Raises `UserError` if the loss is no number, or `precision` needs another machine.
     """
     if precision == "fp16" and not torch.cuda.is_available():
@@ -233,8 +242,14 @@ def fit(
         trainer.processing_class = None
         trainer.remove_callback(ProgressCallback)
         trainer.add_callback(Progress)
+        if stopping:
+            trainer.stopping = stopping
+            trainer.add_callback(stopping)
         last = _last_checkpoint(folder) if alone else None
         trainer.train(resume_from_checkpoint=str(last) if last else None)
+    if stopping:
+        stopping.restore()
+        steps = max(stopping.values)
     logged = [entry for entry in trainer.state.log_history if "loss" in entry]
     # One that was killed after its last step takes another step to no end.
     points = [(int(entry["step"]), float(entry["loss"])) for entry in logged if int(entry["step"]) <= steps]
@@ -250,12 +265,19 @@ def _kind(model: SentenceTransformer | CrossEncoder, columns: list[str]) -> tupl
     return RerankerTrainer, CrossEncoderTrainingArguments, None
 
 
-def curve(points: list[tuple[int, float]]) -> str:
-    """The points that `fit` returns as a CSV table (CURVE)."""
+def curve(points: list[tuple[int, float]], stopping: Stopping | None = None) -> str:
+    """The points that `fit` returns as a CSV table (CURVE, and with `stopping` VALIDATED)."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(list(CURVE))
-    writer.writerows((step, f"{loss:.5f}") for step, loss in points)
+    writer.writerow([*CURVE, *(VALIDATED if stopping else ())])
+    for step, loss in points:
+        measured = stopping is not None and step in stopping.values
+        told = (
+            [f"{stopping.values[step]:.5f}" if measured else "", int(measured and step == stopping.kept)]
+            if stopping
+            else []
+        )
+        writer.writerow([step, f"{loss:.5f}", *told])
     return out.getvalue()
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from stages.schemas.curves import TRAINING_CURVES
 from stages.schemas.trainsets import TRAINSETS_FOLDER
+from stages.schemas.validation import VALIDATION_FOLDER
 from stages.settings.seed import read_seed
 from stages.settings.train import Train, read_train
 from stages.shared import encoder, errors, lengths, member, models, query_normalizer, tables, training_rows
@@ -27,7 +28,9 @@ def main() -> None:
     import torch
 
     from stages.shared import contrastive, saving, training, trunk
+    from stages.shared.stopping import Stopping
     from stages.train import lora
+    from stages.train.validation import Validation
 
     folder, distillation = TRAINSETS_FOLDER / name, settings.distillation
     rows = training_rows.dataset(folder, query_normalizer.read(models.BASE), numbered=distillation is not None)
@@ -46,7 +49,14 @@ def main() -> None:
         cut.prepare(rows["query"], "query")
         cut.prepare(chain.from_iterable(rows[c] for c in rows.column_names if c not in ("query", "label")), "passage")
     adapted = lora.adapt(model, settings.lora, seed) if settings.lora else None
-    key = training.fingerprint("train", settings, seed, folder, models.BASE)
+    watched = settings.early_stopping
+    validated = [VALIDATION_FOLDER] if watched else []
+    key = training.fingerprint("train", settings, seed, folder, models.BASE, *validated)
+    stopping = None
+    if watched:
+        normalizer = query_normalizer.read(models.BASE)
+        measure = Validation(model, watched.metric, normalizer, length if settings.max_length else None)
+        stopping = Stopping(model, measure, watched.every, watched.patience)
     points = training.fit(
         model,
         rows,
@@ -71,6 +81,7 @@ def main() -> None:
         seed=seed,
         pools=drawn,
         learning_rate=rate,
+        stopping=stopping,
         **settings.fitted,
     )
     if adapted:
@@ -83,11 +94,12 @@ def main() -> None:
         saving.save(model.to(dtype=getattr(torch, record["dtype"])), draft)
         models.copy_record(models.BASE, draft, traits)
         models.copy_normalizer(models.BASE, draft)
-    tables.write_text(training.curve(points), TRAINING_CURVES / f"{name}.csv")
+    tables.write_text(training.curve(points, stopping), TRAINING_CURVES / f"{name}.csv")
     training.forget(key)
-    log.info(
-        f"{name}: {rows.num_rows:,} rows, {settings.steps:,} steps, loss {points[0][1]:.3f} to {points[-1][1]:.3f}"
-    )
+    done = f"{settings.steps:,} steps"
+    if stopping:
+        done = f"{max(stopping.values):,} of {done}, of which the best, {stopping.kept:,}, is kept"
+    log.info(f"{name}: {rows.num_rows:,} rows, {done}, loss {points[0][1]:.3f} to {points[-1][1]:.3f}")
 
 
 def base(settings: Train, record: dict[str, Any]) -> "SentenceTransformer":

@@ -60,6 +60,7 @@ def message(workspace, **changes):
 
 
 DISTILLATION = {"kind": "kl", "weight": 0.5, "temperature": 0.05}
+STOPPING = {"benchmark": "dev", "metric": "ndcg@10", "tasks": ["ko-en"], "every": 4, "patience": 2}
 MARKDOWN = {"corpus__source": "markdown", "corpus__columns": None}
 
 
@@ -95,6 +96,16 @@ MARKDOWN = {"corpus__source": "markdown", "corpus__columns": None}
             {"train__distillation": DISTILLATION, "negatives__window__random": 1},
             ["not all negatives of recipes.enenen are of its ranking: name a strategy by ranks", "in place of window"],
         ),
+        (
+            {"train__early_stopping": STOPPING | {"every": 6}},
+            ["train: early_stopping.every is 6: it must be a multiple of log_every, 4, and divide steps, 60"],
+        ),
+        (
+            {"train__early_stopping": STOPPING | {"benchmark": "test"}},
+            ["is 'test', a test split: stop on a dev split"],
+        ),
+        ({"train__early_stopping": STOPPING | {"benchmark": "b"}}, ["train.early_stopping.benchmark is 'b': name one"]),
+        ({"train__early_stopping": STOPPING | {"tasks": ["ko-em"]}}, ["tasks names 'ko-em'", "did you mean ko-en?"]),
         ({"train__matryoshka": []}, ["train.matryoshka is []", "at least 1"]),
         ({"train__matryoshka": [64, 64]}, ["train.matryoshka: [64, 64] names a size twice: write it once"]),
         ({"train__matryoshka": [64, 256]}, ["train.matryoshka names 256, but base.static.dimension is 256"]),
