@@ -37,7 +37,7 @@ class Groups(NamedTuple):
     beside: pl.DataFrame
 
 
-class Teacher(NamedTuple):
+class TeacherLists(NamedTuple):
     """What the teacher ranked: `ranked` (CANDIDATES) of the passages in `pool`; `several`, the queries that more than
     one passage answers, of which the lists' `positive_score` is the lowest."""
 
@@ -46,7 +46,7 @@ class Teacher(NamedTuple):
     several: pl.Series
 
     @classmethod
-    def read(cls, stored: Collection) -> "Teacher":
+    def read(cls, stored: Collection) -> "TeacherLists":
         ranked = tables.read(CANDIDATES_FOLDER / "ranked.parquet", CANDIDATES)
         pool = tables.read(CANDIDATES_FOLDER / "pool.parquet", CANDIDATE_POOL).with_row_index("number")
         answers = stored.qrels.join(stored.groups(), on="group")["query"].value_counts()
@@ -103,7 +103,7 @@ def main() -> None:
     groups = numbered.select("passage", group=pl.col("number").first().over("group"))
     grouped = Groups(groups, not_negatives(stored, groups))
     asked = stored.queries.filter(split="train").select("query", "lang").unique()
-    strategies, teacher = read_negatives(), Teacher.read(stored) if read_distillation() else None
+    strategies, teacher = read_negatives(), TeacherLists.read(stored) if read_distillation() else None
     counts: dict[str, dict[str, dict[str, int]]] = {}
     trained: list[set[str]] = []
     with tables.replacing(TRAINSETS_FOLDER) as draft:

@@ -18,23 +18,23 @@ from stages.shared.ranking import Tables
 from stages.shared.tasks import GROUPS, Task, tasks
 
 log = logging.getLogger("validation")
-FILES: dict[str, Schema] = {
+VALIDATION_TABLES: dict[str, Schema] = {
     "queries": VALIDATION_QUERIES,
     "passages": VALIDATION_PASSAGES,
     "qrels": VALIDATION_QRELS,
 }
-DOCUMENT = pl.col("passage") + "." + pl.col("lang")
+DOCUMENT_ID = pl.col("passage") + "." + pl.col("lang")
 
 
 def main() -> None:
     settings = read_early_stopping()
-    found = [pl.DataFrame(schema=schema) for schema in FILES.values()]
+    found = [pl.DataFrame(schema=schema) for schema in VALIDATION_TABLES.values()]
     if settings:
         benchmark = ranking.benchmark(settings.benchmark)
         found = measured(benchmark, chosen(benchmark, settings))
         log.info(f"{settings.benchmark}: {found[0].height:,} queries, {found[1].height:,} passages")
     with tables.replacing(VALIDATION_FOLDER) as draft:
-        for (name, schema), table in zip(FILES.items(), found, strict=True):
+        for (name, schema), table in zip(VALIDATION_TABLES.items(), found, strict=True):
             tables.write(table.sort(list(schema)[:3]), draft / f"{name}.parquet", schema)
 
 
@@ -59,7 +59,7 @@ def chosen(benchmark: Tables, settings: EarlyStopping) -> list[Task]:
 
 
 def measured(benchmark: Tables, wanted: list[Task]) -> list[pl.DataFrame]:
-    """The tables of the tasks that are wanted, in the order of `FILES`."""
+    """The tables of the tasks that are wanted, in the order of `VALIDATION_TABLES`."""
     asked, answers, searched = [], [], []
     for task in wanted:
         passages, qrels = benchmark.searched(task.corpus)
@@ -71,12 +71,12 @@ def measured(benchmark: Tables, wanted: list[Task]) -> list[pl.DataFrame]:
                 named, pl.lit(task.corpus).alias("corpus"), "query", "text"
             )
         )
-        answers.append(relevant.select(named, "query", DOCUMENT.alias("document")))
+        answers.append(relevant.select(named, "query", DOCUMENT_ID.alias("document")))
         searched.append(passages.select("passage", "lang"))
     pool = benchmark.passages.select("passage", "lang") if benchmark.pool.is_empty() else benchmark.pool
     passages = benchmark.passages.join(pl.concat(searched).unique(), on=["passage", "lang"], how="semi")
     passages = passages.join(pool.with_columns(pooled=True), on=["passage", "lang"], how="left")
-    documents = passages.select(DOCUMENT.alias("document"), "lang", pl.col("pooled").fill_null(False), passage_text())
+    documents = passages.select(DOCUMENT_ID.alias("document"), "lang", pl.col("pooled").fill_null(False), passage_text())
     return [pl.concat(asked), documents, pl.concat(answers)]
 
 
