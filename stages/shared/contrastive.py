@@ -13,10 +13,11 @@ from typing import Any, Literal, NamedTuple
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.losses.gradcache import CachedLossMixin
-from sentence_transformers.base.losses.merged_forward import embed_columns
 from sentence_transformers.util import all_gather, all_gather_with_grad
 from torch import Tensor, distributed, nn
 from torch.nn import functional as F
+
+from stages.shared import by_length
 
 HardnessMode = Literal["in_batch_negatives", "hard_negatives", "all_negatives"]
 
@@ -114,7 +115,7 @@ class InfoNCE(CachedLossMixin, nn.Module):
             self.guiding = self._guided(self.guide.eval(), sentence_features)
         if self.mini_batch_size:
             return self.forward_cached(sentence_features, labels)
-        return self.from_embeddings(embed_columns(self.model, sentence_features), labels)
+        return self.from_embeddings(by_length.embed(self.model, list(sentence_features)), labels)
 
     @torch.no_grad()
     def _guided(self, guide: SentenceTransformer, sentence_features: Any) -> Tensor:

@@ -15,6 +15,8 @@ SAMPLED = 200
 # Tokens of a batch: on a CPU few are as fast as many, and leave less to fill up.
 BATCH_TOKENS = {"cpu": 256}
 BATCH_TOKENS_ELSEWHERE = 2**14
+# In training, where a batch's texts are as long as they are.
+TRAINING_TOKENS = {"cpu": 512}
 
 
 def mean_tokens(model: SentenceTransformer | CrossEncoder, texts: list[str]) -> float | None:
@@ -47,3 +49,19 @@ def equally_long(lengths: np.ndarray, tokens: int, multiple: int = 1) -> Iterato
         for at in range(0, len(own), size):
             batch = own[at : at + size]
             yield batch + batch[-1:] * (size - len(batch))
+
+
+def training_tokens(device: str) -> int:
+    """Tokens that a batch of `about_as_long` has at most on a kind of device."""
+    return TRAINING_TOKENS.get(device, BATCH_TOKENS_ELSEWHERE)
+
+
+def about_as_long(lengths: np.ndarray, tokens: int) -> Iterator[np.ndarray]:
+    """Rows of `lengths` in batches of at most `tokens` once they are padded to the longest, the shortest rows first; a
+    row that is longer is a batch of its own."""
+    order = np.argsort(lengths, kind="stable")
+    begin = 0
+    for end in range(1, len(order) + 1):
+        if end == len(order) or lengths[order[end]] * (end + 1 - begin) > tokens:
+            yield order[begin:end]
+            begin = end

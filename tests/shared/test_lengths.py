@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stages.shared.lengths import equally_long
+from stages.shared.lengths import about_as_long, equally_long
 
 LENGTHS = np.array([3, 5, 3, 3, 5, 3, 3])
 
@@ -21,3 +21,9 @@ def test_batches_are_equally_long_and_filled_up(tokens, multiple, wanted):
     found = list(equally_long(LENGTHS, tokens, multiple))
     assert found == wanted
     assert all(len(set(LENGTHS[batch])) == 1 for batch in found)
+
+
+def test_batches_for_training_rise_in_length_within_their_tokens():
+    found = [batch.tolist() for batch in about_as_long(np.array([9, 2, 3, 2, 30, 4]), 9)]
+    assert found == [[1, 3, 2], [5], [0], [4]]
+    assert [batch.tolist() for batch in about_as_long(np.array([9, 2, 3, 2]), 100)] == [[1, 3, 2, 0]]
