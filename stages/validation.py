@@ -76,7 +76,8 @@ def measured(benchmark: Tables, wanted: list[Task]) -> list[pl.DataFrame]:
     pool = benchmark.passages.select("passage", "lang") if benchmark.pool.is_empty() else benchmark.pool
     passages = benchmark.passages.join(pl.concat(searched).unique(), on=["passage", "lang"], how="semi")
     passages = passages.join(pool.with_columns(pooled=True), on=["passage", "lang"], how="left")
-    documents = passages.select(DOCUMENT_ID.alias("document"), "lang", pl.col("pooled").fill_null(False), passage_text())
+    passages = passages.with_columns(DOCUMENT_ID.alias("document"), pl.col("pooled").fill_null(False), passage_text())
+    documents = passages.select(*VALIDATION_PASSAGES)
     return [pl.concat(asked), documents, pl.concat(answers)]
 
 
