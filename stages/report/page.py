@@ -42,6 +42,7 @@ class Page(NamedTuple):
     by_label: list[ByLabel]  # in the order of `measurements`
     precision: str
     curves: Curves | None
+    costs: Table  # of the models in planned contrasts
     synthesis: Table
     negatives: Table
     codeswitched: Codeswitched

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stages.report import charts, contamination, encoders, labels, provenance, recipes
+from stages.report import charts, contamination, contrasts, encoders, labels, provenance, recipes
 from stages.report.inputs import Results
 from stages.report.measurement import Measurement, measurement
 from stages.report.page import Ahead, Page
@@ -43,6 +43,7 @@ def page(study: Study, results: Results) -> Page:
         by_label=_by_label(study, results, list(measured.values())),
         precision=f"{100 * study.precision:g}",
         curves=charts.curves(results.losses),
+        costs=contrasts.costs_table(study, results.costs),
         synthesis=provenance.synthesis_table(results.synthesis),
         negatives=provenance.negatives_table(results.negatives),
         codeswitched=provenance.codeswitched(results.codeswitch),
