@@ -38,6 +38,7 @@ DOMAINS_TABLE: Schema = {
     "language_bias": pl.Float64,
 }
 ALL_DOMAINS = "*"
+DOMAINS_FOLDER = Path("metrics/tables/domains")
 # {model: {recipes: [those that it is made of], steps, examples: queries seen in training, each time anew, rows: those
 # of the training sets}}
 COSTS_FILE = Path("metrics/costs.json")
