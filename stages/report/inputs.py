@@ -52,6 +52,7 @@ class Results(NamedTuple):
     synthesis: dict[str, dict[str, dict[str, int]]]  # {requests or filters: {job: {count: value}}}
     negatives: dict[str, dict[str, Any]]  # {strategy: {directions: {direction: {count: value}}, above_positive: {...}}}
     trainsets: dict[str, Any]  # {recipes: {recipe: {composition: {count: value}}}, queries: {in every or any recipe}}
+    lexicons: dict[str, dict[str, Any]]  # {lexicon: {source, lacking, dropped, pairs: {pair: sizes, dictionaries}}}
     codeswitch: dict[str, dict[str, dict[str, Any]]]  # {variant: {language: {count or share: value, samples: [...]}}}
     costs: dict[str, dict[str, Any]]  # {model: {recipes, steps, examples, rows}}
     losses: dict[str, list[tuple[int, float]]]  # {recipe: [(step, loss)]}
@@ -85,6 +86,7 @@ def read(names: list[str], references: list[str], recipes: list[str], benchmarks
         synthesis=tables.read_json(METRICS_FOLDER / "synthesis.json"),
         negatives=tables.read_json(METRICS_FOLDER / "negatives.json"),
         trainsets=_trainsets(recipes),
+        lexicons=tables.read_json(METRICS_FOLDER / "lexicons.json"),
         codeswitch=tables.read_json(CODESWITCH_METRICS),
         costs=tables.read_json(COSTS_FILE),
         losses={name: _csv(TRAINING_CURVES / f"{name}.csv", CURVE).rows() for name in recipes},

@@ -9,7 +9,7 @@ from stages.report.charts import Curves
 from stages.report.encoders import ShownEncoder
 from stages.report.labels import ByLabel
 from stages.report.measurement import Measurement
-from stages.report.provenance import Codeswitched, CorpusFacts, TrainedQueries
+from stages.report.provenance import Codeswitched, CorpusFacts, Lexicons, TrainedQueries
 from stages.report.recipes import Chosen, Ingredient
 
 
@@ -45,6 +45,7 @@ class Page(NamedTuple):
     costs: Table  # of the models in planned contrasts
     synthesis: Table
     negatives: Table
+    lexicons: Lexicons
     codeswitched: Codeswitched
     trained_queries: TrainedQueries
     corpus: CorpusFacts

@@ -46,6 +46,7 @@ def page(study: Study, results: Results) -> Page:
         costs=contrasts.costs_table(study, results.costs),
         synthesis=provenance.synthesis_table(results.synthesis),
         negatives=provenance.negatives_table(results.negatives),
+        lexicons=provenance.lexicons(results.lexicons),
         codeswitched=provenance.codeswitched(results.codeswitch),
         trained_queries=provenance.trained_queries(
             results.trainsets, results.negatives, {name: own.negatives for name, own in study.trained.items()}

@@ -75,6 +75,7 @@ def study(tmp_path, monkeypatch):
     write("metrics/codeswitch.json", {})
     write("metrics/labels.json", {})
     write("metrics/costs.json", {})
+    write("metrics/lexicons.json", {})
     write("metrics/references.json", {})
     write("metrics/searches.json", {})
     write(
