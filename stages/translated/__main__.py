@@ -7,6 +7,7 @@ on code-switched texts gains stands beside what the same lexicon gives without t
 (`shared/windows.py`) the first alone has its title where words are translated, as the translated text begins with it.
 """
 
+import contextlib
 import logging
 from pathlib import Path
 
@@ -31,8 +32,8 @@ def main() -> None:
     read = folders.load(Path(settings.model), limits.batch_size, read_freeze())
     model = WindowedEncoder(read, read_windows(), settings.model)
     source = tables.read_json(LEXICONS_FOLDER / settings.lexicon / LEXICON_RECORD)["source"]
-    translator: ByLlm | ByWord = ByLlm(settings) if source == LLM else ByWord(settings)
-    with tables.replacing(RUNS_FOLDER / name) as draft:
+    with contextlib.ExitStack() as stack, tables.replacing(RUNS_FOLDER / name) as draft:
+        translator = stack.enter_context(ByLlm(settings)) if source == LLM else ByWord(settings)
         for benchmark, found in ranking.benchmarks().items():
             asked = translator.benchmark(found)
             run, relevant = ranking.rank(asked, ranking.by_encoder(model, asked), limits.depth)

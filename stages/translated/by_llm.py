@@ -25,13 +25,20 @@ log = logging.getLogger("translated")
 
 class ByLlm:
     """Translates benchmarks, and counts the texts that it did not; these stay as they are, as far as `llm.max_failed`
-    allows."""
+    allows. A context manager that closes the cache: one budget is for all benchmarks."""
 
     def __init__(self, settings: Translated) -> None:
         self.settings, self.llm = settings, read_llm()
+        self.session = Session(self.llm, asker="translated", instead="remove the row of `translated`")
         self.prompts = Prompts(read_varieties(), LEXICONS_FOLDER / settings.lexicon)
         self.texts = Counter[str]()
         self.failed = Counter[str]()
+
+    def __enter__(self) -> ByLlm:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.session.__exit__()
 
     def benchmark(self, found: Tables) -> Tables:
         """`found` in the language `into`; raises `UserError` if asking has to stop, if too many texts fail, or if a
@@ -61,9 +68,7 @@ class ByLlm:
             texts = [title, text] if title else [text]
             steps = partial(translated, self.llm, self.prompts, key, PROMPT.stem, texts, lang, self.settings.into)
             tasks.append(WritingTask(name, steps))
-        with Session(self.llm, asker="translated", instead="remove the row of `translated`") as session:
-            made = session.run({"translations": tasks}).get("translations", [])
-            told, cached = f"{session.meter.sent:,} requests sent, {session.meter.cached:,} replies", session.cache.path
+        made = self.session.run({"translations": tasks}).get("translations", [])
         found = {}
         for (lang, title, text), texts in zip(wanted, made, strict=True):
             self.texts[lang] += 1
@@ -71,14 +76,18 @@ class ByLlm:
                 self.failed[lang] += 1
             else:
                 found[lang, title, text] = (texts[0] if title else "", texts[-1])
-        if len(session.failures) > self.llm.max_failed * len(tasks):
-            first = session.failures[0]
+        failed, meter = self.failed.total(), self.session.meter
+        if failed > self.llm.max_failed * self.texts.total():
+            first = self.session.failures[0]
             raise UserError(
-                f"{len(session.failures):,} of {len(tasks):,} texts were not translated, more than llm.max_failed "
-                f"allows ({self.llm.max_failed:g}); the first is the {first.task}: {first.reason}; replies are kept: "
-                "mend the cause and run again, or raise llm.max_failed"
+                f"{failed:,} of {self.texts.total():,} texts were not translated, more than llm.max_failed allows "
+                f"({self.llm.max_failed:g}); the first is the {first.task}: {first.reason}; replies are kept: mend the "
+                "cause and run again, or raise llm.max_failed"
             )
-        log.info(f"{told} from {cached}; {len(session.failures):,} texts stay as they are")
+        log.info(
+            f"{meter.sent:,} requests sent, {meter.cached:,} replies from {self.session.cache.path}; {failed:,} texts "
+            "stay as they are"
+        )
         return found
 
 
