@@ -37,7 +37,7 @@ from stages.settings.reading import read_names
 from stages.settings.recipes import read_recipes
 from stages.settings.rerank import read_rerank
 from stages.settings.seed import read_seed
-from stages.settings.train import read_duration
+from stages.settings.train import read_batch_size, read_steps
 from stages.shared import collection, domains, errors, models, seeds, tables
 from stages.shared.compositions import selected
 from stages.shared.errors import UserError
@@ -93,7 +93,8 @@ def main() -> None:
         tested = contrasts.tests(parts, benchmark, settings.contrasts, settings, seed)
         by_domain.append(contrasts.means(parts, names).with_columns(benchmark=pl.lit(benchmark)))
         planned.append(tested.with_columns(benchmark=pl.lit(benchmark)))
-    cost = costs.costs(recipes, merges, tables.read_json(TRAINSETS_REPORT)["recipes"], read_duration())
+    trained_on = tables.read_json(TRAINSETS_REPORT)["recipes"]
+    cost = costs.costs(recipes, merges, trained_on, read_steps(), read_batch_size())
     kinds = {
         models.BASE_NAME: "base",
         **dict.fromkeys(recipes, "recipe"),

@@ -12,26 +12,30 @@ from stages.shared.models import BASE_NAME
 
 
 def costs(
-    recipes: Mapping[str, Recipe], merges: Mapping[str, Merge], trainsets: Mapping[str, Any], duration: tuple[int, int]
+    recipes: Mapping[str, Recipe],
+    merges: Mapping[str, Merge],
+    trainsets: Mapping[str, Any],
+    steps: int,
+    batch_size: int,
 ) -> dict[str, dict[str, Any]]:
     """{model: {recipes, steps, examples, rows}} of the base, the recipes and the merges.
 
     Examples are the queries of all steps, each with its positive and negatives, as often as it was seen; rows those of
-    the training sets, as `trainsets` {recipe: {composition: {rows}}} counted them. `duration`: steps and queries a step
+    the training sets, as `trainsets` {recipe: {composition: {rows}}} counted them. `steps` and `batch_size` are those
     of recipes that say nothing else. Raises `UserError` if the counts are not of this study.
     """
     own: dict[str, tuple[int, int, int]] = {}
     for name, recipe in recipes.items():
         if name not in trainsets:
             raise UserError(f"metrics/trainsets.json says nothing of {name}: run `dvc repro`")
-        steps, size = recipe.train.steps or duration[0], recipe.train.batch_size or duration[1]
+        taken, size = recipe.train.steps or steps, recipe.train.batch_size or batch_size
         rows = sum(counts["rows"] for counts in trainsets[name].values())
-        own[name] = (steps, steps * min(size, rows), rows)
+        own[name] = (taken, taken * min(size, rows), rows)
     found = {}
     for model in (BASE_NAME, *recipes, *merges):
         parts = _recipes(model, recipes, merges)
-        steps, examples, rows = (sum(own[part][i] for part in parts) for i in range(3))
-        found[model] = {"recipes": parts, "steps": steps, "examples": examples, "rows": rows}
+        sums = (sum(own[part][i] for part in parts) for i in range(3))
+        found[model] = {"recipes": parts, **dict(zip(("steps", "examples", "rows"), sums, strict=True))}
     return found
 
 

@@ -103,6 +103,11 @@ def read_train() -> Train:
     return value("train", Train)
 
 
-def read_duration() -> tuple[int, int]:
-    """Steps, and queries a step, unless a recipe has others."""
-    return value("train.steps", Count), value("train.batch_size", Count)
+def read_steps() -> int:
+    """Gradient steps, unless a recipe has others."""
+    return value("train.steps", Count)
+
+
+def read_batch_size() -> int:
+    """Queries a step, likewise."""
+    return value("train.batch_size", Count)
