@@ -2,7 +2,7 @@
 
 python benchmarks/llm.py [--requests 5000] [--concurrency 64] [--latency 0.1] asks a local server that answers each
 request after the latency, several times in turn: with `asyncio.gather` over the openai client, and with
-`stages.synthesize.llm`. It prints each time as a multiple of the ideal, requests x latency / concurrency, and the
+`stages.shared.llm`. It prints each time as a multiple of the ideal, requests x latency / concurrency, and the
 memory that the second took while running.
 """
 
@@ -28,9 +28,9 @@ sys.path.insert(0, str(ROOT))
 
 from stages.settings import yaml12  # noqa: E402
 from stages.settings.llm import Llm  # noqa: E402
+from stages.shared.llm.converse import ask  # noqa: E402
+from stages.shared.llm.session import Session, WritingTask  # noqa: E402
 from stages.synthesize.forms import Queries  # noqa: E402
-from stages.synthesize.llm.converse import ask  # noqa: E402
-from stages.synthesize.llm.session import Session, WritingTask  # noqa: E402
 
 PROMPT = "You write search queries in English.\n\nWrite 2 different English queries. " + "Some passage. " * 70
 
@@ -86,7 +86,7 @@ def ours(url: str, count: int, concurrency: int, turn: int, folder: str) -> None
 
         return WritingTask(str(number), steps)
 
-    with Session(llm) as session:
+    with Session(llm, "synthesize", "ask for none") as session:
         made = session.run({"queries": [task(number) for number in range(count)]})["queries"]
     assert len(made) == count and not session.failures
 

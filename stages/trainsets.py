@@ -16,13 +16,14 @@ from stages.schemas.codeswitched import CODESWITCHED, CODESWITCHED_FOLDER
 from stages.schemas.trainsets import BATCHES, TEACHER_SCORES, TRAINING_ROWS, TRAINING_TEXTS, TRAINSETS_FOLDER
 from stages.schemas.triples import TRIPLES, TRIPLES_FOLDER
 from stages.settings.distillation import read_distillation
+from stages.settings.domains import read_domains
 from stages.settings.languages import read_languages
 from stages.settings.negatives import read_negatives
 from stages.settings.recipes import read_recipes
 from stages.settings.rerankers import read_rerankers
 from stages.settings.seed import read_seed
 from stages.settings.training_sets import BatchScheme, SwitchedShare, TrainingSet
-from stages.shared import collection, errors, identical, seeds, tables, teacher_scores
+from stages.shared import collection, domains, errors, identical, seeds, tables, teacher_scores
 from stages.shared.collection import Collection
 from stages.shared.compositions import Composition, selected
 
@@ -104,6 +105,8 @@ def main() -> None:
     grouped = Groups(groups, not_negatives(stored, groups))
     asked = stored.queries.filter(split="train").select("query", "lang").unique()
     strategies, teacher = read_negatives(), TeacherLists.read(stored) if read_distillation() else None
+    limited = any(recipe.domains for recipe in recipes.values())
+    about = domains.of_passages(read_domains()) if limited else pl.DataFrame()
     counts: dict[str, dict[str, dict[str, int]]] = {}
     trained: list[set[str]] = []
     with tables.replacing(TRAINSETS_FOLDER) as draft:
@@ -115,11 +118,13 @@ def main() -> None:
             for slots in compositions:
                 file = TRIPLES_FOLDER / recipe.negatives / f"{slots.name}.parquet"
                 found = tables.read(file, TRIPLES)
-                drawn = found if recipe.sample is None else sampled(found, recipe.sample, f"{seed}/sample/{name}")
+                own = of_domains(found, about, recipe.domains) if recipe.domains else found
+                own = of_part(own, recipe.part, seed) if recipe.part else own
+                drawn = own if recipe.sample is None else sampled(own, recipe.sample, f"{seed}/sample/{name}")
                 triples = drawn if recipe.synthetic is None else mixed(drawn, synthetic, recipe.synthetic, seed)
                 if heard:
                     triples = heard.scored(name, triples, slots, strategies[recipe.negatives].direction)
-                counts[name][slots.name] = counted(asked.filter(lang=slots.query)["query"], found, triples)
+                counts[name][slots.name] = counted(asked.filter(lang=slots.query)["query"], found, own, triples)
                 if recipe.switched is None:
                     parts.append(with_texts(triples, slots, texts, grouped))
                 else:
@@ -143,14 +148,16 @@ def main() -> None:
     tables.write_json({"recipes": counts, "queries": queries}, REPORT)
 
 
-def counted(asked: pl.Series, found: pl.DataFrame, kept: pl.DataFrame) -> dict[str, int]:
+def counted(asked: pl.Series, found: pl.DataFrame, own: pl.DataFrame, kept: pl.DataFrame) -> dict[str, int]:
     """Of a composition: the training queries `asked` in its language; those without triples, since the strategy left
-    them no negatives; those whose triples (`found`) are more than the recipe's shares take; queries and rows `kept`."""
-    having, queries = found["query"].n_unique(), kept["query"].n_unique()
+    them no negatives; if there are any, those whose triples (`found`) are `elsewhere`, not among its `own` domains or
+    part; those whose triples are more than the recipe's shares take; queries and rows `kept`."""
+    having, within, queries = (table["query"].n_unique() for table in (found, own, kept))
     return {
         "asked": len(asked),
         "no_negatives": len(asked) - having,
-        "over_share": having - queries,
+        **({"elsewhere": having - within} if having > within else {}),
+        "over_share": within - queries,
         "queries": queries,
         "rows": kept.height,
     }
@@ -158,12 +165,30 @@ def counted(asked: pl.Series, found: pl.DataFrame, kept: pl.DataFrame) -> dict[s
 
 def missing(recipe: TrainingSet) -> str:
     """What a training set without a triple lacks."""
+    if recipe.domains or recipe.part:
+        kept = " and ".join(
+            f"{key} {found}" for key, found in (("domains", recipe.domains), ("part", recipe.part)) if found
+        )
+        return f"{kept} leaves none of those that negatives.{recipe.negatives} makes: widen it"
     if recipe.sample is not None:
         return f"sample {recipe.sample:g} draws none of the few queries that have negatives: raise it"
     if not recipe.synthetic:
         return f"no training query of its languages has negatives by negatives.{recipe.negatives}"
     kinds = "synthetic training queries" + (" and others" if recipe.synthetic < 1 else "")
     return f"with synthetic {recipe.synthetic:g} there must be {kinds} in its languages"
+
+
+def of_domains(triples: pl.DataFrame, about: pl.DataFrame, named: list[str]) -> pl.DataFrame:
+    """The triples whose positive is of a domain that is `named`; `about` has passage and domain."""
+    own = about.filter(pl.col("domain").is_in(named))
+    return triples.join(own, left_on="positive", right_on="passage", how="semi", maintain_order="left")
+
+
+def of_part(triples: pl.DataFrame, part: list[float], seed: int) -> pl.DataFrame:
+    """The triples whose positive is drawn into the `part` [from, to) of all passages, by seed alone: parts that do not
+    overlap share no positive, whichever recipes have them."""
+    places = seeds.numbers(f"{seed}/part", triples["positive"].to_list()) / 2.0**64
+    return triples.filter(pl.Series((part[0] <= places) & (places < part[1])))
 
 
 def sampled(triples: pl.DataFrame, share: float, seed: str) -> pl.DataFrame:

@@ -198,11 +198,11 @@ def workspace(tmp_path, monkeypatch):
 @pytest.fixture
 def prompt_files(tmp_path, monkeypatch):
     """The folder of a copy of the prompts, to be changed."""
-    from stages.synthesize import prompts
+    from stages.synthesize import jobs
 
     folder = tmp_path / "prompts"
-    shutil.copytree(prompts.PROMPTS_FOLDER, folder)
-    monkeypatch.setattr(prompts, "PROMPTS_FOLDER", folder)
+    shutil.copytree(jobs.PROMPTS_FOLDER, folder)
+    monkeypatch.setattr(jobs, "PROMPTS_FOLDER", folder)
     return folder
 
 

@@ -181,6 +181,44 @@ def test_what_recipes_train_on_is_counted(workspace):
     }
 
 
+def test_a_recipe_is_limited_to_domains_and_to_parts_of_the_passages(workspace):
+    names = [f"p{i:02}" for i in range(40)]
+    workspace.corpus([(p, "train") for p in names], [(f"q{p}", p) for p in names])
+    passages = tables.read("data/corpus/passages.parquet", PASSAGES)
+    even = pl.col("passage").str.tail(1).cast(pl.Int32) % 2 == 0
+    passages = passages.with_columns(stratum=pl.when(even).then(pl.lit("420")).otherwise(pl.lit("300")))
+    tables.write(passages, "data/corpus/passages.parquet", PASSAGES)
+    rows = [(f"q{p}", p, [names[(i + 1) % 40], names[(i + 2) % 40]]) for i, p in enumerate(names)]
+    for name in ("enenen", "kokoko"):
+        tables.write(pl.DataFrame(rows, TRIPLES, orient="row"), f"data/triples/window/{name}.parquet", TRIPLES)
+    both = {"compositions": ["enenen", "kokoko"], "negatives": "window"}
+    limits = {
+        "science": {"domains": ["science"]},
+        "either": {"domains": ["science", "society"]},
+        "first": {"part": [0.0, 0.5]},
+        "second": {"part": [0.5, 1.0]},
+    }
+    workspace.edit(
+        domains={"science": ["4*"], "society": ["3*"]},
+        recipes={name: {**both, **limit} for name, limit in limits.items()},
+        merges={},
+    )
+    workspace.run("trainsets")
+    trained = {}
+    for name in limits:
+        texts, rows = read(name)
+        trained[name] = {texts[p].split("|")[0] for p in rows["positive"]}
+        told = counted()["recipes"][name]["enenen"]
+        assert told["queries"] == len(trained[name]) == 40 - told.get("elsewhere", 0) and told["over_share"] == 0
+    assert trained["science"] == {p for p in names if int(p[1:]) % 2 == 0} and trained["either"] == set(names)
+    # Without overlap, and nothing is in neither.
+    assert trained["first"] | trained["second"] == set(names) and not trained["first"] & trained["second"]
+    assert 10 < len(trained["first"]) < 30
+    workspace.edit(recipes={"none": {**both, "domains": ["science"], "part": [0.0, 1e-9]}})
+    with pytest.raises(UserError, match=r"recipes\.none has no triple: domains \['science'\] and part \[0\.0, 1e-09\]"):
+        workspace.run("trainsets")
+
+
 def test_a_sample_is_of_queries_by_the_recipes_name_and_the_rest_is_counted(workspace):
     both, share = ["enenen", "koenen"], {"sample": 0.5, "negatives": "window"}
     labelled(workspace, {}, ((40, "labelled"),))

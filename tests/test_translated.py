@@ -1,4 +1,4 @@
-"""translated: a model ranks what a lexicon has translated."""
+"""translated: a model ranks what a lexicon, or a language model, has translated."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,10 @@ from stages.schemas.lexicons import LEXICON
 from stages.schemas.runs import RUN
 from stages.shared import encoder, tables
 from stages.shared.errors import UserError
+from tests.conftest import ROOT
 from tests.fakes.checkpoints import static_model
+from tests.fakes.endpoint import Endpoint
+from tests.fakes.writer import text_of
 from tests.test_retrieve import benchmark
 
 PASSAGES = [("p1", "en", "w1", "w2"), ("p1", "ko", "물", "불 바람"), ("p2", "en", "", "w5"), ("p2", "ko", "", "땅")]
@@ -31,6 +34,7 @@ def study(workspace):
     ]
     table = pl.DataFrame(rows, LEXICON, orient="row").sort("word", "score", descending=[False, True])
     tables.write(table, "data/lexicons/mine/ko-en.parquet", LEXICON)
+    tables.write_json({"source": "alignment"}, "data/lexicons/mine/about.json")
     return workspace.edit(translated={"t": {"model": "models/base", "lexicon": "mine", "into": "en"}})
 
 
@@ -73,3 +77,79 @@ def test_a_pair_that_the_lexicon_lacks_is_told(study):
     with pytest.raises(UserError, match=r"^data/lexicons/mine/en-de\.parquet is missing, and .* has texts in en"):
         study.run("translated", "t")
     assert not Path("data/runs/t").exists()
+
+
+ENGLISH = {"물 물": "w1 w1", "물": "w1", "불 바람": "w2 w7", "땅": "w5"}
+KEY = "key-of-an-endpoint"
+
+
+def translating(body):
+    prompt = text_of(body["messages"][0]["content"])
+    asked = json.loads(prompt.split("Texts: ")[1])
+    return json.dumps({"texts": [ENGLISH[text] for text in asked]})
+
+
+def by_llm(study, endpoint, monkeypatch, **changes):
+    """Have the row `t` translate by the model of `endpoint`."""
+    monkeypatch.setenv("ENDPOINT_KEY", KEY)
+    llm = {
+        **{"llm__provider": "openai", "llm__base_url": endpoint.url, "llm__key_env": "ENDPOINT_KEY"},
+        **{"llm__cache": str(study.path / "llm.sqlite"), "llm__retries": 1, "llm__max_failed": 0.0},
+    }
+    prompt = str(ROOT / "stages/synthesize/prompts/translate.md")
+    study.edit(**llm | changes, lexicons={"model": {"source": "llm", "path": prompt}}, translated__t__lexicon="model")
+    study.run("lexicons", "model")
+    return study
+
+
+def test_a_language_model_translates_whole_texts_once(study, monkeypatch):
+    """Titles by themselves; what is in the language already is not sent, nor is what was asked for before."""
+    with Endpoint(key=KEY, writer=translating, faults=lambda body, nth: "500" if nth == 0 else None) as endpoint:
+        by_llm(study, endpoint, monkeypatch).run("translated", "t")
+        found = {row[:4]: row[5] for row in run().iter_rows()}
+        assert found["ko-en", "q", "p1", "en"] == pytest.approx(score("w1 w1", "w1 w2"), abs=1e-6)
+        assert found["ko-*", "q", "p1", "ko"] == pytest.approx(score("w1 w1", "w1 w2 w7"), abs=1e-6)
+        assert json.loads(Path("data/runs/t/about.json").read_text()) == {
+            **{"name": "translate-test", "model": "models/base", "lexicon": "model", "into": "en", "side": "both"},
+            "by": "isogloss-mini",
+        }
+        # The query, the passage with its title, and the other one.
+        assert sorted(endpoint.answers().values()) == [1, 1, 1]
+        endpoint.reset()
+        study.edit(translated__t__side="query").run("translated", "t")
+        assert not endpoint.requests
+        found = {row[:4]: row[5] for row in run().iter_rows()}
+        assert found["ko-ko", "q", "p1", "ko"] == pytest.approx(score("w1 w1", "물 불 바람"), abs=1e-6)
+
+
+def test_what_a_language_model_does_not_translate_stays_and_is_counted_or_refused(study, monkeypatch):
+    with Endpoint(
+        key=KEY, writer=translating, faults=lambda body, nth: "400" if "땅" in str(body) else None
+    ) as endpoint:
+        by_llm(study, endpoint, monkeypatch)
+        with pytest.raises(
+            UserError, match=r"1 of 3 texts were not translated, .* the first is the passage '땅' from ko"
+        ):
+            study.run("translated", "t")
+        assert not Path("data/runs/t").exists()
+        study.edit(llm__max_failed=0.5).run("translated", "t")
+    assert json.loads(Path("data/runs/t/about.json").read_text())["untranslated"] == {"ko": 1}
+    found = {row[:4]: row[5] for row in run().iter_rows()}
+    assert found["en-ko", "q", "p2", "ko"] == pytest.approx(score("w1", "땅"), abs=1e-6)
+
+
+def test_a_language_model_costs_no_more_than_the_budget(study, monkeypatch):
+    limits = {"prices": {"input": 1000.0, "output": 1000.0}, "parameters": {"max_completion_tokens": 100}}
+    with Endpoint(key=KEY, writer=translating) as endpoint:
+        by_llm(study, endpoint, monkeypatch, llm__max_cost_usd=0.1, **{f"llm__{k}": v for k, v in limits.items()})
+        with pytest.raises(UserError, match=r"translated, translations: stopped at \$.* llm\.max_cost_usd \(\$0\.1\)"):
+            study.run("translated", "t")
+        assert not endpoint.requests
+
+
+def test_recorded_replies_that_there_are_not_are_one_sentence(study, monkeypatch):
+    with Endpoint(key=KEY) as endpoint:
+        by_llm(study, endpoint, monkeypatch, llm__provider="recorded", llm__recorded="replies.jsonl")
+    study.jsonl("replies.jsonl", [])
+    with pytest.raises(UserError, match=r"no reply to 3 of 3 requests .*, remove the row of `translated`, or set"):
+        study.run("translated", "t")

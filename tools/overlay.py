@@ -22,7 +22,7 @@ from stages.shared.errors import UserError
 STUDIES = Path("studies")
 # Groups whose members are named by the study, so that an overlay may remove one.
 NAMED = (
-    *("fetch", "negatives", "lexicons", "codeswitch", "recipes", "rerankers", "merges"),
+    *("fetch", "domains", "negatives", "lexicons", "codeswitch", "recipes", "rerankers", "merges"),
     *("benchmarks", "references", "translated", "fusions", "rerank", "indexes"),
 )
 

@@ -1,6 +1,7 @@
 """python -m tools.seeds table|compare|save: a study over several seeds, from its experiments or from saved folders.
 
-table: of each benchmark a table of every model, mean ± sample standard deviation over the seeds.
+table: of each benchmark a table of every model, mean ± sample standard deviation over the seeds; --domain: of the
+queries about a domain.
 
 compare A B [C D ...]: whether A is better than B, and C than D: the differences' mean and deviation over seeds, in how
 many seeds they have that sign, and in how many that is significant alone; then a test against both seeds and queries
@@ -23,6 +24,7 @@ from pathlib import Path
 import polars as pl
 
 from stages.compare import significance
+from stages.schemas.comparison import DOMAINS_FOLDER, DOMAINS_TABLE
 from stages.schemas.scores import MODEL_METRICS
 from stages.schemas.summary import SUMMARY_FILE
 from stages.settings.compare import Inference
@@ -53,7 +55,8 @@ def main() -> None:
         "--benchmark", nargs="+", metavar="NAME", help="by default all on which no model is chosen, or the only one"
     )
     shown.add_argument("--metric", help="by default what the benchmark is measured by")
-    commands.add_parser("table", parents=[source, shown], help="mean and deviation of every model")
+    tabling = commands.add_parser("table", parents=[source, shown], help="mean and deviation of every model")
+    tabling.add_argument("--domain", nargs="+", metavar="NAME", help="of the queries about these of domains")
     comparing = commands.add_parser("compare", parents=[source, shown], help="whether one model is better than another")
     comparing.add_argument("models", nargs="+", metavar="A B", help="A against B, then C against D")
     comparing.add_argument(
@@ -72,7 +75,16 @@ def main() -> None:
     benchmarks = {
         name: arguments.metric or metric for name, metric in _benchmarks(results, arguments.benchmark).items()
     }
-    if arguments.command == "table":
+    if arguments.command == "table" and arguments.domain:
+        if arguments.metric:
+            raise UserError("--domain has the metric that the benchmark is measured by: leave out --metric")
+        found = {name: of_domains(results, name) for name in benchmarks}
+        blocks = [
+            by_domain(results, found[name], name, metric, domain)
+            for domain in arguments.domain
+            for name, metric in benchmarks.items()
+        ]
+    elif arguments.command == "table":
         blocks = [table(results, name, metric) for name, metric in benchmarks.items()]
     else:
         blocks = [claims(results, _pairs(arguments.models, results), arguments.group, benchmarks)]
@@ -160,6 +172,35 @@ def table(results: list[Result], benchmark: str, metric: str) -> str:
     return "\n".join([f"{benchmark}: {metric} x 100, mean ± deviation over seeds {seeds}", "", *padded(lines)])
 
 
+def of_domains(results: list[Result], benchmark: str) -> list[pl.DataFrame]:
+    """DOMAINS_TABLE of each result; raises `UserError` if it has none."""
+    tables_of = []
+    for result in results:
+        text = revisions.stored(result.revision, DOMAINS_FOLDER / f"{benchmark}.csv", result.folder)
+        if text is None:
+            raise UserError(f"{result.name} lacks {DOMAINS_FOLDER}/{benchmark}.csv: run it again, and save it again")
+        tables_of.append(pl.read_csv(text.encode(), schema_overrides=DOMAINS_TABLE))
+    return tables_of
+
+
+def by_domain(results: list[Result], tables_of: list[pl.DataFrame], benchmark: str, metric: str, domain: str) -> str:
+    """A titled table: a row for each model, a column for each group of tasks and language bias, of one domain."""
+    own = [table.filter(domain=domain) for table in tables_of]
+    if any(table.is_empty() for table in own):
+        known = ", ".join(tables_of[0]["domain"].unique(maintain_order=True))
+        raise UserError(f"--domain {domain}: {benchmark} has {known}")
+    columns = [name for name in (*GROUPS, BIAS) if own[0][name].count()]
+    lines = [["model", *(BIASES.get(column, column) for column in columns)]]
+    for model in results[0].models:
+        rows = [table.filter(model=model).row(0, named=True) for table in own]
+        scale = {column: 1 if column == BIAS else 100 for column in columns}
+        cells = [[scale[c] * row[c] for row in rows if row[c] is not None] for c in columns]
+        lines.append([model, *map(experiments.spread, cells)])
+    seeds = ", ".join(str(result.seed) for result in results)
+    title = f"{benchmark}, {domain}: {metric} x 100, mean ± deviation over seeds {seeds}"
+    return "\n".join([title, "", *padded(lines)])
+
+
 def claims(
     results: list[Result], pairs: list[tuple[str, str]], named: list[str] | None, benchmarks: dict[str, str]
 ) -> str:
@@ -229,6 +270,7 @@ def save(results: Sequence[Result], folder: Path) -> None:
     for result in results:
         with tables.replacing(folder / f"seed-{result.seed}") as draft:
             files = [PARAMS, LOCK, SUMMARY_FILE, *(MODEL_METRICS / f"{model}.json" for model in result.models)]
+            files += [DOMAINS_FOLDER / f"{benchmark}.csv" for benchmark in result.metrics]
             for file in map(Path, files):
                 (draft / file).parent.mkdir(parents=True, exist_ok=True)
                 text = revisions.stored(result.revision, file, result.folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stages.check.groups import Params
+from stages.schemas.lexicons import LLM
 from stages.settings.reading import meant
 
 
@@ -17,4 +18,9 @@ def contradictions(params: Params) -> Iterator[str]:
                 yield (
                     f"{group}.{name}.lexicon is {lexicon!r}, which there is not{meant(lexicon, known)}: "
                     f"add lexicons.{lexicon}{others}"
+                )
+            elif group == "codeswitch" and params.lexicons[lexicon].source == LLM:
+                yield (
+                    f"codeswitch.{name}.lexicon is {lexicon!r}, a language model that has no words to switch: name "
+                    "another lexicon"
                 )

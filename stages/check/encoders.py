@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stages.check.groups import Params
+from stages.settings.differing import Differing
 from stages.settings.encoders import PretrainedEncoder
+from stages.settings.train import Train
 from stages.shared import carried
 from stages.shared.errors import UserError
 from stages.shared.models import BASE_NAME
@@ -40,15 +42,18 @@ def contradictions(params: Params) -> Iterator[str]:
                 yield f"base.{trait} does not apply to base.name static: write null"
         if train.lora:
             yield "train.lora sets adapters beside a transformer's layers, and base.name static has none: write null"
-        if train.mini_batch_size:
-            yield "train.mini_batch_size cannot split a static base's batches: write null"
         if train.matryoshka and max(train.matryoshka) >= base.static.dimension:
             yield (
                 f"train.matryoshka names {max(train.matryoshka)}, but base.static.dimension is "
                 f"{base.static.dimension}, which is trained in any case: name fewer"
             )
-        if train.max_length:
-            yield "train.max_length does not apply to a static base, which reads texts of any length: write null"
+        differing = {f"recipes.{name}.train": recipe.train for name, recipe in params.recipes.items()}
+        trainings: dict[str, Train | Differing] = {"train": train, **differing}
+        for key, own in trainings.items():
+            if own.mini_batch_size:
+                yield f"{key}.mini_batch_size cannot split a static base's batches: write null"
+            if own.max_length:
+                yield f"{key}.max_length does not apply to a static base, which reads texts of any length: write null"
     if teacher.name == "static":
         yield "teacher.name is 'static', which only base.name may be: write base for the study's own base"
     if teacher.name == BASE_NAME:

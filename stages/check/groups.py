@@ -12,6 +12,7 @@ from stages.settings.codeswitch import Codeswitch
 from stages.settings.compare import Compare
 from stages.settings.contamination import Contamination
 from stages.settings.corpus import Corpus
+from stages.settings.domains import Domains
 from stages.settings.fetch import Fetch
 from stages.settings.fusions import Fusion
 from stages.settings.gate import Gate
@@ -48,6 +49,7 @@ class Params(Group):
     languages: Languages
     fetch: dict[Name, Fetch]
     corpus: Corpus
+    domains: Domains
     llm: Llm
     synthesize: Synthesize
     base: Base

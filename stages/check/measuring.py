@@ -23,6 +23,14 @@ def contradictions(params: Params) -> Iterator[str]:
     for group, constraint in params.compare.choose.constraints.items():
         if constraint.of not in own:
             yield f"compare.choose.constraints.{group}.of is {constraint.of!r}: name a model ({', '.join(own)})"
+    for name, contrast in params.compare.contrasts.items():
+        for key in ("models", "against", "beside"):
+            for model in getattr(contrast, key):
+                if model not in params.rows:
+                    yield (
+                        f"compare.contrasts.{name}.{key} names {model!r}, which nothing measures"
+                        f"{meant(model, params.rows)}: name one of {', '.join(params.rows)}"
+                    )
     for metric in params.gate.metrics:
         if metric not in params.score.metrics:
             yield f"gate.metrics names {metric!r}: name one of score.metrics, or add it there"

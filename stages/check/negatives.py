@@ -18,6 +18,8 @@ def contradictions(params: Params) -> Iterator[str]:
             )
         if strategy.labels and not params.corpus.labelled:
             yield f"negatives.{name}.labels needs labels, which only corpus.source labelled has: write null"
+        if strategy.within and not params.domains:
+            yield f"negatives.{name}.within is domain, but there are no domains: add some, or write null"
         for trait, rank in (("rank_max", strategy.rank_max), ("round_trip", strategy.round_trip)):
             if (rank or 0) > params.candidates.depth:
                 yield (

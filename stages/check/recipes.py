@@ -16,6 +16,10 @@ def contradictions(params: Params) -> Iterator[str]:
     for name in params.recipes:
         if name == BASE_NAME or name in params.merges:
             yield f"recipes.{name} has the name of another model: rename it"
+        try:
+            params.train.changed(params.recipes[name].train.written, f"recipes.{name}.train")
+        except UserError as error:
+            yield str(error).removeprefix("params.yaml: ")
     for key, trained_on in params.training_sets.items():
         yield from _unmade(key, trained_on, params)
     yield from _unscored(params)
@@ -49,6 +53,14 @@ def _unmade(key: str, trained_on: TrainingSet, params: Params) -> Iterator[str]:
             f"{key}.switched.variant is {variant!r}, which there is not{near}: "
             f"add codeswitch.{variant}, or name another"
         )
+    for domain in trained_on.domains or ():
+        if domain not in params.domains:
+            known = list(params.domains)
+            others = f" or name one of {', '.join(known)}" if known else ""
+            yield (
+                f"{key}.domains names {domain!r}, which there is not{meant(domain, known)}: "
+                f"add domains.{domain}{others}"
+            )
     try:
         found = selected(trained_on.compositions, params.languages)
     except UserError as error:

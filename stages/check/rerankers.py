@@ -27,7 +27,7 @@ def _rerankers(params: Params) -> Iterator[str]:
         if name in params.recipes:
             yield f"rerankers.{name} has the name of a recipe: rename it"
         try:
-            training = params.train.changed(reranker.train.written, f"rerankers.{name}.train")
+            training = params.train.of_pairs.changed(reranker.train.written, f"rerankers.{name}.train")
         except UserError as error:
             yield str(error).removeprefix("params.yaml: ")
             continue

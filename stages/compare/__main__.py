@@ -3,7 +3,8 @@
 Models are chosen on `compare.select_on` alone; every other benchmark only reports. Each model is compared with the base
 and with the best single recipe in each task group, on queries: a query's value is its mean over the group's tasks, so
 that one query asked in two languages counts once. What a re-ranker ranked again is compared with its own first stage as
-well: else nothing would tell what the re-ranker adds. Language bias is compared like a task group.
+well: else nothing would tell what the re-ranker adds. Language bias is compared like a task group. Contrasts that are
+planned (`compare.contrasts`) are tested by themselves, by domain too, beside what each model cost.
 """
 
 from __future__ import annotations
@@ -15,19 +16,29 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from stages.compare import choice, contamination, scored, significance
-from stages.schemas.comparison import BIAS_TABLE, SIGNIFICANCE_TABLE, TASKS_TABLE, TRADEOFF_TABLE
+from stages.compare import choice, contamination, contrasts, costs, scored, significance
+from stages.schemas.comparison import (
+    BIAS_TABLE,
+    CONTRASTS_TABLE,
+    COSTS_FILE,
+    DOMAINS_TABLE,
+    SIGNIFICANCE_TABLE,
+    TASKS_TABLE,
+    TRADEOFF_TABLE,
+)
 from stages.schemas.scores import BIAS_MEDIAN, QUERY_SCORES, SCORES_FOLDER
 from stages.schemas.summary import SUMMARY_FILE, Choice, Lead, ahead
 from stages.settings.benchmarks import read_benchmarks
 from stages.settings.compare import Compare, read_compare
+from stages.settings.domains import read_domains
 from stages.settings.languages import read_languages
 from stages.settings.merges import read_merges
 from stages.settings.reading import read_names
 from stages.settings.recipes import read_recipes
 from stages.settings.rerank import read_rerank
 from stages.settings.seed import read_seed
-from stages.shared import errors, models, seeds, tables
+from stages.settings.train import read_batch_size, read_steps
+from stages.shared import collection, domains, errors, models, seeds, tables
 from stages.shared.compositions import selected
 from stages.shared.errors import UserError
 from stages.shared.rounding import rounded
@@ -35,6 +46,7 @@ from stages.shared.tasks import BIAS, GROUPS, measured, task_groups
 
 log = logging.getLogger("compare")
 TABLES_FOLDER = Path("metrics/tables")
+TRAINSETS_REPORT = Path("metrics/trainsets.json")
 
 
 def main() -> None:
@@ -73,6 +85,16 @@ def main() -> None:
     tests = pl.concat(
         significance.test(values, groups, benchmark, compared, settings, seed) for benchmark in benchmarks
     )
+    about = _about(languages)
+    planned, by_domain = [], []
+    for benchmark, own_settings in benchmarks.items():
+        known = about if own_settings.source == "held-out" else about.clear()
+        parts = contrasts.by_domain(significance.by_query(values.filter(benchmark=benchmark), groups), known)
+        tested = contrasts.tests(parts, benchmark, settings.contrasts, settings, seed)
+        by_domain.append(contrasts.means(parts, names).with_columns(benchmark=pl.lit(benchmark)))
+        planned.append(tested.with_columns(benchmark=pl.lit(benchmark)))
+    trained_on = tables.read_json(TRAINSETS_REPORT)["recipes"]
+    cost = costs.costs(recipes, merges, trained_on, read_steps(), read_batch_size())
     kinds = {
         models.BASE_NAME: "base",
         **dict.fromkeys(recipes, "recipe"),
@@ -97,6 +119,8 @@ def main() -> None:
         "bias": (_bias(worth, values, groups, settings, seed), BIAS_TABLE),
         "tasks": (scored.by_task(means, metrics), TASKS_TABLE),
         "significance": (tests, SIGNIFICANCE_TABLE),
+        "domains": (pl.concat(by_domain), DOMAINS_TABLE),
+        "contrasts": (pl.concat(planned), CONTRASTS_TABLE),
     }
     for kind, (table, schema) in written.items():
         with tables.replacing(TABLES_FOLDER / kind) as draft:
@@ -104,6 +128,7 @@ def main() -> None:
             for benchmark in benchmarks:
                 rows = table.filter(benchmark=benchmark).select(*schema)
                 rows.write_csv(draft / f"{benchmark}.csv", line_terminator="\n")
+    tables.write_json(cost, COSTS_FILE)
     summary = _summary(tradeoff, settings, best, chosen, leads, how)
     tables.write_json(summary | {"contamination": contamination.most(contaminated, benchmarks)}, SUMMARY_FILE)
     for group, dropped in how["dropped"].items():
@@ -115,6 +140,19 @@ def main() -> None:
         ("best model", chosen, leads["chosen_model"]),
     ):
         log.info(f"{title} on {settings.select_on}: {name}{', ' + ahead(lead) if lead else ''}")
+
+
+def _about(languages: list[str]) -> pl.DataFrame:
+    """Columns query and domain, of the collection's queries; how many are of no domain is told."""
+    named = read_domains()
+    if not named:
+        return pl.DataFrame(schema={"query": pl.String, "domain": pl.String})
+    stored = collection.read(languages)
+    about = domains.of_queries(named, stored)
+    if beyond := stored.queries["query"].n_unique() - about["query"].n_unique():
+        log.info(f"{beyond:,} queries are of no domain")
+    # In the order of params.
+    return about.sort(pl.col("domain").cast(pl.Enum(list(named))), "query")
 
 
 def _bias(

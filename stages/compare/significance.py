@@ -138,8 +138,8 @@ def intervals(columns: np.ndarray, settings: Inference, seed: int) -> tuple[np.n
 
 
 def p_mean(gaps: np.ndarray) -> float:
-    """p of the paired t-test over the differences `gaps`; 1 where it has none."""
-    if not gaps.any():
+    """p of the paired t-test over the differences `gaps`; 1 where it has none, as of a single query."""
+    if len(gaps) < 2 or not gaps.any():
         return 1.0
     p = float(stats.ttest_1samp(gaps, 0.0).pvalue)
     return p if np.isfinite(p) else 1.0

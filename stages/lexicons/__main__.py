@@ -6,10 +6,10 @@ from itertools import combinations
 from pathlib import Path
 
 from stages.lexicons import alignment, dictionary, embeddings, entries, titles
-from stages.schemas.lexicons import LEXICON, LEXICON_RECORD, LEXICONS_FOLDER
+from stages.schemas.lexicons import LEXICON, LEXICON_RECORD, LEXICONS_FOLDER, LLM, PROMPT
 from stages.settings.languages import read_languages
-from stages.settings.lexicons import read_lexicon
-from stages.shared import errors, member, tables
+from stages.settings.lexicons import Lexicon, read_lexicon
+from stages.shared import errors, files, member, tables
 from stages.shared.errors import UserError
 
 log = logging.getLogger("lexicons")
@@ -29,6 +29,9 @@ def main() -> None:
     found, lacking = [], []
     if not Path(lexicon.path).exists():
         raise UserError(f"lexicons.{name}.path is {lexicon.path}, which is not there: correct it")
+    if lexicon.source == LLM:
+        asked(name, lexicon)
+        return
     with tables.replacing(LEXICONS_FOLDER / name) as draft:
         for source, target in combinations(languages, 2):
             pairs = FINDERS[lexicon.source](lexicon, source, target, dropped)
@@ -54,6 +57,16 @@ def main() -> None:
         log.warning(f"{languages[0]} is the study's only language: the lexicon is empty")
     if lacking:
         log.warning(f"it has nothing for {', '.join(lacking)}")
+
+
+def asked(name: str, lexicon: Lexicon) -> None:
+    """Write the prompt of one that has no words of its own: whole texts are asked of the language model."""
+    if not Path(lexicon.path).is_file():
+        raise UserError(f"lexicons.{name}.path is {lexicon.path}, which is no file: name the prompt, a template")
+    with tables.replacing(LEXICONS_FOLDER / name) as draft:
+        tables.write_text(files.text(lexicon.path), draft / PROMPT)
+        tables.write_json({"source": LLM, "pairs": [], "lacking": [], "dropped": {}}, draft / LEXICON_RECORD)
+    log.info("it has no words: whole texts are asked of the language model")
 
 
 if __name__ == "__main__":

@@ -18,10 +18,11 @@ from stages.negatives.answers import Answers
 from stages.schemas.candidates import CANDIDATE_POOL, CANDIDATES, CANDIDATES_FOLDER
 from stages.schemas.negatives import NEGATIVES, NEGATIVES_FOLDER
 from stages.schemas.similarity import SIMILARITY
+from stages.settings.domains import read_domains
 from stages.settings.languages import read_languages
 from stages.settings.negatives import Negatives, read_negatives
 from stages.settings.seed import read_seed
-from stages.shared import collection, errors, sampling, tables
+from stages.shared import collection, domains, errors, sampling, tables
 from stages.shared.collection import Collection
 
 log = logging.getLogger("negatives")
@@ -63,6 +64,7 @@ def by_rank(
     that scores above the triple's own positive."""
     ranked = tables.read(CANDIDATES_FOLDER / "ranked.parquet", CANDIDATES)
     parts, report = [pl.DataFrame(schema=NEGATIVES)], {}
+    about = domains.of_passages(read_domains()) if strategy.within else None
     limited = margins.limits(ranked, strategy) if strategy.margin_against == "both" else None
     for query_lang, corpus_lang in _directions(strategy, languages):
         rows = ranked.filter(query_lang=query_lang, corpus_lang=corpus_lang)
@@ -71,7 +73,7 @@ def by_rank(
         served = limited
         if limited is not None and strategy.direction == "each":
             served = limited.filter(query_lang=query_lang, corpus_lang=corpus_lang)
-        table, counts = ranks.pick(rows, answers, stored.not_relevant, strategy, seed, served)
+        table, counts = ranks.pick(rows, answers, stored.not_relevant, strategy, seed, served, about)
         if strategy.random:
             drawn = _random(name, strategy, answers, table["query"], table.select("query", passage="negatives"), seed)
             table = table.with_columns(negatives=pl.concat_list("negatives", drawn))

@@ -64,6 +64,15 @@ class Answers:
         np.logical_or.at(hit, rows, candidates[rows] == numbers[:, None])
         return hit
 
+    def elsewhere(self, queries: pl.Series, candidates: np.ndarray, about: pl.DataFrame) -> np.ndarray:
+        """Where a candidate is of another domain than what answers the query (its first group): bool, the shape of
+        `candidates` [queries, ranks]. `about` has passage and domain; what has no domain is of one of its own."""
+        named = self._passages.join(about, on="passage", how="left", maintain_order="left")
+        domains = named["domain"].fill_null("").rank("dense").cast(pl.Int64).to_numpy()
+        of_groups = np.zeros(len(self.names), np.int64)
+        of_groups[self.groups] = domains
+        return domains[candidates] != of_groups[self.group_of(queries)][:, None]
+
     def passages(self, qrels: pl.DataFrame) -> pl.DataFrame:
         """Columns query and passage: the passages of each query's groups in `qrels` (query, group)."""
         return qrels.join(self._passages, on="group").select("query", "passage")

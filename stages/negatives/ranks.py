@@ -20,16 +20,19 @@ def pick(
     strategy: Negatives,
     seed: int,
     served: pl.DataFrame | None = None,
+    about: pl.DataFrame | None = None,
 ) -> tuple[pl.DataFrame, dict[str, int | float]]:
     """The chosen negatives of one direction's queries (NEGATIVES), and counts. `not_relevant` (query, group)
     holds groups judged not to answer their query, for `strategy.written`; `served`, for margins against both positives,
-    the lists of all directions in which what is mined here trains, with their limits (margins.py).
+    the lists of all directions in which what is mined here trains, with their limits (margins.py); `about` (passage,
+    domain), for negatives within the query's domain, what passages are about.
 
     The counts: `queries`; `round_trip`, those of them dropped because the teacher ranks no passage that answers them
     high enough (consistency filtering, Promptagator, arXiv 2209.11755, section 3.2); `candidates` in the rank window;
-    what `relevant`, `itself` (the query's own text), `absolute_margin`, `relative_margin`, `own_positive` (beyond the
-    margin in some composition) with `unlisted` (perhaps so, being below candidates.depth there), `min_score`,
-    `max_score` and, where weighted, `zero_weight` dropped of them, each counted on what the filters before it left;
+    what `relevant`, `itself` (the query's own text), `other_domain`, `absolute_margin`, `relative_margin`,
+    `own_positive` (beyond the margin in some composition) with `unlisted` (perhaps so, being below candidates.depth
+    there), `min_score`, `max_score` and, where weighted, `zero_weight` dropped of them, each counted on what the
+    filters before it left;
     `written` hard negatives taken;
     `short` queries with fewer than are wanted, which get no row; the mean score of the positives and of the mined
     negatives kept.
@@ -56,6 +59,8 @@ def pick(
 
     drop("relevant", answers.among(ranked["query"], candidates))
     drop("itself", answers.are_itself(ranked["query"], candidates))
+    if about is not None:
+        drop("other_domain", answers.elsewhere(ranked["query"], candidates, about))
     if strategy.absolute_margin is not None:
         drop("absolute_margin", scores > positive - strategy.absolute_margin)
     if strategy.relative_margin is not None:

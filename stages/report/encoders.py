@@ -47,8 +47,10 @@ def encoder(role: str, settings: PretrainedEncoder, record: dict[str, Any]) -> S
 def reference(name: str, record: dict[str, Any]) -> ShownEncoder:
     """`record` says how the reference, fusion or re-ranked row `name` was run."""
     prompts, traits = _as_run(record)
-    own = ("k1", "b", "k", "model", "lexicon", "into", "side", "reranker", "first_stage", "depth")
+    own = ("k1", "b", "k", "model", "lexicon", "by", "into", "side", "reranker", "first_stage", "depth")
     traits += [(trait.replace("_", " "), str(record[trait])) for trait in own if trait in record]
+    if untranslated := record.get("untranslated"):
+        traits.append(("not translated", ", ".join(f"{lang} {count:,}" for lang, count in untranslated.items())))
     if "of" in record:
         traits.append(("of", ", ".join(record["of"])))
     for benchmark, count in record.get("ranks_unknown", {}).items():

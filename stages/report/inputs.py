@@ -8,7 +8,15 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from stages.schemas.codeswitched import CODESWITCH_METRICS
-from stages.schemas.comparison import BIAS_TABLE, SIGNIFICANCE_TABLE, TASKS_TABLE, TRADEOFF_TABLE
+from stages.schemas.comparison import (
+    BIAS_TABLE,
+    CONTRASTS_TABLE,
+    COSTS_FILE,
+    DOMAINS_TABLE,
+    SIGNIFICANCE_TABLE,
+    TASKS_TABLE,
+    TRADEOFF_TABLE,
+)
 from stages.schemas.contamination import CONTAMINATION_METRICS, ContaminationShares
 from stages.schemas.curves import CURVE, TRAINING_CURVES
 from stages.schemas.plans import SEARCHES_FILE
@@ -30,6 +38,8 @@ class Measured(NamedTuple):
     tasks: pl.DataFrame
     bias: pl.DataFrame
     significance: pl.DataFrame
+    domains: pl.DataFrame
+    contrasts: pl.DataFrame
 
 
 class Results(NamedTuple):
@@ -42,7 +52,9 @@ class Results(NamedTuple):
     synthesis: dict[str, dict[str, dict[str, int]]]  # {requests or filters: {job: {count: value}}}
     negatives: dict[str, dict[str, Any]]  # {strategy: {directions: {direction: {count: value}}, above_positive: {...}}}
     trainsets: dict[str, Any]  # {recipes: {recipe: {composition: {count: value}}}, queries: {in every or any recipe}}
+    lexicons: dict[str, dict[str, Any]]  # {lexicon: {source, lacking, dropped, pairs: {pair: sizes, dictionaries}}}
     codeswitch: dict[str, dict[str, dict[str, Any]]]  # {variant: {language: {count or share: value, samples: [...]}}}
+    costs: dict[str, dict[str, Any]]  # {model: {recipes, steps, examples, rows}}
     losses: dict[str, list[tuple[int, float]]]  # {recipe: [(step, loss)]}
     corpus: dict[str, Any]  # what `corpus` counted
     contamination: ContaminationShares
@@ -74,7 +86,9 @@ def read(names: list[str], references: list[str], recipes: list[str], benchmarks
         synthesis=tables.read_json(METRICS_FOLDER / "synthesis.json"),
         negatives=tables.read_json(METRICS_FOLDER / "negatives.json"),
         trainsets=_trainsets(recipes),
+        lexicons=tables.read_json(METRICS_FOLDER / "lexicons.json"),
         codeswitch=tables.read_json(CODESWITCH_METRICS),
+        costs=tables.read_json(COSTS_FILE),
         losses={name: _csv(TRAINING_CURVES / f"{name}.csv", CURVE).rows() for name in recipes},
         corpus=_corpus(),
         contamination={name: contamination[name] for name in benchmarks},
@@ -138,6 +152,8 @@ def _measured(benchmark: str) -> Measured:
         tasks=_csv(folder / "tasks" / file, TASKS_TABLE),
         bias=_csv(folder / "bias" / file, BIAS_TABLE),
         significance=_csv(folder / "significance" / file, SIGNIFICANCE_TABLE),
+        domains=_csv(folder / "domains" / file, DOMAINS_TABLE),
+        contrasts=_csv(folder / "contrasts" / file, CONTRASTS_TABLE),
     )
 
 

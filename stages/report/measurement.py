@@ -10,6 +10,7 @@ import polars as pl
 from stages.report import charts, contamination, languages, recipes
 from stages.report.cells import Cell, Heading, Table, TableRow, column, ranks
 from stages.report.contamination import Held
+from stages.report.contrasts import ShownContrast, contrasts
 from stages.report.inputs import Measured, Results
 from stages.report.significance import Headline, RerankedGroup, Significance, headlines, reranked, significance
 from stages.report.study import Study
@@ -47,6 +48,7 @@ class Measurement(NamedTuple):
     preferences: Table | None  # of the chosen model
     significance: Significance
     reranked: list[RerankedGroup]  # each re-ranker against its own first stage
+    contrasts: list[ShownContrast]
     compositions: Table | None
     metrics: Table
     headlines: list[Headline]
@@ -83,6 +85,7 @@ def measurement(study: Study, results: Results, name: str) -> Measurement:
         preferences=languages.preferences(results, name, results.chosen),
         significance=compared,
         reranked=reranked(measured.significance, {name: row.first_row for name, row in study.rerank.items()}, values),
+        contrasts=contrasts(study, measured),
         compositions=compositions_table(study, values, [t for names in groups.values() for t in names] or GROUPS),
         metrics=metrics_table(results, name),
         headlines=shown,

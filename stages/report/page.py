@@ -9,7 +9,7 @@ from stages.report.charts import Curves
 from stages.report.encoders import ShownEncoder
 from stages.report.labels import ByLabel
 from stages.report.measurement import Measurement
-from stages.report.provenance import Codeswitched, CorpusFacts, TrainedQueries
+from stages.report.provenance import Codeswitched, CorpusFacts, Lexicons, TrainedQueries
 from stages.report.recipes import Chosen, Ingredient
 
 
@@ -42,8 +42,10 @@ class Page(NamedTuple):
     by_label: list[ByLabel]  # in the order of `measurements`
     precision: str
     curves: Curves | None
+    costs: Table  # of the models in planned contrasts
     synthesis: Table
     negatives: Table
+    lexicons: Lexicons
     codeswitched: Codeswitched
     trained_queries: TrainedQueries
     corpus: CorpusFacts

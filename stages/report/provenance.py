@@ -61,6 +61,41 @@ def negatives_table(report: dict[str, dict[str, Any]]) -> Table:
     return Table(["Direction", *(key.replace("_", " ") for key in keys)], rows, [])
 
 
+class Lexicons(NamedTuple):
+    """What each lexicon translates, and how far it agrees with dictionaries; `notes`: what it lacks and left out."""
+
+    table: Table
+    notes: list[tuple[str, str]]  # lexicon and sentence
+
+
+def lexicons(report: dict[str, dict[str, Any]]) -> Lexicons:
+    """A row for each lexicon and pair of languages, and for each dictionary that it is measured against."""
+    rows, notes = [], []
+    for name, told in report.items():
+        for pair, own in told["pairs"].items():
+            sizes = [
+                pair,
+                told["source"],
+                *(count(own[key]) for key in ("words", "entries")),
+                _share(own["translated"]),
+            ]
+            for other, against in (own["dictionaries"] or {"": None}).items():
+                measured = [DASH] * 4
+                if against:
+                    shares = [_share(against[key]) for key in ("coverage", "precision")]
+                    measured = [other, count(against["words"]), *shares]
+                rows.append(TableRow(name, "", [], [Cell(text) for text in (*sizes, *measured)]))
+        if told["lacking"]:
+            notes.append((name, f"has nothing of {', '.join(told['lacking'])}"))
+        notes += [(name, f"left out: {reason} ({count(times)})") for reason, times in told["dropped"].items() if times]
+    header = ["Pair", "source", "words", "translations", "words of the texts, %"]
+    return Lexicons(Table([*header, "against", "its words", "coverage, %", "precision, %"], rows, []), notes)
+
+
+def _share(value: float | None) -> str:
+    return DASH if value is None else points(value)
+
+
 class Codeswitched(NamedTuple):
     """The variants of the training texts with words in other languages, and texts of each before and after."""
 

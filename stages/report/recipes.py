@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import NamedTuple
 
 from stages.report.study import Study
 from stages.settings.merges import Merge
-from stages.settings.training_sets import BatchScheme
+from stages.settings.training_sets import BatchScheme, TrainingSet
 from stages.shared import models
 from stages.shared.compositions import ANY_LANGUAGE, Composition, selected
 from stages.shared.languages import language_name
@@ -29,6 +30,8 @@ class Ingredient(NamedTuple):
     synthetic: str | None  # the share of its rows whose queries a model thought of; None: as they come
     switched: str | None  # the share of its queries that is code-switched, and the variant
     batches: str | None  # the scheme of its batches; None: of all rows
+    limited: str | None = None  # to which domains, part and sample of the queries; None: to none
+    trained: str | None = None  # what differs from how others are trained
 
 
 class Chosen(NamedTuple):
@@ -60,7 +63,12 @@ def ingredient(study: Study, name: str, share: str | None = None) -> Ingredient:
     synthetic = None if recipe.synthetic is None else f"{100 * recipe.synthetic:g} %"
     switched = f"{100 * recipe.switched.share:g} % by {recipe.switched.variant}" if recipe.switched else None
     told = [pair for spelling in recipe.compositions for pair in _told(spelling, study.languages)]
-    return Ingredient(name, share, told, recipe.negatives, synthetic, switched, _batches(recipe.batches))
+    differing = ", ".join(f"{key.replace('_', ' ')} {json.dumps(own)}" for key, own in recipe.train.written.items())
+    return Ingredient(
+        *(name, share, told, recipe.negatives, synthetic, switched, _batches(recipe.batches)),
+        limited=_limited(recipe),
+        trained=differing or None,
+    )
 
 
 def _told(spelling: str, languages: list[str]) -> list[tuple[str, str]]:
@@ -76,6 +84,18 @@ def _batches(scheme: BatchScheme) -> str | None:
         return None
     drawn = "" if scheme.draw in (None, "uniform") else f", languages by size ^ {scheme.exponent:g}"
     return scheme.scheme + (f", alpha {scheme.mono:g}" if scheme.scheme == "hybrid" else "") + drawn
+
+
+def _limited(recipe: TrainingSet) -> str | None:
+    """`domains science, society; part 0 to 0.5; a sample of 70 %`."""
+    said = []
+    if recipe.domains:
+        said.append(f"domains {', '.join(recipe.domains)}")
+    if recipe.part:
+        said.append("part {:g} to {:g}".format(*recipe.part))
+    if recipe.sample is not None:
+        said.append(f"a sample of {100 * recipe.sample:g} %")
+    return "; ".join(said) or None
 
 
 def _in_words(slots: Composition) -> str:

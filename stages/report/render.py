@@ -9,6 +9,7 @@ from pathlib import Path
 import jinja2
 
 from stages.report.cells import DASH, Cell, Table
+from stages.report.contrasts import TestedPair
 from stages.report.measurement import Bar
 from stages.report.page import Page
 from stages.report.significance import Comparison, Headline, RerankedGroup, Significance
@@ -31,6 +32,7 @@ def text(template: str, page: Page) -> str:
         "results": results,
         "tests": tests,
         "reranked": reranked,
+        "contrasted": contrasted,
         "headlines": headlines,
         "biases": biases,
         "plainly": plainly,
@@ -77,6 +79,11 @@ def reranked(groups: list[RerankedGroup]) -> list[list[Cell]]:
         for group in groups
         for row in group.rows
     ]
+
+
+def contrasted(pairs: list[TestedPair]) -> list[list[Cell]]:
+    """A row for each pair of models, domain and group."""
+    return [[Cell(text) for text in (*pair[:-1], *pair.comparison)] for pair in pairs]
 
 
 def headlines(rows: list[Headline]) -> list[list[Cell]]:

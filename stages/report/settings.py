@@ -25,7 +25,7 @@ def settings(study: Study, base: dict[str, Any]) -> list[tuple[str, list[tuple[s
     groups = {"Study": study_wide}
     if study.base.name == "static":
         groups["Bootstrap of the base"] = _listed(study.base.static)
-    groups |= {"Training of each recipe": _listed(train), "Comparison": _listed(study.compare, "choose")}
+    groups |= {"Training of each recipe": _listed(train), "Comparison": _listed(study.compare, "choose", "contrasts")}
     return list(groups.items())
 
 

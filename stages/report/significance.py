@@ -78,7 +78,7 @@ def significance(
     for group in table["group"].unique(maintain_order=True):
         own = {pair[1:]: row for pair, row in by_pair.items() if pair[0] == group}
         rows = [
-            Compared(name, marks[name], [_comparison(own.get((name, reference))) for reference in references])
+            Compared(name, marks[name], [_found(own.get((name, reference))) for reference in references])
             for name in names
             if any((name, reference) in own for reference in references)
         ]
@@ -98,18 +98,21 @@ def reranked(
     for group in table["group"].unique(maintain_order=True):
         shown = ranks if group == BIAS else points
         rows = [
-            RerankedRow(name, first, shown(values[first][group]), shown(values[name][group]), comparison)
+            RerankedRow(name, first, shown(values[first][group]), shown(values[name][group]), tested)
             for name, first in first_stages.items()
-            if (comparison := _comparison(by_pair.get((group, name, first))))
+            if (tested := _found(by_pair.get((group, name, first))))
         ]
         if rows:
             groups.append(RerankedGroup(GROUP_TITLES[group], rows))
     return groups
 
 
-def _comparison(row: dict[str, Any] | None) -> Comparison | None:
-    if row is None:
-        return None
+def _found(row: dict[str, Any] | None) -> Comparison | None:
+    return None if row is None else comparison(row)
+
+
+def comparison(row: dict[str, Any]) -> Comparison:
+    """A test's numbers in words: `row` as SIGNIFICANCE_TABLE has it."""
     bias = row["group"] == BIAS
     better = (row["difference"] < 0) if bias else (row["difference"] > 0)
     verdict = "no" if not row["significant"] else "better" if better else "worse"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stages.report import charts, contamination, encoders, labels, provenance, recipes
+from stages.report import charts, contamination, contrasts, encoders, labels, provenance, recipes
 from stages.report.inputs import Results
 from stages.report.measurement import Measurement, measurement
 from stages.report.page import Ahead, Page
@@ -43,8 +43,10 @@ def page(study: Study, results: Results) -> Page:
         by_label=_by_label(study, results, list(measured.values())),
         precision=f"{100 * study.precision:g}",
         curves=charts.curves(results.losses),
+        costs=contrasts.costs_table(study, results.costs),
         synthesis=provenance.synthesis_table(results.synthesis),
         negatives=provenance.negatives_table(results.negatives),
+        lexicons=provenance.lexicons(results.lexicons),
         codeswitched=provenance.codeswitched(results.codeswitch),
         trained_queries=provenance.trained_queries(
             results.trainsets, results.negatives, {name: own.negatives for name, own in study.trained.items()}

@@ -32,7 +32,7 @@ KEPT_TRAITS = ("name", "revision", "dtype", "attention", "padding", "trust_remot
 def main() -> None:
     name = member.name("rerankers")
     differing, seed, record = read_reranker(name).train.written, read_seed(), models.base_record()
-    settings = read_train().changed(differing, f"rerankers.{name}.train")
+    settings = read_train().of_pairs.changed(differing, f"rerankers.{name}.train")
     if encoder.is_static(models.BASE):
         raise UserError(
             f"rerankers.{name} reads a query and a passage together, which a static base, a table of vectors, cannot: "

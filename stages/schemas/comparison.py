@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import polars as pl
 
 from stages.schemas.types import Schema
@@ -25,6 +27,21 @@ TRADEOFF_TABLE: Schema = {
     "pareto": pl.Boolean,
 }
 TASKS_TABLE: Schema = {"model": pl.String, "task": pl.String, "value": pl.Float64}
+# Of the queries about a domain, or of all (ALL_DOMAINS), means over queries.
+DOMAINS_TABLE: Schema = {
+    "domain": pl.String,
+    "model": pl.String,
+    "queries": pl.Int64,
+    "mono": pl.Float64,
+    "cross": pl.Float64,
+    "multi": pl.Float64,
+    "language_bias": pl.Float64,
+}
+ALL_DOMAINS = "*"
+DOMAINS_FOLDER = Path("metrics/tables/domains")
+# {model: {recipes: [those that it is made of], steps, examples: queries seen in training, each time anew, rows: those
+# of the training sets}}
+COSTS_FILE = Path("metrics/costs.json")
 SIGNIFICANCE_TABLE: Schema = {
     "group": pl.String,
     "model": pl.String,
@@ -43,3 +60,5 @@ SIGNIFICANCE_TABLE: Schema = {
     "p_corrected": pl.Float64,
     "significant": pl.Boolean,
 }
+# Planned contrasts (compare.contrasts): p is corrected over all rows of one contrast.
+CONTRASTS_TABLE: Schema = {"contrast": pl.String, "domain": pl.String, **SIGNIFICANCE_TABLE}

@@ -16,3 +16,6 @@ LEXICON_RECORD = "about.json"
 # Sorted by word, then score, the best first. `word` is in lower case and NFC: a form as it stands in texts, a stem, or
 # several words joined by a blank.
 LEXICON: Schema = {"word": pl.String, "translation": pl.String, "score": pl.Float64, "origin": pl.String}
+# The source of one that has no words: whole texts are translated by a language model, with the prompt that it holds.
+LLM = "llm"
+PROMPT = Path("prompt.md")

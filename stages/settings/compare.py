@@ -40,6 +40,28 @@ class Choose(Group):
     ties: Literal["standard_error", "significance", "none"]
 
 
+class Contrast(Group):
+    """Models that are tested against others by themselves, as planned beforehand; `beside` are shown and not tested."""
+
+    models: Annotated[list[Name], Field(min_length=1)]
+    against: Annotated[list[Name], Field(min_length=1)]
+    beside: Annotated[list[Name], Field(default_factory=list)]
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        return [(model, reference) for model in self.models for reference in self.against]
+
+    @property
+    def shown(self) -> list[str]:
+        return [*self.beside, *self.against, *self.models]
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Contrast:
+        if twice := [name for name in self.shown if self.shown.count(name) > 1]:
+            raise ValueError(f"{twice[0]} is named twice: name it in models, in against or in beside")
+        return self
+
+
 class Inference(Group):
     """How differences are tested, which tools read of other commits too: what else these say is theirs."""
 
@@ -57,6 +79,7 @@ class Compare(Inference):
     metric: Metric
     select_on: Name
     choose: Choose
+    contrasts: dict[Name, Contrast]
 
 
 def read_compare() -> Compare:

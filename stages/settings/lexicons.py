@@ -29,8 +29,8 @@ class DictionaryColumns(Group):
 
 
 class Lexicon(Group):
-    source: Literal["alignment", "embeddings", "titles", "dictionary"]
-    # What it is made of, a file or folder, on which its stage depends.
+    source: Literal["alignment", "embeddings", "titles", "dictionary", "llm"]
+    # What it is made of, a file or folder, on which its stage depends; of llm the prompt.
     path: str
     # Beneath `path`: of each language (vectors, dumps) or pair of them (dictionaries).
     files: dict[str, str] = Field(default_factory=dict)

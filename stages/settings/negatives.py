@@ -35,6 +35,7 @@ class Negatives(Group):
     floor: Share = 0.0
     written: bool = False
     round_trip: Count | None = None
+    within: Literal["domain"] | None = None
 
     @property
     def chosen(self) -> int:
@@ -53,6 +54,11 @@ class Negatives(Group):
         ranked += [self.max_score, self.round_trip]
         if self.margin_against == "both" and self.absolute_margin is None and self.relative_margin is None:
             raise ValueError("margin_against both needs a margin: set relative_margin or absolute_margin")
+        if self.within and (self.random or self.written or not self.by_rank):
+            raise ValueError(
+                "within keeps what the teacher's ranking gives to the query's domain, not what is chosen by labels, at "
+                "random or by a language model: write within null, or random 0 and written false"
+            )
         if not self.by_rank and (self.written or any(value is not None for value in ranked)):
             raise ValueError(
                 "ranks, margins, scores, round_trip and written belong to negatives that the teacher's ranking gives, "

@@ -70,5 +70,10 @@ class Synthesize(Group):
     filters: Filters
 
 
+def read_varieties() -> dict[str, str]:
+    found: dict[str, str] = value("synthesize.varieties", dict[Language, str])
+    return found
+
+
 def read_synthesize() -> Synthesize:
     return value("synthesize", Synthesize)

@@ -101,11 +101,14 @@ class Train(Group):
 
     def changed(self, differing: dict[str, Any], key: str) -> Train:
         """These settings with those that `differing`, the group `key` of params, has instead; raises `UserError` if
-        they do not go together. What is of bi-encoders alone does not stand in the way."""
-        found: Train = validated(
-            self.model_dump() | dict.fromkeys(OF_BI_ENCODERS) | differing, Train, PARAMS, key.split(".")
-        )
+        they do not go together."""
+        found: Train = validated(self.model_dump() | differing, Train, PARAMS, key.split("."))
         return found
+
+    @property
+    def of_pairs(self) -> Train:
+        """Without what is of bi-encoders alone, which would stand in a cross-encoder's way."""
+        return self.model_copy(update=dict.fromkeys(OF_BI_ENCODERS))
 
     @model_validator(mode="after")
     def _consistent(self) -> Train:
@@ -131,3 +134,13 @@ class Train(Group):
 
 def read_train() -> Train:
     return value("train", Train)
+
+
+def read_steps() -> int:
+    """Gradient steps, unless a recipe has others."""
+    return value("train.steps", Count)
+
+
+def read_batch_size() -> int:
+    """Queries a step, likewise."""
+    return value("train.batch_size", Count)

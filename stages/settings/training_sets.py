@@ -58,3 +58,11 @@ class TrainingSet(Group):
     synthetic: Share | None = None
     switched: SwitchedShare | None = None
     sample: Annotated[float, Field(gt=0, le=1)] | None = None
+    domains: Annotated[list[Name], Field(min_length=1)] | None = None
+    part: Annotated[list[Share], Field(min_length=2, max_length=2)] | None = None
+
+    @model_validator(mode="after")
+    def _some_part(self) -> TrainingSet:
+        if self.part and self.part[0] >= self.part[1]:
+            raise ValueError(f"part {self.part} is empty: write where it begins, then where it ends, e.g. [0.0, 0.5]")
+        return self

@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import io
 import lzma
+import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ BYTE_ORDER_MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-COMPRESSED = (".gz", ".xz", ".bz2", ".zst")
+COMPRESSED = (".gz", ".xz", ".bz2", ".zst", ".zip")
 # What is read as one may be no longer, so that a small packed file fills no memory: a line, a unit of XML, a row of
 # Parquet, in bytes; a text that is read as a whole, in characters.
 LONGEST_LINE = 64 * 2**20
@@ -51,21 +52,45 @@ def plain_name(path: Path) -> str:
 
 @contextmanager
 def opened(path: str | Path) -> Iterator[BinaryIO]:
-    """A file's bytes, decompressed if its suffix is one of COMPRESSED. Raises `UserError` if it is not there, and in
-    the block if what is read is no whole file of that kind."""
+    """A file's bytes, decompressed if its suffix is one of COMPRESSED; of a zip that holds several files
+    `<zip>/<name within>`. Raises `UserError` if it is not there, and in the block if what is read is no whole file of
+    that kind."""
     path = Path(path)
-    if not path.is_file():
+    if not path.is_file() and not _archive(path):
         raise UserError(f"{path} is not there: check the path in params.yaml")
     try:
         with _open(path) as file:
             yield file
-    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+    except (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError) as error:
         if errors.fault(error):
             raise  # be it met in reading, or in what the block writes
         raise UserError(f"{path} cannot be read ({error}): is it whole?") from None
 
 
+def _archive(path: Path) -> Path | None:
+    """The zip that `path` names a file within."""
+    return next((above for above in path.parents if above.suffix == ".zip" and above.is_file()), None)
+
+
+def _unzipped(path: Path) -> BinaryIO:
+    """The one file of a zip, or the one that is named; raises `UserError` if there are several, none or no such one."""
+    archive = path if path.is_file() else cast(Path, _archive(path))
+    # Open as long as what it holds: the member keeps the file open itself.
+    with zipfile.ZipFile(archive) as opened:
+        held = [entry for entry in opened.infolist() if not entry.is_dir()]
+        if archive != path:
+            held = [entry for entry in held if entry.filename == path.relative_to(archive).as_posix()]
+        if len(held) != 1:
+            names = ", ".join(name for name in opened.namelist()[:10] if not name.endswith("/")) or "nothing"
+            raise UserError(f"{path}: the zip holds {names}: name one file, as {archive.name}/<its name>")
+        if held[0].flag_bits & 1:
+            raise UserError(f"{path} is encrypted: unpack it yourself, and name what it holds")
+        return io.BufferedReader(cast(io.RawIOBase, opened.open(held[0])))
+
+
 def _open(path: Path) -> BinaryIO:
+    if path.suffix == ".zip" or not path.is_file():
+        return _unzipped(path)
     if path.suffix == ".gz":
         return cast(BinaryIO, gzip.open(path))
     if path.suffix == ".xz":

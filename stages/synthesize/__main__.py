@@ -22,16 +22,17 @@ from stages.settings.split import read_split
 from stages.settings.synthesize import Synthesize, read_synthesize
 from stages.shared import errors, tables
 from stages.shared.errors import UserError
+from stages.shared.llm.cache import recorded_row
+from stages.shared.llm.prompts import Prompts
+from stages.shared.llm.session import Estimate, Session, WritingTask
 from stages.shared.state import STATE
 from stages.synthesize import filtering, jobs, known, output, taxonomy
 from stages.synthesize.known import KnownTexts
-from stages.synthesize.llm.cache import recorded_row
-from stages.synthesize.llm.session import Estimate, Session, WritingTask
-from stages.synthesize.prompts import Prompts
 from stages.synthesize.rejected import FAILURES
 
 log = logging.getLogger("synthesize")
 REPORT = Path("metrics/synthesis.json")
+INSTEAD = "ask for none (synthesize.queries.per_passage: 0)"
 # Where the table of failures is while the stage fails, and so has no outputs.
 FAILURES_FILE = STATE / "synthesize-failures.csv"
 
@@ -46,12 +47,12 @@ def main() -> None:
     settings, llm = read_synthesize(), read_llm()
     languages, seed, shares = read_languages(), read_seed(), read_split()
     if arguments.forget_batches:
-        with Session(llm) as session:
+        with Session(llm, log.name, INSTEAD) as session:
             print("\n".join(f"gave up {batch}" for batch in session.cache.forget_batches()) or "no batch is open")
         return
     corpus = KnownTexts.read()
-    with Session(llm, arguments.dry_run) as session:
-        writer = jobs.Writer(llm, Prompts(settings.varieties), settings.translate_prompt, seed)
+    with Session(llm, log.name, INSTEAD, arguments.dry_run) as session:
+        writer = jobs.Writer(llm, Prompts(settings.varieties, jobs.PROMPTS_FOLDER), settings.translate_prompt, seed)
         written = write(session, writer, settings, corpus, languages)
         if arguments.dry_run:
             print(estimate(session))

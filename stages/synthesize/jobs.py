@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
@@ -15,13 +16,15 @@ import polars as pl
 from stages.settings.llm import Llm
 from stages.settings.synthesize import LabelledQueries, PassageQueries, Topics, Translation
 from stages.shared import seeds
-from stages.synthesize.forms import Queries, Texts, Triple, check_queries, check_texts, stand_in, wrong_language
-from stages.synthesize.llm.converse import ask
-from stages.synthesize.llm.request import Failed, Reply, Request
-from stages.synthesize.llm.session import WritingTask
-from stages.synthesize.prompts import Prompts
+from stages.shared.llm.converse import ask
+from stages.shared.llm.prompts import Prompts
+from stages.shared.llm.request import Reply, Request
+from stages.shared.llm.session import WritingTask
+from stages.shared.llm.texts import stand_in, translated, wrong_language
+from stages.synthesize.forms import Queries, Triple, check_queries
 from stages.synthesize.taxonomy import Topic
 
+PROMPTS_FOLDER = Path(__file__).parent / "prompts"
 # Queries of one passage translated in one request, and labelled queries written in one, at most.
 QUERIES_TOGETHER = 8
 # Lengths of stand-ins, in characters.
@@ -52,19 +55,8 @@ class Writer(NamedTuple):
 
     def translated(self, texts: list[str], source: str, target: str) -> Generator[Request, Reply, list[str]]:
         """Steps that end in `texts` translated, one for one."""
-        name = self.prompts.language(target)
-        prompt = self.prompts.fill(
-            "synthesize.translate_prompt",
-            self.translate_prompt,
-            source=self.prompts.language(source),
-            target=name,
-            texts=texts,
-        )
-        check = partial(check_texts, sources=texts, lang=target, name=name)
-        reply = yield from ask(self.llm, prompt, Texts, stand_in(Texts, texts), check)
-        if len(reply.texts) != len(texts):
-            raise Failed(f"{len(reply.texts)} translations of {len(texts)} texts into {target}")
-        return reply.texts
+        key = "synthesize.translate_prompt"
+        return translated(self.llm, self.prompts, key, self.translate_prompt, texts, source, target)
 
 
 # ── queries for passages ──

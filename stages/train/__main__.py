@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from stages.schemas.curves import TRAINING_CURVES
 from stages.schemas.trainsets import TRAINSETS_FOLDER
 from stages.schemas.validation import VALIDATION_FOLDER
+from stages.settings.recipes import read_recipe
 from stages.settings.seed import read_seed
 from stages.settings.train import Train, read_train
 from stages.shared import encoder, errors, lengths, member, models, query_normalizer, tables, training_rows
@@ -24,7 +25,8 @@ log = logging.getLogger("train")
 
 def main() -> None:
     name = member.name("train")
-    settings, seed, record = read_train(), read_seed(), models.base_record()
+    differing, seed, record = read_recipe(name).train.written, read_seed(), models.base_record()
+    settings = read_train().changed(differing, f"recipes.{name}.train") if differing else read_train()
     import torch
 
     from stages.shared import contrastive, saving, training, trunk

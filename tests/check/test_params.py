@@ -283,6 +283,27 @@ MARKDOWN = {"corpus__source": "markdown", "corpus__columns": None}
         ),
         ({"recipes__hybrid__batches__draw": "sise"}, ["recipes.hybrid.batches.draw is 'sise'", "'uniform' or 'size'"]),
         ({"recipes__hybrid__batches__draw": 2.0}, ["recipes.hybrid.batches.draw is 2.0"]),
+        ({"recipes__joint__domains": ["art"]}, ["recipes.joint.domains names 'art'", "add domains.art"]),
+        ({"recipes__joint__part": [0.5, 0.5]}, ["recipes.joint: part [0.5, 0.5] is empty"]),
+        ({"recipes__joint__train": {"steps": 2}}, ["recipes.joint.train: log_every is 4", "only 2 steps"]),
+        (
+            {"recipes__joint__train": {"max_length": 8}},
+            ["recipes.joint.train.max_length does not apply to a static base"],
+        ),
+        ({"negatives__window__within": "domain"}, ["negatives.window.within is domain, but there are no domains"]),
+        ({"negatives__window__within": "domain", "negatives__window__random": 1}, ["within keeps what the teacher's"]),
+        (
+            {"compare__contrasts": {"c": {"models": ["joit"], "against": ["base"]}}},
+            ["compare.contrasts.c.models names 'joit'", "did you mean joint?"],
+        ),
+        (
+            {"compare__contrasts": {"c": {"models": ["joint"], "against": ["joint"]}}},
+            ["compare.contrasts.c: joint is named twice"],
+        ),
+        (
+            {"lexicons__aligned": {"source": "llm", "path": "p.md"}},
+            ["codeswitch.switched.lexicon is 'aligned', a language model that has no words to switch"],
+        ),
         ({"recipes__joint__compositions": "*-*-de"}, ["'*-*-de' is a pattern of no composition of en, ko"]),
         (
             {"benchmarks__contamination": {"source": "beir", "path": "x"}},

@@ -8,6 +8,7 @@ import pytest
 
 from stages.compare import contamination
 from stages.schemas.scores import MODEL_METRICS, QUERY_SCORES
+from stages.schemas.texts import PASSAGES
 from stages.shared import scoring, tables
 from stages.shared.errors import UserError
 from stages.shared.tasks import task_groups
@@ -57,7 +58,14 @@ def study(workspace):
         }
     )
     leak()
+    trained()
     return workspace
+
+
+def trained(**rows):
+    """Write what `trainsets` counted of each recipe: 100 rows, or as many as `rows` says."""
+    counts = {name: {name: {"rows": rows.get(name, 100)}} for name in ("koenko", "enenen")}
+    tables.write_json({"recipes": counts, "queries": {}}, Path("metrics/trainsets.json"))
 
 
 def summary():
@@ -211,6 +219,84 @@ def test_passages_that_are_not_counted_are_none(study):
     tables.write_json(report, contamination.CONTAMINATION_METRICS)
     study.run("compare")
     assert summary()["contamination"]["test"] == {"queries": 0.01, "passages": 0.0}
+
+
+CONTRAST = {"models": ["m"], "against": ["koenko", "enenen"], "beside": ["r"]}
+
+
+def in_domains(study):
+    """Give q0, q1 and q2 passages of science, and q3 one of society; q4's is of neither."""
+    strata = {"p0": "420", "p1": "420", "p2": "450", "p3": "300", "p4": "900"}
+    study.corpus([(name, "test") for name in strata], [(f"q{i}", f"p{i}") for i in range(5)])
+    passages = tables.read("data/corpus/passages.parquet", PASSAGES)
+    passages = passages.with_columns(stratum=pl.col("passage").replace_strict(strata))
+    tables.write(passages, "data/corpus/passages.parquet", PASSAGES)
+    return study.edit(domains={"science": ["4*"], "society": ["3?0"]})
+
+
+def test_a_contrast_is_tested_by_domain_and_corrected_by_itself(study, caplog):
+    caplog.set_level("INFO")
+    in_domains(study).edit(compare__contrasts={"merging": CONTRAST})
+    # All but the last query gain 0.1, unevenly.
+    for name in ("dev", "test"):
+        values = tables.read("data/scores/m.parquet", QUERY_SCORES)
+        uneven = pl.col("value") + pl.col("query").str.tail(1).cast(pl.Float64) ** 2 / 100
+        changed = pl.when((pl.col("metric") == "ndcg@10") & (pl.col("benchmark") == name)).then(uneven)
+        tables.write(values.with_columns(value=changed.otherwise("value")), "data/scores/m.parquet", QUERY_SCORES)
+    study.run("compare")
+    assert "1 queries are of no domain" in caplog.text
+    means = pl.read_csv("metrics/tables/domains/test.csv")
+    assert means.filter(model="m")["queries"].to_list() == [5, 3, 1]
+    # 0.2, and of q0 to q2 0, 0.01 and 0.02, and the squares of these by 100.
+    found = means.filter(model="m", domain="science").row(0, named=True)
+    assert found["mono"] == pytest.approx(0.2 + (0.01 + 0.02 + 0.01 + 0.04) / 3, abs=1e-5)
+    tested = pl.read_csv("metrics/tables/contrasts/test.csv")
+    assert set(tested["contrast"]) == {"merging"} and tested["domain"].unique(maintain_order=True).to_list() == [
+        *("*", "science", "society")
+    ]
+    assert tested.height == 3 * 4 * 2 and set(tested["reference"]) == {"koenko", "enenen"}
+    row = tested.filter(domain="science", group="mono", reference="koenko").row(0, named=True)
+    assert (row["queries"], row["difference"]) == (3, pytest.approx(0.1 + 0.05 / 3, abs=1e-5))
+    # Holm's method over the 24: the least p, of all of them, counts that often.
+    least = tested.filter(pl.col("p") == tested["p"].min()).row(0, named=True)
+    assert least["p_corrected"] == pytest.approx(min(1, 24 * least["p"]), rel=0.01)
+    # One query is no spread.
+    assert tested.filter(domain="society", group="mono")["p"].to_list() == [1.0, 1.0]
+
+
+def test_what_models_cost_is_told(study):
+    trained(enenen=10)
+    study.edit(
+        recipes__koenko__train={"steps": 7},
+        merges={
+            "m": {"method": "linear", "weights": {"koenko": 1, "enenen": 1}},
+            "of": {"method": "linear", "weights": {"m": 1, "koenko": 1}},
+        },
+    )
+    level = {"base": 0.3, "koenko": 0.5, "enenen": 0.4, "m": 0.6, "of": 0.5, "r": 0.7}
+    measure({"dev": level, "test": level})
+    study.run("compare")
+    found = json.loads(Path("metrics/costs.json").read_text())
+    assert found["base"] == {"recipes": [], "steps": 0, "examples": 0, "rows": 0}
+    assert found["koenko"] == {"recipes": ["koenko"], "steps": 7, "examples": 7 * 64, "rows": 100}
+    # A batch has no more queries than there are rows; what is within twice costs once.
+    assert found["of"] == {"recipes": ["koenko", "enenen"], "steps": 67, "examples": 7 * 64 + 60 * 10, "rows": 110}
+
+
+@pytest.mark.parametrize(
+    ("domains", "said"),
+    [
+        (
+            {"science": ["7*"]},
+            r"domains\.science has '7\*', which fits no stratum of the source \(300, 420, 450, 900\)",
+        ),
+        ({"science": ["4*"], "all": ["*"]}, r"the stratum '420' is of domains\.science and of domains\.all"),
+    ],
+)
+def test_domains_that_no_passage_has_or_two_share_are_refused(study, domains, said):
+    in_domains(study).edit(domains=domains)
+    with pytest.raises(UserError, match=said):
+        study.run("compare")
 
 
 def test_options_are_those_of_the_experiments(study):

@@ -18,7 +18,7 @@ NEEDS_TORCH = {"base", "candidates", "train", "merge", "retrieve-base", "retriev
 NEEDS_TORCH |= {"references", "rerankers", "lexicons", "translated", "chosen", "plans"}
 # What any settings are made of, and parts that several groups share.
 PARTS_OF_SETTINGS = {"types", "reading", "yaml12", "encoders", "connection", "labelled_columns", "metrics", "tags"}
-PARTS_OF_SETTINGS |= {"split", "freeze", "distillation", "early_stopping", "training_sets"}
+PARTS_OF_SETTINGS |= {"split", "freeze", "distillation", "early_stopping", "training_sets", "differing"}
 # `python -m stages.X` of what is now a tool: they say so.
 MOVED = {"answer", "results", "study", "tidy"}
 

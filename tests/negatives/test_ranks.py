@@ -61,7 +61,7 @@ def drawn(seed):
     )
 
 
-def pick(ranked, pool, relevant, judged, strategy, seed, labels=None, queries=()):
+def pick(ranked, pool, relevant, judged, strategy, seed, labels=None, queries=(), about=None):
     """What is picked where `relevant` answer their queries and `judged` do not (both with query and passage); `labels`:
     {passage: label}, else each passage is a group of its own; `queries`: rows (query, lang, text)."""
     groups = {name: (labels or {}).get(name, name) for name in pool}
@@ -74,7 +74,7 @@ def pick(ranked, pool, relevant, judged, strategy, seed, labels=None, queries=()
     named = pl.DataFrame([(label, "") for label in {*(labels or {}).values()}], GROUP_LABELS, orient="row")
     asked = pl.DataFrame([(*row, "train", "given") for row in queries], COLLECTED_QUERIES, orient="row")
     stored = Collection(passages, asked, qrels, others, named)
-    return ranks.pick(ranked, Answers(stored, pool), others, strategy, seed)
+    return ranks.pick(ranked, Answers(stored, pool), others, strategy, seed, about=about)
 
 
 def left(row, relevant, s):
@@ -99,6 +99,23 @@ def left(row, relevant, s):
         else:
             kept.append(POOL[number])
     return kept, reasons
+
+
+def test_negatives_within_a_domain_are_of_the_query_s_own():
+    """Of the others, p30 to p39 have no domain, which is one of its own."""
+    ranked, relevant = made(3)
+    relevant = relevant.unique("query", keep="first", maintain_order=True)
+    about = pl.DataFrame({"passage": POOL[:30]}).with_columns(domain=pl.Series(["even", "odd"] * 15))
+    of = dict(about.iter_rows())
+    settings = Negatives(k=2, rank_min=1, rank_max=20, within="domain", pick="top")
+    table, counts = pick(ranked, POOL, relevant, NOTHING, settings, seed=1, about=about)
+    own = {query: of.get(passage) for query, passage, _ in relevant.iter_rows()}
+    assert {
+        query: {of.get(name) for name in names} for query, names in table.select("query", "negatives").iter_rows()
+    } == {query: {own[query]} for query in table["query"]}
+    listed = [(own[q], of.get(POOL[n])) for q, names in ranked.select("query", "candidates").iter_rows() for n in names]
+    assert counts["other_domain"] == sum(mine != other for mine, other in listed)
+    assert set(own.values()) == {"even", "odd", None} and counts["short"] + len(table) == len(ranked)
 
 
 @pytest.mark.parametrize("seed", range(60))

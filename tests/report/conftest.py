@@ -74,6 +74,8 @@ def study(tmp_path, monkeypatch):
     contaminated()
     write("metrics/codeswitch.json", {})
     write("metrics/labels.json", {})
+    write("metrics/costs.json", {})
+    write("metrics/lexicons.json", {})
     write("metrics/references.json", {})
     write("metrics/searches.json", {})
     write(
@@ -188,6 +190,10 @@ def tables(benchmark, only_mono):
                 if model != r
                 for gap in [bias - MEANS[r][3]]
             ]
+    of_domains = ["domain,model,queries,mono,cross,multi,language_bias"]
+    planned = ["contrast,domain," + tests[0]]
+    for kind, lines in (("domains", of_domains), ("contrasts", planned)):
+        write(f"metrics/tables/{kind}/{benchmark}.csv", "\n".join(lines) + "\n")
     for kind, lines in (("tradeoff", tradeoff), ("tasks", tasks), ("bias", biases), ("significance", tests)):
         write(f"metrics/tables/{kind}/{benchmark}.csv", "\n".join(lines) + "\n")
 

@@ -121,3 +121,25 @@ def test_code_switched_texts_are_counted_and_shown(study):
         ["–", "12.5"],
     ]
     assert r"- one: a \<b\> → a \[c\]" in Path("metrics/report/tables.md").read_text()
+
+
+def test_lexicons_are_told_with_what_dictionaries_say_of_them(study):
+    text, _ = page()
+    assert 'id="lexicons"' not in text
+    sizes = {"words": 3107, "entries": 4666, "translated": 0.5498}
+    against = {"muse": {"words": 1200, "coverage": 0.75, "precision": 0.625}}
+    own = {"lacking": ["en-de"], "dropped": {"texts without a word": 3, "titles of no word": 0}}
+    pairs = {"en-ko": {**sizes, "dictionaries": against}, "ko-en": {**sizes, "translated": None, "dictionaries": {}}}
+    report = {"aligned": {"source": "alignment", **own, "pairs": pairs}}
+    write("metrics/lexicons.json", report)
+    text, reader = page()
+    rows = [[cell[0] for cell in row] for row in reader.tables["lexicons-measured"]][1:]
+    assert rows == [
+        ["aligned", "en-ko", "alignment", "3,107", "4,666", "55.0", "muse", "1,200", "75.0", "62.5"],
+        ["aligned", "ko-en", "alignment", "3,107", "4,666", "–", "–", "–", "–", "–"],
+    ]
+    told = section(text, "lexicons")
+    assert "has nothing of en-de" in told and "left out: texts without a word (3)" in told and "titles" not in told
+    tables = Path("metrics/report/tables.md").read_text()
+    assert "| aligned | en-ko | alignment | 3,107 | 4,666 | 55.0 | muse | 1,200 | 75.0 | 62.5 |" in tables
+    assert "\n- aligned left out: texts without a word (3)\n" in tables

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import lzma
 import tracemalloc
+import zipfile
 
 import pyarrow as pa
 import pytest
@@ -36,6 +37,35 @@ def test_what_is_compressed_reads_as_what_is_not(tmp_path, suffix):
         path.write_bytes(b"plain text")
         with pytest.raises(UserError, match=r"is it whole\?"):
             list(files.lines(path))
+
+
+def test_a_zip_is_read_as_its_one_file_or_as_the_one_that_is_named(tmp_path, monkeypatch):
+    """fastText's wiki.en.zip holds wiki.en.bin beside wiki.en.vec."""
+    one, two = tmp_path / "x.vec.zip", tmp_path / "wiki.zip"
+    with zipfile.ZipFile(one, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.mkdir("folder")
+        archive.writestr("folder/x.vec", TEXT * 20_000)
+    assert list(files.lines(one)) == TEXT.splitlines(keepends=True) * 20_000
+    assert files.plain_name(one) == "x.vec"
+    with zipfile.ZipFile(two, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("wiki.bin", b"\0" * 20_000_000)
+        archive.writestr("in/wiki.vec", TEXT)
+    assert "".join(files.lines(two / "in/wiki.vec")) == TEXT
+    for path in (two, two / "wiki.vec"):
+        with pytest.raises(UserError, match=r"the zip holds wiki\.bin, in/wiki\.vec: name one file, as wiki\.zip/<"):
+            list(files.lines(path))
+    monkeypatch.setattr(files, "LONGEST_LINE", 2**20)
+    tracemalloc.start()
+    with pytest.raises(UserError, match=r"wiki\.bin:1 is longer than 1 MiB"):
+        list(files.lines(two / "wiki.bin"))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * 2**20
+    whole = one.read_bytes()
+    for damaged in (whole[:-30], whole[:200] + b"\xff" * 50 + whole[250:]):
+        one.write_bytes(damaged)
+        with pytest.raises(UserError, match=r"x\.vec\.zip cannot be read .*is it whole\?"):
+            list(files.lines(one))
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])

@@ -3,7 +3,8 @@
 import pytest
 
 from stages.shared.errors import UserError
-from stages.synthesize import prompts
+from stages.shared.llm.prompts import Prompts
+from stages.synthesize import jobs
 from tests.conftest import prompts_of
 from tests.fakes.endpoint import Endpoint
 from tests.synthesize.writing import REPLIES, change, recorded, refused
@@ -19,8 +20,13 @@ def test_a_changed_prompt_finds_no_recorded_reply(workspace, prompt_files):
 
 
 def test_a_request_asks_in_the_passages_language():
-    values = {"language": prompts.Prompts({}).language("ko"), "count": 2, "title": "T", "text": "Some text."}
-    text = prompts.Prompts({}).fill("key", "queries", **values)
+    values = {
+        "language": Prompts({}, jobs.PROMPTS_FOLDER).language("ko"),
+        "count": 2,
+        "title": "T",
+        "text": "Some text.",
+    }
+    text = Prompts({}, jobs.PROMPTS_FOLDER).fill("key", "queries", **values)
     assert text.startswith("You write search queries in Korean for")
     assert "Write 2 different Korean queries" in text
     assert text.endswith("Title: T\nPassage: Some text.")
@@ -30,7 +36,7 @@ def test_a_request_asks_in_the_passages_language():
 @pytest.mark.parametrize("name", ["querys", "a" * 300, "../taxonomies/../prompts/queries", "../../../README"])
 def test_a_prompt_that_is_not_there_is_told(name):
     with pytest.raises(UserError) as caught:
-        prompts.Prompts({}).fill("synthesize.queries.prompt", name)
+        Prompts({}, jobs.PROMPTS_FOLDER).fill("synthesize.queries.prompt", name)
     text = str(caught.value)
     assert f"synthesize.queries.prompt is {name!r}, but prompts/ has labelled, queries, translate, triple" in text
 

@@ -192,3 +192,17 @@ def test_experiments_are_seeds_and_a_workspace_alone_is_one(tmp_path, monkeypatc
     study.experiment("c", seed=3, train__steps=9, stages=study.measured(0.2))
     with pytest.raises(UserError, match=r"a and c differ in more than the seed \(train.steps\)"):
         run(monkeypatch, capsys, "table", "--benchmark", "test")
+
+
+def test_a_table_of_the_queries_about_a_domain(three, capsys, monkeypatch):
+    for folder, more in zip(map(Path, three), (0.0, 0.1, 0.2), strict=True):
+        rows = [f"science,base,9,{0.4 + more},,,3.0", "science,koenen,9,0.5,,,2.0", "*,base,30,0.1,,,1.0"]
+        (folder / "metrics/tables/domains").mkdir(parents=True)
+        (folder / "metrics/tables/domains/test.csv").write_text(
+            "\n".join(["domain,model,queries,mono,cross,multi,language_bias", *rows]) + "\n"
+        )
+    title, header, *rows = run(monkeypatch, capsys, "table", "--domain", "science", "--from", *three)
+    assert title == "test, science: ndcg@10 x 100, mean ± deviation over seeds 1, 2, 3"
+    assert header == ["model", "mono", "bias"] and rows[0] == ["base", "50.0 ± 10.0", "3.0 ± 0.0"]
+    with pytest.raises(UserError, match=r"--domain art: test has science, \*"):
+        run(monkeypatch, capsys, "table", "--domain", "art", "--from", *three)

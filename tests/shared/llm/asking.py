@@ -1,6 +1,6 @@
 """What the tests of the client ask for, and a run of it in a process of its own.
 
-    python -m tests.synthesize.llm.asking RUN
+    python -m tests.shared.llm.asking RUN
 
 RUN is a file of JSON: {"llm": changes of the settings, "tasks": what `tasks` takes, "out": a file for the values}, and
 maybe "die": "before" or "after" a batch is created, "grace": seconds after an interrupt.
@@ -19,10 +19,11 @@ from stages.settings import yaml12
 from stages.settings.llm import Llm
 from stages.shared import errors
 from stages.shared.endpoint import sending
-from stages.synthesize.forms import Queries, Texts, check_queries, check_texts, stand_in
-from stages.synthesize.llm.converse import ask
-from stages.synthesize.llm.request import Steps
-from stages.synthesize.llm.session import Session, WritingTask
+from stages.shared.llm.converse import ask
+from stages.shared.llm.request import Steps
+from stages.shared.llm.session import Session, WritingTask
+from stages.shared.llm.texts import Texts, check_texts, stand_in
+from stages.synthesize.forms import Queries, check_queries
 
 ROOT = Path(__file__).parents[3]
 # For quick tests, of an endpoint that asks for no key.
@@ -91,7 +92,7 @@ def main() -> None:
     if "die" in run:
         dying(run["die"])
     sending.GRACE = run.get("grace", sending.GRACE)
-    with Session(llm) as session:
+    with Session(llm, "synthesize", "ask for none") as session:
         made = session.run({"queries": tasks(llm, **run["tasks"])})["queries"]
         values = {"made": made, "failures": session.failures, "cost": session.meter.cost}
     Path(run["out"]).write_text(json.dumps(values, ensure_ascii=False, indent=0), encoding="utf-8")

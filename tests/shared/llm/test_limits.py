@@ -5,10 +5,10 @@ import pytest
 from stages.check import params
 from stages.settings.llm import read_llm
 from stages.shared.errors import UserError
-from stages.synthesize.llm.meter import FRAME, Meter
+from stages.shared.llm.meter import FRAME, Meter
 from tests.fakes.endpoint import Endpoint
-from tests.synthesize.llm import asking
-from tests.synthesize.llm.conftest import once_each, right, rows, run, spent, stopped
+from tests.shared.llm import asking
+from tests.shared.llm.conftest import once_each, right, rows, run, spent, stopped
 
 PRICED = {"prices": {"input": 10.0, "output": 30.0}, "parameters": {"max_completion_tokens": 200}}
 MODES = pytest.mark.parametrize("mode", ["direct", "batch"])

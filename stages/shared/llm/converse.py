@@ -10,8 +10,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from stages.settings.llm import Llm
-from stages.synthesize.llm.answer import read
-from stages.synthesize.llm.request import CUT_OFF, REFUSED, STAND_IN, WITHHELD, Failed, Messages, Reply, Request
+from stages.shared.llm.answer import read
+from stages.shared.llm.request import CUT_OFF, REFUSED, STAND_IN, WITHHELD, Failed, Messages, Reply, Request
 
 
 class Form(BaseModel):

@@ -11,10 +11,10 @@ import pytest
 
 from stages.shared.endpoint import sending
 from stages.shared.errors import UserError
-from stages.synthesize.llm.session import Session
+from stages.shared.llm.session import Session
 from tests.fakes.endpoint import completion
 from tests.fakes.writer import write
-from tests.synthesize.llm import asking
+from tests.shared.llm import asking
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +46,7 @@ def start(tmp_path):
         file.write_text(json.dumps(run), encoding="utf-8")
         environment = os.environ | {"PYTHONPATH": str(asking.ROOT)} | dict(environment)
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.synthesize.llm.asking", file],
+            [sys.executable, "-m", "tests.shared.llm.asking", file],
             cwd=tmp_path,
             env=environment,
             stdout=subprocess.PIPE,
@@ -65,7 +65,7 @@ def start(tmp_path):
 
 def run(llm, count=3, dry_run=False, **some):
     """What a session makes of `count` items, and the session."""
-    with Session(llm, dry_run) as session:
+    with Session(llm, "synthesize", "ask for none", dry_run) as session:
         return session.run({"queries": asking.tasks(llm, count, **some)})["queries"], session
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from stages.synthesize.llm.cache import Cache
+from stages.shared.llm.cache import Cache
 from tests.fakes.endpoint import Endpoint
-from tests.synthesize.llm import asking
-from tests.synthesize.llm.conftest import ended, once_each, right, rows, run
+from tests.shared.llm import asking
+from tests.shared.llm.conftest import ended, once_each, right, rows, run
 
 
 def sent(endpoint, more):

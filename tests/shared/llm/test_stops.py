@@ -11,13 +11,13 @@ import pytest
 from stages.check import params
 from stages.settings.llm import read_llm
 from stages.shared.errors import UserError
-from stages.synthesize.llm.cache import Cache
-from stages.synthesize.llm.direct import Direct
-from stages.synthesize.llm.meter import Meter
+from stages.shared.llm.cache import Cache
+from stages.shared.llm.direct import Direct
+from stages.shared.llm.meter import Meter
 from tests.fakes import endpoint as server
 from tests.fakes.endpoint import Endpoint
-from tests.synthesize.llm import asking
-from tests.synthesize.llm.conftest import ended, once_each, right, rows, run, stopped
+from tests.shared.llm import asking
+from tests.shared.llm.conftest import ended, once_each, right, rows, run, stopped
 
 KEY = "sk-canary-0123456789abcdef"
 

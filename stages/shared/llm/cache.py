@@ -26,7 +26,7 @@ from stages.shared import jsonl
 from stages.shared.endpoint import kept
 from stages.shared.endpoint.usage import whole
 from stages.shared.errors import UserError
-from stages.synthesize.llm.request import BROKEN_OFF, Reply, Request
+from stages.shared.llm.request import BROKEN_OFF, Reply, Request
 
 log = logging.getLogger(__name__)
 CACHE_VERSION = 1

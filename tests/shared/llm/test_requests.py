@@ -2,10 +2,11 @@
 
 import pytest
 
-from stages.synthesize.forms import Queries, Texts
-from stages.synthesize.llm.converse import Form
-from stages.synthesize.llm.request import Request
-from tests.synthesize.llm import asking
+from stages.shared.llm.converse import Form
+from stages.shared.llm.request import Request
+from stages.shared.llm.texts import Texts
+from stages.synthesize.forms import Queries
+from tests.shared.llm import asking
 
 MESSAGES = ({"role": "user", "content": "Hello"},)
 SHAPING = {

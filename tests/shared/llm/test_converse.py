@@ -7,10 +7,10 @@ import time
 
 import pytest
 
+from stages.shared.llm.converse import LONGEST_REPLY, Filled, Form, Text, ask, read
+from stages.shared.llm.request import STAND_IN, Failed, Reply
 from stages.synthesize.forms import Queries, Triple
-from stages.synthesize.llm.converse import LONGEST_REPLY, Filled, Form, Text, ask, read
-from stages.synthesize.llm.request import STAND_IN, Failed, Reply
-from tests.synthesize.llm import asking
+from tests.shared.llm import asking
 
 GOOD = '{"queries": ["a", "b"]}'
 DRAFT = '{"queries": ["draft"]}'

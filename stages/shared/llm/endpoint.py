@@ -9,7 +9,7 @@ from stages.settings.llm import Llm
 from stages.shared.endpoint.client import LARGEST, Client
 from stages.shared.endpoint.faults import Again, Refused
 from stages.shared.endpoint.usage import counted
-from stages.synthesize.llm.request import BROKEN_OFF, CUT_OFF, WITHHELD, Reply, Request
+from stages.shared.llm.request import BROKEN_OFF, CUT_OFF, WITHHELD, Reply, Request
 
 # From the strictest way to ask for a form to the laxest.
 LEVELS = ("schema", "json", "none")

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from tests.synthesize.llm.conftest import rows, run
+from tests.shared.llm.conftest import rows, run
 
 GOOD = json.dumps({"queries": ["가 나", "다 라"]}, ensure_ascii=False)
 

@@ -17,11 +17,11 @@ from stages.settings.llm import Llm
 from stages.shared import state
 from stages.shared.endpoint.client import MASKED
 from stages.shared.errors import UserError
-from stages.synthesize.llm.batch import Batches
-from stages.synthesize.llm.cache import Cache, Recorded, path_of
-from stages.synthesize.llm.direct import Direct
-from stages.synthesize.llm.meter import BYTES_PER_TOKEN, Meter
-from stages.synthesize.llm.request import REFUSED, STAND_IN, Failed, Reply, Request, Steps
+from stages.shared.llm.batch import Batches
+from stages.shared.llm.cache import Cache, Recorded, path_of
+from stages.shared.llm.direct import Direct
+from stages.shared.llm.meter import BYTES_PER_TOKEN, Meter
+from stages.shared.llm.request import REFUSED, STAND_IN, Failed, Reply, Request, Steps
 
 
 class WritingTask(NamedTuple):
@@ -54,10 +54,17 @@ class Estimate(NamedTuple):
 
 
 class Session:
-    """A stage's dealings with the model; a context manager that closes the cache."""
+    """A stage's dealings with the model; a context manager that closes the cache.
 
-    def __init__(self, llm: Llm, dry_run: bool = False) -> None:
-        self.llm = llm
+    Args:
+        llm: the settings.
+        asker: the stage, for messages.
+        instead: how nothing is asked for, for messages.
+        dry_run: whether only to estimate.
+    """
+
+    def __init__(self, llm: Llm, asker: str, instead: str, dry_run: bool = False) -> None:
+        self.llm, self.asker, self.instead = llm, asker, instead
         self.dry_run = dry_run
         self.failures: list[Failure] = []
         self.estimates: list[Estimate] = []
@@ -114,7 +121,7 @@ class Session:
             raise UserError(
                 f"{self.llm.recorded} has no reply to {len(missing):,} of {len(tasks):,} requests of {job} "
                 f"(the first: {missing[0]}): a reply answers one exact request, so restore the prompt and the settings "
-                "it was recorded with, ask for none (synthesize.queries.per_passage: 0), or set llm.provider to openai"
+                f"it was recorded with, {self.instead}, or set llm.provider to openai"
             )
         return made
 
@@ -166,7 +173,7 @@ class Session:
                 asyncio.run(direct.run(task.steps() for task in tasks))
         self._refused |= asking.refused
         if asking.stopped:
-            raise UserError(f"synthesize, {job}: {asking.stopped}")
+            raise UserError(f"{self.asker}, {job}: {asking.stopped}")
 
     def _pending(self, tasks: list[WritingTask], refused: dict[str, str]) -> dict[str, Request]:
         """The next request of each task that waits for one."""

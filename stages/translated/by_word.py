@@ -1,55 +1,23 @@
-"""translated: a model ranks benchmarks that a lexicon has translated word by word into one language ("translate-test";
-arXiv 2305.05295, section 4).
+"""Benchmarks translated word by word, phrases that the lexicon has first; words that it lacks stay."""
 
-Queries, and passages unless the row is of queries alone, are in the language `into` afterwards, phrases that the
-lexicon has first; words that it lacks stay. Tasks keep their names: ko-en are the Korean queries as English ones. So a
-model that knows one language is measured in all, and what training on code-switched texts gains stands beside what the
-same lexicon gives without training. Of a passage's windows (`shared/windows.py`) the first alone has its title, as the
-translated text begins with it.
-"""
+from __future__ import annotations
 
-import logging
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from stages.schemas.lexicons import LEXICONS_FOLDER
-from stages.schemas.runs import RUN, RUN_RECORD, RUNS_FOLDER
-from stages.settings.freeze import read_freeze
-from stages.settings.retrieve import read_retrieve
-from stages.settings.translated import Translated, read_translated
-from stages.settings.windows import read_windows
-from stages.shared import errors, member, ranking, tables
+from stages.settings.translated import Translated
+from stages.shared import errors
 from stages.shared.passages import passage_text
 from stages.shared.ranking import Tables
 from stages.shared.rounding import rounded
 from stages.shared.switching import Switcher, best
-from stages.shared.vectors import folders
-from stages.shared.windows import WindowedEncoder
-
-log = logging.getLogger("translated")
 
 
-def main() -> None:
-    name = member.name("translated")
-    settings, limits = read_translated(name), read_retrieve()
-    read = folders.load(Path(settings.model), limits.batch_size, read_freeze())
-    model = WindowedEncoder(read, read_windows(), settings.model)
-    translator = Translator(settings)
-    with tables.replacing(RUNS_FOLDER / name) as draft:
-        for benchmark, found in ranking.benchmarks().items():
-            asked = translator.benchmark(found)
-            run, relevant = ranking.rank(asked, ranking.by_encoder(model, asked), limits.depth)
-            tables.write(run, draft / f"{benchmark}.run.parquet", RUN)
-            tables.write(relevant, draft / f"{benchmark}.relevant.parquet", RUN)
-            log.info(f"{name} on {benchmark}: {run['task'].n_unique()} tasks, {run.height:,} ranks")
-        tables.write_json(translator.record() | model.record(), draft / RUN_RECORD)
-
-
-class Translator:
+class ByWord:
     """Translates benchmarks, and counts the words that the lexicon lacks."""
 
     def __init__(self, settings: Translated) -> None:
@@ -96,7 +64,3 @@ class Translator:
                 )
             self.switchers[lang] = Switcher(lang, {self.settings.into: best(file)}, phrases=True)
         return self.switchers[lang]
-
-
-if __name__ == "__main__":
-    errors.run(main)

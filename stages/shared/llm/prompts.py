@@ -1,4 +1,4 @@
-"""Prompts: the Jinja templates of `prompts/`, filled in. Their text is part of each request's key, so a changed prompt
+"""Prompts: the Jinja templates of a folder, filled in. Their text is part of each request's key, so a changed prompt
 asks anew for what it makes and for nothing else."""
 
 from __future__ import annotations
@@ -12,13 +12,11 @@ import jinja2
 from stages.shared.errors import UserError
 from stages.shared.languages import language_name
 
-PROMPTS_FOLDER = Path(__file__).parent / "prompts"
-
 
 class Prompts:
-    def __init__(self, varieties: dict[str, str]) -> None:
+    def __init__(self, varieties: dict[str, str], folder: Path) -> None:
         """`varieties`: what to call languages whose code says too little."""
-        self._varieties = varieties
+        self._varieties, self._folder = varieties, folder
         self._environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True)
         # Jinja's own tojson writes \\uXXXX for all but ASCII, several tokens a letter.
         self._environment.filters["json"] = lambda value: json.dumps(value, ensure_ascii=False)
@@ -35,17 +33,17 @@ class Prompts:
         except jinja2.UndefinedError as error:
             known = ", ".join(sorted(values))
             raise UserError(
-                f"{PROMPTS_FOLDER.name}/{name}.md: {error.message}: a prompt of {key} may use {known}"
+                f"{self._folder.name}/{name}.md: {error.message}: a prompt of {key} may use {known}"
             ) from None
         except Exception as error:  # whatever its expressions raise
-            raise UserError(f"{PROMPTS_FOLDER.name}/{name}.md cannot be filled in ({error}): mend it") from None
+            raise UserError(f"{self._folder.name}/{name}.md cannot be filled in ({error}): mend it") from None
 
     def _template(self, key: str, name: str) -> jinja2.Template:
         if name not in self._templates:
-            known = {found.stem: found for found in sorted(PROMPTS_FOLDER.glob("*.md"))}
+            known = {found.stem: found for found in sorted(self._folder.glob("*.md"))}
             if name not in known:  # nor may it lead out of the folder
                 has = ", ".join(known)
-                raise UserError(f"{key} is {name!r}, but {PROMPTS_FOLDER.name}/ has {has}: name one or add the file")
+                raise UserError(f"{key} is {name!r}, but {self._folder.name}/ has {has}: name one or add the file")
             file = known[name]
             try:
                 self._templates[name] = self._environment.from_string(file.read_text(encoding="utf-8"))

@@ -20,10 +20,10 @@ from typing import Any
 from stages.settings.llm import Llm
 from stages.shared.endpoint.faults import Again, Refused, Stop, Unknown
 from stages.shared.endpoint.usage import whole
-from stages.synthesize.llm.cache import Cache, OpenBatch
-from stages.synthesize.llm.endpoint import Endpoint
-from stages.synthesize.llm.meter import Meter
-from stages.synthesize.llm.request import Reply, Request
+from stages.shared.llm.cache import Cache, OpenBatch
+from stages.shared.llm.endpoint import Endpoint
+from stages.shared.llm.meter import Meter
+from stages.shared.llm.request import Reply, Request
 
 log = logging.getLogger(__name__)
 # The API takes 200 MB a batch.

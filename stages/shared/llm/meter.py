@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from stages.settings.llm import Llm
 from stages.shared.endpoint.budget import Budget
-from stages.synthesize.llm.cache import Cache
-from stages.synthesize.llm.request import Reply, Request
+from stages.shared.llm.cache import Cache
+from stages.shared.llm.request import Reply, Request
 
 # Tokens that the chat format adds to a message, at most.
 FRAME = 16

@@ -11,10 +11,10 @@ from stages.settings.llm import Llm
 from stages.shared.endpoint.client import url
 from stages.shared.endpoint.faults import Again, Refused, Stop
 from stages.shared.endpoint.sending import Sender
-from stages.synthesize.llm.cache import Cache
-from stages.synthesize.llm.endpoint import Endpoint
-from stages.synthesize.llm.meter import Meter, expected_tokens
-from stages.synthesize.llm.request import Failed, Reply, Request, Steps
+from stages.shared.llm.cache import Cache
+from stages.shared.llm.endpoint import Endpoint
+from stages.shared.llm.meter import Meter, expected_tokens
+from stages.shared.llm.request import Failed, Reply, Request, Steps
 
 log = logging.getLogger(__name__)
 

@@ -12,12 +12,12 @@ import pytest
 
 from stages.shared import state
 from stages.shared.errors import UserError
-from stages.synthesize.llm.cache import CACHE_VERSION, Cache, Recorded, path_of, recorded_row
-from stages.synthesize.llm.request import Reply
-from stages.synthesize.llm.session import Session
+from stages.shared.llm.cache import CACHE_VERSION, Cache, Recorded, path_of, recorded_row
+from stages.shared.llm.request import Reply
+from stages.shared.llm.session import Session
 from tests.fakes.endpoint import Endpoint
-from tests.synthesize.llm import asking
-from tests.synthesize.llm.conftest import right, run, stopped
+from tests.shared.llm import asking
+from tests.shared.llm.conftest import right, run, stopped
 
 REPLY = Reply('{"queries": ["한", "글"]}', "length", "no", 3, 0)
 
@@ -78,7 +78,7 @@ def test_of_all_who_want_a_request_one_may_send_it(opened):
 CLAIM = """
 import os, signal, sys
 from pathlib import Path
-from stages.synthesize.llm.cache import Cache
+from stages.shared.llm.cache import Cache
 Cache(Path(sys.argv[1])).claim(sys.argv[2])
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -97,7 +97,7 @@ def test_a_claim_ends_with_its_process_however_that_ends(opened, path):
 OPEN = """
 import sys, time
 from pathlib import Path
-from stages.synthesize.llm.cache import Cache
+from stages.shared.llm.cache import Cache
 begin = float(sys.argv[2])
 for turn in range(40):
     time.sleep(max(0, begin + turn * 0.02 - time.time()))
@@ -320,13 +320,13 @@ def test_a_recorded_study_makes_what_the_asking_one_made(settings, tmp_path):
     file = tmp_path / "replies.jsonl"
     with Endpoint(faults=faults) as endpoint:
         llm = settings(endpoint)
-        with Session(llm) as asked:
+        with Session(llm, "synthesize", "ask for none") as asked:
             made = asked.run({"queries": asking.tasks(llm, 8, translated=True)})
             record(asked, file)
         before = len(endpoint.requests)
         files = sorted(tmp_path.iterdir())
         recorded = llm.model_copy(update={"provider": "recorded", "recorded": str(file), "cache": None})
-        with Session(recorded) as read:
+        with Session(recorded, "synthesize", "ask for none") as read:
             assert read.run({"queries": asking.tasks(recorded, 8, translated=True)}) == made
         assert len(endpoint.requests) == before
         assert sorted(tmp_path.iterdir()) == files

@@ -5,7 +5,7 @@ import pytest
 from stages.shared.endpoint import sending
 from tests.fakes import endpoint as server
 from tests.fakes.endpoint import Endpoint
-from tests.synthesize.llm.conftest import once_each, right, rows, run
+from tests.shared.llm.conftest import once_each, right, rows, run
 
 PASSING = ("429", "429-date", "500", "503-retry-after", "hang", "reset", "cut", "not-json", "empty-choices")
 PASSING += ("200-500", "200-429", "choice-error", "broken-off", "endless", "trickle", "bomb", "deep")

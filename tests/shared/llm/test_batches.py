@@ -7,13 +7,13 @@ import time
 
 import pytest
 
-from stages.synthesize.llm.batch import Batches
-from stages.synthesize.llm.cache import Cache, path_of
-from stages.synthesize.llm.meter import Meter
-from stages.synthesize.llm.request import Reply
+from stages.shared.llm.batch import Batches
+from stages.shared.llm.cache import Cache, path_of
+from stages.shared.llm.meter import Meter
+from stages.shared.llm.request import Reply
 from tests.fakes.endpoint import Endpoint
-from tests.synthesize.llm import asking
-from tests.synthesize.llm.conftest import ended, once_each, right, rows, run, stopped
+from tests.shared.llm import asking
+from tests.shared.llm.conftest import ended, once_each, right, rows, run, stopped
 
 TABLES = ("batches", "batched", "claims")
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from stages.synthesize.llm.request import Failed
-from stages.synthesize.llm.session import Estimate, Session, WritingTask
+from stages.shared.llm.request import Failed
+from stages.shared.llm.session import Estimate, Session, WritingTask
 from tests.fakes.endpoint import Endpoint
-from tests.synthesize.llm import asking
-from tests.synthesize.llm.conftest import right, rows, run
+from tests.shared.llm import asking
+from tests.shared.llm.conftest import right, rows, run
 
 PRICED = {"prices": {"input": 1.0, "output": 4.0}}
 MODES = pytest.mark.parametrize("mode", ["direct", "batch"])
@@ -59,7 +59,7 @@ def test_what_two_items_ask_for_is_asked_once(settings, mode):
     with Endpoint(latency=0.05) as endpoint:
         llm = settings(endpoint, mode=mode)
         item = asking.tasks(llm, 1)
-        with Session(llm) as session:
+        with Session(llm, "synthesize", "ask for none") as session:
             made = session.run({"one": item * 5, "two": [*item, *asking.tasks(llm, 1, begin=1)], "none": []})
         assert made == {"one": right(1) * 5, "two": right(2)}
         assert endpoint.answers().total() == 2
@@ -72,7 +72,7 @@ def test_what_two_items_ask_for_is_asked_once(settings, mode):
 def test_a_refused_request_fails_all_items_that_ask_for_it(settings, mode):
     with Endpoint(latency=0.05, faults=lambda body, nth: "400") as endpoint:
         llm = settings(endpoint, mode=mode)
-        with Session(llm) as session:
+        with Session(llm, "synthesize", "ask for none") as session:
             assert session.run({"one": asking.tasks(llm, 1) * 3}) == {"one": [None] * 3}
         assert [(f.job, f.task) for f in session.failures] == [("one", "item 0")] * 3
         assert sum(r.fault == "400" for r in endpoint.requests) == (1 if mode == "direct" else 0)
@@ -87,14 +87,14 @@ def test_an_item_may_need_no_reply_or_give_up_by_itself(settings):
         return 7
         yield
 
-    with Endpoint() as endpoint, Session(settings(endpoint)) as session:
+    with Endpoint() as endpoint, Session(settings(endpoint), "synthesize", "ask for none") as session:
         assert session.run({"job": [WritingTask("a", fails), WritingTask("b", needs_nothing)]}) == {"job": [None, 7]}
         assert session.failures == [("job", "a", "no text")]
         assert endpoint.requests == []
 
 
 def test_jobs_build_on_each_other(settings):
-    with Endpoint() as endpoint, Session(settings(endpoint)) as session:
+    with Endpoint() as endpoint, Session(settings(endpoint), "synthesize", "ask for none") as session:
         first = session.run({"one": asking.tasks(session.llm, 4)})["one"]
         again = session.run({"two": asking.tasks(session.llm, 4, translated=True)})["two"]
         assert [texts[:2] for texts in again] == first == right(4)
