@@ -58,24 +58,13 @@ def main() -> None:
             own = queries.filter(lang=query_lang)
             if own.is_empty():
                 continue
-            scores, rows = search.top_k(asked[query_lang], vectors, settings.depth)
+            asks = asked[query_lang]
             # Every passage is in every language, so row i of `searched` is number i of the pool.
-            part = pl.DataFrame(
-                {"query": own["query"], "candidates": rows.astype(np.uint32), "scores": scores},
-                schema_overrides={
-                    "candidates": pl.Array(pl.UInt32, rows.shape[1]),
-                    "scores": pl.Array(pl.Float32, rows.shape[1]),
-                },
+            parts.append(
+                ranked(
+                    asks, vectors, own["query"], query_lang, corpus_lang, stored.qrels, pool["group"], settings.depth
+                )
             )
-            positives = positive_scores(asked[query_lang], vectors, own["query"], stored.qrels, pool["group"])
-            part = part.with_columns(
-                positives,
-                query_lang=pl.lit(query_lang),
-                corpus_lang=pl.lit(corpus_lang),
-                candidates=pl.col("candidates").cast(pl.List(pl.UInt32)),
-                scores=pl.col("scores").cast(pl.List(pl.Float32)),
-            )
-            parts.append(part.select(*CANDIDATES))
             log.info(f"{query_lang}-{corpus_lang}: {own.height:,} queries, {searched.height:,} passages")
     with tables.replacing(CANDIDATES_FOLDER) as draft:
         tables.write(pool.select("passage"), draft / "pool.parquet", CANDIDATE_POOL)
@@ -84,6 +73,35 @@ def main() -> None:
         similarity = label_similarity(teacher, vectors, stored.labels, pool["group"])
         tables.write(similarity, draft / "similarity.parquet", SIMILARITY)
         tables.write_json(record | reading.record(), draft / "teacher.json")
+
+
+def ranked(
+    asked: np.ndarray,
+    vectors: search.PassageVectors,
+    queries: pl.Series,
+    query_lang: str,
+    corpus_lang: str,
+    qrels: pl.DataFrame,
+    groups: pl.Series,
+    depth: int,
+) -> pl.DataFrame:
+    """The teacher's lists of one query language in one searched language (CANDIDATES).
+
+    `asked` [queries, dimension]; `vectors` [pool, dimension], of passages whose `groups` are given; `qrels` (query,
+    group).
+    """
+    scores, rows = search.top_k(asked, vectors, depth)
+    return pl.DataFrame(
+        {
+            "query": queries,
+            "query_lang": pl.repeat(query_lang, len(queries), eager=True),
+            "corpus_lang": pl.repeat(corpus_lang, len(queries), eager=True),
+            "positive_score": positive_scores(asked, vectors, queries, qrels, groups),
+            "candidates": pl.Series(rows.astype(np.uint32)).cast(pl.List(pl.UInt32)),
+            "scores": pl.Series(scores).cast(pl.List(pl.Float32)),
+        },
+        CANDIDATES,
+    )
 
 
 def load_teacher(teacher: PretrainedEncoder, batch_size: int) -> tuple[encoder.Encoder, dict[str, Any]]:
