@@ -30,12 +30,14 @@ queries, corpus, answers = (np.load({folder!r} + f"/{{name}}.npy") for name in (
 def told(**seconds):
     status = Path("/proc/self/status").read_text()
     peak = int(re.search(r"VmHWM:\\s+(\\d+)", status)[1]) / 2**20
-    print("RESULT", ", ".join(f"{{name}} {{value:.2f}} s" for name, value in seconds.items()) + f"; peak {{peak:.2f}} GiB")
+    parts = [f"{{name}} {{value:.2f}} s" for name, value in seconds.items()]
+    print("RESULT", ", ".join([*parts, f"peak {{peak:.2f}} GiB"]))
 """
 WAYS = {
     "isogloss": """
 import polars as pl
-from stages.candidates import ranked
+from stages.candidates import positive_scores, ranked
+from stages.shared import search
 from stages.negatives import ranks
 from stages.negatives.answers import Answers
 from stages.schemas.collected import COLLECTED_PASSAGES, COLLECTED_QRELS, COLLECTED_QUERIES, GROUP_LABELS
@@ -43,13 +45,17 @@ from stages.settings.negatives import Negatives
 from stages.shared.collection import Collection
 names = pl.Series("passage", [f"p{{row:08}}" for row in range(len(corpus))])
 asked = pl.Series("query", [f"q{{row:08}}" for row in range(len(queries))])
-passages = pl.DataFrame({{"passage": names, "lang": "en", "group": names, "title": "", "text": names, "split": "train"}})
+passages = pl.DataFrame({{"passage": names, "group": names, "text": names}}).with_columns(
+    lang=pl.lit("en"), title=pl.lit(""), split=pl.lit("train")
+)
 qrels = pl.DataFrame({{"query": asked, "group": names.gather(answers)}})
 empty = (pl.DataFrame(schema=schema) for schema in (COLLECTED_QUERIES, GROUP_LABELS))
 stored = Collection(passages.select(*COLLECTED_PASSAGES), next(empty), qrels, qrels.clear(), next(empty))
 of_pool = Answers(stored, names)
 began = time.perf_counter()
-table = ranked(queries, corpus, asked, "en", "en", qrels, names, {depth})
+table = ranked(asked, *search.top_k(queries, corpus, {depth}))
+positives = positive_scores(queries, corpus, asked, qrels, names)
+table = table.with_columns(positives, query_lang=pl.lit("en"), corpus_lang=pl.lit("en"))
 searched = time.perf_counter() - began
 strategy = Negatives(k={kept}, rank_min={first}, rank_max={depth})
 began = time.perf_counter()

@@ -19,7 +19,7 @@ import numpy as np
 
 # Queries scored at once when counting ranks: at 1M passages a block takes 256 MB.
 QUERY_BLOCK = 64
-# Numbers of a block of vectors that are read from a file or widened, 256 MB as float32; and of a running list of the best.
+# Numbers of a block of vectors that are read from a file or widened, 256 MB as float32; and of a list of the best.
 BLOCK_NUMBERS = 2**26
 # Passages and queries that faiss multiplies at once: were blocks to end elsewhere, scores had other last bits.
 FAISS_ROWS, FAISS_QUERIES = 2**10, 2**12
