@@ -29,7 +29,7 @@ class Approximate:
         try:
             self.index = faiss.index_factory(vectors.shape[1], settings.factory, faiss.METRIC_INNER_PRODUCT)
             if settings.search:
-                faiss.ParameterSpace().set_index_parameters(self.index, settings.search)
+                faiss.ParameterSpace().set_index_parameters(self.index, settings.search)  # type: ignore[arg-type]
             if not self.index.is_trained:
                 self.index.train(self._sample())
             for _, block in search.blocks(vectors):
