@@ -1,15 +1,16 @@
-"""Scoring a run: `stages.shared.scoring`, beside pytrec_eval and ranx, each in a process of its own, its start included.
+"""Scoring a run: ours (`stages.shared.scoring`), beside pytrec_eval and ranx, each in a process of its own.
 
 python benchmarks/scoring.py [--queries 20000] [--depth 100] [--ranx PYTHON]
 
 writes a run of random scores, and qrels of one to three relevant passages a query, as Parquet, and prints the seconds
-from the start of each process to its mean values, which must agree. `--ranx` is a Python that has ranx, which is not
-among the project's libraries; it compiles what it runs first, so it runs twice.
+from the start of each process to its means, which must agree, and how long the processor worked. `--ranx` is a Python
+that has ranx, which is not among the project's libraries; it compiles what it runs first, so it runs twice.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import subprocess
 import sys
 import tempfile
@@ -58,12 +59,18 @@ def main() -> None:
         make(Path(folder), given.queries, given.depth, bool(given.ranx))
         for way in ["isogloss", "pytrec_eval", *["ranx", "ranx"] * bool(given.ranx)]:
             code = WAYS[way].format(root=str(ROOT), folder=folder, metrics=METRICS)
-            began = time.perf_counter()
+            began, before = time.perf_counter(), used()
             command = [given.ranx if way == "ranx" else sys.executable, "-c", code]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
-            taken = time.perf_counter() - began
+            taken, worked = time.perf_counter() - began, used() - before
             told = f"nDCG@10 {float(done.stdout):.6f}" if done.returncode == 0 else done.stderr.strip()[-500:]
-            print(f"{way:<12} {taken:.2f} s, {told}", flush=True)
+            print(f"{way:<12} {taken:.2f} s, of the processor {worked:.2f} s, {told}", flush=True)
+
+
+def used() -> float:
+    """Seconds of processor time of the children that have ended."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
 
 
 def make(folder: Path, queries: int, depth: int, nested: bool) -> None:
@@ -78,7 +85,9 @@ def make(folder: Path, queries: int, depth: int, nested: bool) -> None:
     # Among ten times as many as are listed, in an order of their own for each query: no passage is listed twice.
     passages = (np.tile(np.arange(depth) * 10, queries) + rng.integers(10, size=queries * depth)).reshape(queries, -1)
     passages = rng.permuted(passages, axis=1).reshape(-1)
-    scores = -np.sort(-rng.random((queries, depth), np.float32), axis=1).reshape(-1)
+    # As search gives them, best first; where there are ties, they are sorted by document id.
+    steps = 0.001 + rng.random((queries, depth), np.float32) / depth
+    scores = (1 - np.cumsum(steps, axis=1)).reshape(-1)
     ranks = np.tile(np.arange(1, depth + 1, dtype=np.uint32), queries)
     columns = {
         "task": "en-en",

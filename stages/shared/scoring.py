@@ -95,7 +95,7 @@ def _placed(run: pl.DataFrame) -> pl.DataFrame:
     """`run` with the column `place`, from 1: by score, equal ones by descending document id, as trec_eval has it."""
     turns = run["query"].rle_id()
     score = run["score"].to_numpy()
-    same, tied = np.diff(turns.to_numpy()) == 0, np.flatnonzero(score[1:] == score[:-1])
+    same, tied = turns.to_numpy()[1:] == turns.to_numpy()[:-1], np.flatnonzero(score[1:] == score[:-1])
     tied = tied[same[tied]]
     # A document of a pool is a passage in a language.
     document = pl.concat_str("passage", pl.lit("."), "lang")
@@ -104,8 +104,8 @@ def _placed(run: pl.DataFrame) -> pl.DataFrame:
     if not in_order or int(turns.max() or 0) >= run["query"].n_unique():  # type: ignore[arg-type]
         run = run.sort("query", "score", document, descending=[False, True, True])
         turns = run["query"].rle_id()
-    starts = turns.to_numpy()
-    places = np.arange(1, run.height + 1) - np.searchsorted(starts, starts)
+    begins = np.flatnonzero(np.diff(turns.to_numpy(), prepend=-1))
+    places = np.arange(1, run.height + 1) - np.repeat(begins, np.diff(begins, append=run.height))
     return run.select(*OF_DOCUMENT, place=pl.Series(places, dtype=pl.UInt32))
 
 
