@@ -5,8 +5,8 @@ library]
 
 makes random unit vectors, of which each query is near one passage, and picks 7 of the ranks 50 to 300 for each query:
 with `stages.shared.search` and `stages.negatives`, and with `mine_hard_negatives`, whose model gives the same vectors,
-with and without FAISS. Each is a process of its own, whose seconds and peak of memory (Linux) are printed, vectors and
-imports included; of ours the peak of what is no mapped file, too.
+with and without FAISS. Each is a process of its own, of which are printed the seconds of processor time, and the peak of
+memory (Linux), imports and vectors included.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ queries, corpus, answers = (np.load({folder!r} + f"/{{name}}.npy") for name in (
 def told(**seconds):
     status = Path("/proc/self/status").read_text()
     peak = int(re.search(r"VmHWM:\\s+(\\d+)", status)[1]) / 2**20
+    # Of the processor, which other work on the machine changes less than the clock.
     parts = [f"{{name}} {{value:.2f}} s" for name, value in seconds.items()]
     print("RESULT", ", ".join([*parts, f"peak {{peak:.2f}} GiB"]))
 """
@@ -52,15 +53,15 @@ qrels = pl.DataFrame({{"query": asked, "group": names.gather(answers)}})
 empty = (pl.DataFrame(schema=schema) for schema in (COLLECTED_QUERIES, GROUP_LABELS))
 stored = Collection(passages.select(*COLLECTED_PASSAGES), next(empty), qrels, qrels.clear(), next(empty))
 of_pool = Answers(stored, names)
-began = time.perf_counter()
+began = time.process_time()
 table = ranked(asked, *search.top_k(queries, corpus, {depth}))
 positives = positive_scores(queries, corpus, asked, qrels, names)
 table = table.with_columns(positives, query_lang=pl.lit("en"), corpus_lang=pl.lit("en"))
-searched = time.perf_counter() - began
+searched = time.process_time() - began
 strategy = Negatives(k={kept}, rank_min={first}, rank_max={depth})
-began = time.perf_counter()
+began = time.process_time()
 picked, counts = ranks.pick(table, of_pool, stored.not_relevant, strategy, 1)
-selected = time.perf_counter() - began
+selected = time.process_time() - began
 assert picked.height == len(queries) and set(picked["negatives"].list.len()) == {{{kept}}}
 told(search=searched, selection=selected)
 """,
@@ -82,12 +83,12 @@ texts = [f"p{{row:08}}" for row in range(len(corpus))]
 pairs = Dataset.from_dict({{
     "anchor": [f"q{{row:08}}" for row in range(len(queries))], "positive": [texts[row] for row in answers]
 }})
-began = time.perf_counter()
+began = time.process_time()
 mined = util.mine_hard_negatives(
     pairs, Known(), corpus=texts, range_min={first}, range_max={depth}, num_negatives={kept},
     sampling_strategy="random", output_format="n-tuple", use_faiss={faiss}, verbose=False
 )
-whole = time.perf_counter() - began
+whole = time.process_time() - began
 assert len(mined) == len(queries)
 told(all=whole)
 """,
