@@ -5,6 +5,7 @@ the raw rank of retrieval.
 """
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,16 @@ from stages.settings.languages import read_languages
 from stages.settings.teacher import read_teacher
 from stages.settings.windows import read_windows
 from stages.shared import collection, encoder, errors, files, models, pieces, search, tables
+from stages.shared.approximate import Approximate
 from stages.shared.passages import by_language, passage_text
 from stages.shared.vectors import published
 from stages.shared.vectors.blocks import KeptBlocks
+from stages.shared.vectors.held import Holder
 from stages.shared.windows import WindowedEncoder
 
 log = logging.getLogger("candidates")
+# Of an approximate index, what it finds of what an exact search does.
+REPORT = Path("metrics/candidates.json")
 
 
 def main() -> None:
@@ -43,7 +48,9 @@ def main() -> None:
     pool = stored.groups()
     numbered = pool.select("passage").with_row_index("number")
     passages = passages.join(numbered, on="passage").sort("number")
-    reading = WindowedEncoder(teacher, read_windows(), f"teacher.name {named.name!r}")
+    holder = Holder(settings.memory, settings.precision)
+    reading = WindowedEncoder(teacher, read_windows(), f"teacher.name {named.name!r}", holder)
+    recall: dict[str, float] = {}
     asked = {
         lang: encoder.encode_distinct(teacher, queries.filter(lang=lang)["text"].to_list(), "query")
         for lang in languages
@@ -54,28 +61,21 @@ def main() -> None:
         if searched.is_empty():  # of a knowledge base, which is in one language
             continue
         vectors = reading.documents(searched, distinct=True)
+        approximate = Approximate(vectors, settings.index) if settings.index else None
         for query_lang in languages:
             own = queries.filter(lang=query_lang)
             if own.is_empty():
                 continue
-            scores, rows = search.top_k(asked[query_lang], vectors, settings.depth)
+            asks = asked[query_lang]
+            if not approximate:
+                scores, rows = search.top_k(asks, vectors, settings.depth)
+            else:
+                scores, rows, recall[f"{query_lang}-{corpus_lang}"] = approximate.top_k(asks, settings.depth)
             # Every passage is in every language, so row i of `searched` is number i of the pool.
-            part = pl.DataFrame(
-                {"query": own["query"], "candidates": rows.astype(np.uint32), "scores": scores},
-                schema_overrides={
-                    "candidates": pl.Array(pl.UInt32, rows.shape[1]),
-                    "scores": pl.Array(pl.Float32, rows.shape[1]),
-                },
-            )
-            positives = positive_scores(asked[query_lang], vectors, own["query"], stored.qrels, pool["group"])
-            part = part.with_columns(
-                positives,
-                query_lang=pl.lit(query_lang),
-                corpus_lang=pl.lit(corpus_lang),
-                candidates=pl.col("candidates").cast(pl.List(pl.UInt32)),
-                scores=pl.col("scores").cast(pl.List(pl.Float32)),
-            )
-            parts.append(part.select(*CANDIDATES))
+            found = ranked(own["query"], scores, rows)
+            positives = positive_scores(asks, vectors, own["query"], stored.qrels, pool["group"])
+            langs = {"query_lang": pl.lit(query_lang), "corpus_lang": pl.lit(corpus_lang)}
+            parts.append(found.with_columns(positives, **langs).select(*CANDIDATES))
             log.info(f"{query_lang}-{corpus_lang}: {own.height:,} queries, {searched.height:,} passages")
     with tables.replacing(CANDIDATES_FOLDER) as draft:
         tables.write(pool.select("passage"), draft / "pool.parquet", CANDIDATE_POOL)
@@ -84,6 +84,13 @@ def main() -> None:
         similarity = label_similarity(teacher, vectors, stored.labels, pool["group"])
         tables.write(similarity, draft / "similarity.parquet", SIMILARITY)
         tables.write_json(record | reading.record(), draft / "teacher.json")
+    tables.write_json({"index": settings.index.factory, "recall": recall} if settings.index else {}, REPORT)
+
+
+def ranked(queries: pl.Series, scores: np.ndarray, rows: np.ndarray) -> pl.DataFrame:
+    """Columns query, candidates and scores (CANDIDATES), of `scores` and `rows` [queries, depth]."""
+    lists = {"candidates": pl.Series(rows.astype(np.uint32)), "scores": pl.Series(scores)}
+    return pl.DataFrame({"query": queries} | {name: array.cast(CANDIDATES[name]) for name, array in lists.items()})
 
 
 def load_teacher(teacher: PretrainedEncoder, batch_size: int) -> tuple[encoder.Encoder, dict[str, Any]]:

@@ -4,7 +4,8 @@ Each text is encoded once and serves every benchmark and task. A transformer's v
 each benchmark's passages and queries are lists of their own there: another benchmark encodes only itself and moves no
 bit of the others' runs, a changed query encodes its block, a killed run goes on, and if nothing is missing the model is
 not even loaded. Memory holds the vectors of one benchmark, and of the passages of one language a copy while that is
-searched. A static model encodes faster than kept vectors are read: it encodes all texts at once and keeps none.
+searched; beyond half of `retrieve.memory` each is a mapped file. A static model encodes faster than kept vectors are
+read: it encodes all texts at once and keeps none.
 
 A run keeps the best `retrieve.depth` ranks; what else is ranked, `shared/ranking.py` says, and how passages are read in
 windows, `shared/windows.py`: where to cut them the model's tokenizer says, so that the model is loaded.
@@ -28,6 +29,7 @@ from stages.shared.ranking import Tables
 from stages.shared.roles import PROMPT_NAMES, Role
 from stages.shared.vectors import folders
 from stages.shared.vectors.blocks import KeptBlocks
+from stages.shared.vectors.held import Holder
 from stages.shared.windows import WindowedEncoder
 
 log = logging.getLogger("retrieve")
@@ -53,7 +55,7 @@ def main() -> None:
         tables.write_json(cut_tokens(found), VOCABULARY_METRICS)
     kept = read if isinstance(read, KeptBlocks) else None
     together = read if kept or windows else _Together(read, found.values())
-    model = WindowedEncoder(together, windows, str(folder))
+    model = WindowedEncoder(together, windows, str(folder), Holder(settings.memory) if kept else None)
     with tables.replacing(RUNS_FOLDER / name) as draft:
         for benchmark, t in found.items():
             # Nothing else holds a benchmark's vectors: they are gone before those of the next are made.

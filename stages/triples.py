@@ -2,9 +2,17 @@
 
 A triple is ids alone, query, positive and negatives; the composition says in which language each is read. The texts are
 looked up once, in `trainsets`. Positives are drawn by query id: the same in every composition and strategy.
+
+Of n languages there are n x n x n compositions, but their ids do not depend on the positive's language, and with
+negatives of one direction on none: equal files are one, by hard links where the file system has them, and in DVC's
+cache anyway.
 """
 
+import hashlib
 import logging
+import os
+import shutil
+from pathlib import Path
 
 import polars as pl
 
@@ -29,12 +37,30 @@ def main() -> None:
     with tables.replacing(TRIPLES_FOLDER) as draft:
         for strategy in strategies:
             mined = tables.read(NEGATIVES_FOLDER / f"{strategy}.parquet", NEGATIVES)
+            written: dict[tuple[str, str], tuple[Path, int]] = {}
+            made: dict[bytes, Path] = {}
             for composition in compositions(languages):
-                # Negatives are those mined where the composition's query language asks its negative language.
-                own = mined.filter(query_lang=composition.query, corpus_lang=composition.negative)
-                triples = own.join(answers, on="query").select(*TRIPLES).sort("query", "positive")
-                tables.write(triples, draft / strategy / f"{composition.name}.parquet", TRIPLES)
-                log.info(f"{strategy} {composition.name}: {triples.height:,} triples")
+                file, way = draft / strategy / f"{composition.name}.parquet", (composition.query, composition.negative)
+                if way in written:
+                    _same(written[way][0], file)
+                else:
+                    # Negatives are those mined where the composition's query language asks its negative language.
+                    own = mined.filter(query_lang=composition.query, corpus_lang=composition.negative)
+                    triples = own.join(answers, on="query").select(*TRIPLES).sort("query", "positive")
+                    tables.write(triples, file, TRIPLES)
+                    first = made.setdefault(hashlib.sha256(file.read_bytes()).digest(), file)
+                    if first != file:
+                        file.unlink()
+                        _same(first, file)
+                    written[way] = first, triples.height
+                log.info(f"{strategy} {composition.name}: {written[way][1]:,} triples")
+
+
+def _same(written: Path, file: Path) -> None:
+    try:
+        os.link(written, file)
+    except OSError:
+        shutil.copyfile(written, file)
 
 
 def positives(stored: Collection, count: int | None, seed: int) -> pl.DataFrame:

@@ -75,6 +75,19 @@ def test_a_deeper_list_begins_with_the_shallower(workspace):
     assert deep["candidates"].list.head(6).to_list() == shallow["candidates"].to_list()
 
 
+def test_an_approximate_index_tells_its_recall_and_a_mapped_file_changes_nothing(workspace):
+    prepared(workspace)
+    workspace.run("candidates")
+    exact = ranked()
+    assert json.loads(Path("metrics/candidates.json").read_text()) == {}
+    workspace.edit(candidates__memory=1e-9).run("candidates")
+    assert ranked().equals(exact)
+    workspace.edit(candidates__index={"factory": "Flat"}).run("candidates")
+    assert ranked()["candidates"].to_list() == exact["candidates"].to_list()
+    told = json.loads(Path("metrics/candidates.json").read_text())
+    assert told == {"index": "Flat", "recall": dict.fromkeys(["en-en", "ko-en", "en-ko", "ko-ko"], 1.0)}
+
+
 def test_a_passage_judged_not_relevant_changes_no_score(workspace):
     prepared(workspace)
     workspace.run("candidates")

@@ -18,6 +18,14 @@ from tests.conftest import Workspace
 METRICS = ["ndcg@10", "ndcg@3", "mrr@10", "mrr@3", "map@5", "recall@1", "recall@10", "accuracy@1", "accuracy@4"]
 
 
+def evaluated(run, qrels, metrics):
+    """{query: {metric: value}}"""
+    found = {}
+    for query, metric, value in scoring.evaluate(run, qrels, metrics).iter_rows():
+        found.setdefault(query, {})[metric] = value
+    return found
+
+
 def table(rows, schema):
     return pl.DataFrame(rows, schema=schema, orient="row")
 
@@ -57,7 +65,7 @@ def test_values_are_those_of_the_definitions_with_ties_by_descending_id(seed):
         run += [(f"q{q}", name, rng.randint(0, 5) / 4) for name in names]
         judged += [(f"q{q}", name, rng.randint(1, 3)) for name in rng.sample(names, 2)]
         judged.append((f"q{q}", f"e{q}", 1))
-    found = scoring.evaluate(run_of(run), qrels_of(judged), METRICS)
+    found = evaluated(run_of(run), qrels_of(judged), METRICS)
     assert sorted(found) == [f"q{q}" for q in range(6)]
     for query, values in found.items():
         ordered = sorted(((s, f"{d}.en", d) for q, d, s in run if q == query), reverse=True)
@@ -67,27 +75,34 @@ def test_values_are_those_of_the_definitions_with_ties_by_descending_id(seed):
             assert values[metric] == pytest.approx(wanted, abs=1e-6), metric
 
 
-def test_values_are_pytrec_evals_own():
-    rng = random.Random(1)
-    run = [(f"q{q}", f"d{i}", rng.random()) for q in range(5) for i in range(40)]
-    judged = [(f"q{q}", f"d{rng.randrange(40)}", 1) for q in range(5)]
-    found = scoring.evaluate(run_of(run), qrels_of(judged), ["ndcg@10", "map@100", "recall@5"])
+@pytest.mark.parametrize("scores", [3, 10**6])
+def test_values_are_pytrec_evals_own_to_the_last_bit(scores):
+    rng = random.Random(scores)
+    run = [(f"q{q}", f"d{i}", rng.randrange(scores) / 7) for q in range(40) for i in rng.sample(range(150), 120)]
+    judged = [(f"q{q}", f"d{d}", rng.randint(0, 3)) for q in range(2, 42) for d in rng.sample(range(150), q % 13 + 1)]
+    found = evaluated(run_of(run), qrels_of(judged), METRICS)
+    documents = {}
+    for q, d, r in judged:
+        documents.setdefault(q, {})[f"{d}.en"] = r
     nested = {}
     for q, d, s in run_of(run).select("query", "passage", "score").iter_rows():
-        nested.setdefault(q, {})[d] = s
-    wanted = pytrec_eval.RelevanceEvaluator(
-        {q: {d: r} for q, d, r in judged}, {"ndcg_cut.10", "map_cut.100", "recall.5"}
-    ).evaluate(nested)
+        nested.setdefault(q, {})[f"{d}.en"] = s
+    names = {"ndcg": "ndcg_cut", "map": "map_cut", "recall": "recall", "accuracy": "success"}
+    measures = {f"{names[kind]}.{k}" for kind, k in (metric.split("@") for metric in METRICS) if kind in names}
+    wanted = pytrec_eval.RelevanceEvaluator(documents, measures | {"recip_rank"}).evaluate(nested)
+    assert len(wanted) == 38 and len(found) == 40
     for query, values in wanted.items():
-        assert found[query] == {
-            "ndcg@10": values["ndcg_cut_10"],
-            "map@100": values["map_cut_100"],
-            "recall@5": values["recall_5"],
-        }
+        for metric in METRICS:
+            kind, k = metric.split("@")
+            if kind == "mrr":
+                first = values["recip_rank"]
+                assert found[query][metric] == (first if first >= 1 / int(k) else 0.0)
+            else:
+                assert found[query][metric] == values[f"{names[kind]}_{k}"], metric
 
 
 def test_a_judged_query_that_the_run_lacks_counts_as_nothing():
-    found = scoring.evaluate(run_of([("q1", "a", 1.0)]), qrels_of([("q1", "a", 1), ("q2", "a", 1)]), METRICS)
+    found = evaluated(run_of([("q1", "a", 1.0)]), qrels_of([("q1", "a", 1), ("q2", "a", 1)]), METRICS)
     assert set(found["q1"].values()) == {1.0}
     assert set(found["q2"].values()) == {0.0}
     assert list(found["q2"]) == METRICS
@@ -96,7 +111,7 @@ def test_a_judged_query_that_the_run_lacks_counts_as_nothing():
 def test_reciprocal_ranks_are_cut_at_k():
     run = run_of([("q", f"d{i:02}", -float(i)) for i in range(1, 13)])
     for place, at10, at3 in [(1, 1, 1), (3, 1 / 3, 1 / 3), (4, 1 / 4, 0), (10, 1 / 10, 0), (11, 0, 0)]:
-        found = scoring.evaluate(run, qrels_of([("q", f"d{place:02}", 1)]), ["mrr@10", "mrr@3"])["q"]
+        found = evaluated(run, qrels_of([("q", f"d{place:02}", 1)]), ["mrr@10", "mrr@3"])["q"]
         assert found == pytest.approx({"mrr@10": at10, "mrr@3": at3})
 
 
@@ -107,7 +122,7 @@ def test_a_pool_tells_a_passages_languages_apart():
         RUN,
     )
     qrels = table([("q", "p", "en", 1), ("q", "p", "ko", 1)], BENCHMARK_QRELS)
-    assert scoring.evaluate(run, qrels, ["recall@1", "map@5"])["q"] == pytest.approx(
+    assert evaluated(run, qrels, ["recall@1", "map@5"])["q"] == pytest.approx(
         {"recall@1": 0.5, "map@5": (1 + 2 / 4) / 2}
     )
 
@@ -297,7 +312,7 @@ def test_values_are_those_of_mteb(seed):
     theirs = pytest.importorskip("mteb._evaluators.retrieval_metrics", reason="mteb is not installed")
     run, qrels = scored(seed)
     cuts = [1, 3, 10, 20]
-    found = scoring.evaluate(run, qrels, [f"{kind}@{k}" for kind in KINDS for k in cuts])
+    found = evaluated(run, qrels, [f"{kind}@{k}" for kind in KINDS for k in cuts])
     nested = {"run": {}, "qrels": {}}
     for q, d, s in run.select("query", "passage", "score").iter_rows():
         nested["run"].setdefault(q, {})[f"{d}.en"] = s
@@ -322,7 +337,7 @@ def test_accuracy_is_that_of_the_nearest_neighbours_label():
     asked = {f"q{i}": rng.choice("abc") for i in range(40)}
     run = [(q, d, rng.randint(0, 900) / 1024) for q in asked for d in labels]
     qrels = [(q, d, 1) for q, label in asked.items() for d, own in labels.items() if own == label]
-    found = scoring.evaluate(run_of(run), qrels_of(qrels), ["accuracy@1", "accuracy@3"])
+    found = evaluated(run_of(run), qrels_of(qrels), ["accuracy@1", "accuracy@3"])
     for q, label in asked.items():
         order = [d for _, d in sorted(((s, d) for name, d, s in run if name == q), key=lambda p: (p[0], f"{p[1]}.en"))][
             ::-1

@@ -34,6 +34,8 @@ def test_negatives_are_those_mined_where_the_query_language_asks_the_negatives(w
         own = [[f"n|{c.query}-{c.negative}|{q}|{i}" for i in range(2)] for q in ("q1", "q1", "q2")]
         wanted = [("q1", "a", own[0]), ("q1", "b", own[1]), ("q2", "c", own[2])]
         assert found == (wanted if c.query == "en" else wanted[:2])
+    # The ids of koenen and kokoen are the same, and are on disk once.
+    assert len({f.stat().st_ino for f in folder.iterdir()}) == 4
 
 
 def labelled(workspace, entries, queries, judged=()):

@@ -20,6 +20,7 @@ import polars as pl
 from stages.check import params
 from stages.check.groups import Params
 from stages.schemas.benchmarks import BENCHMARKS_FOLDER
+from stages.schemas.runs import RUN_RECORD, RUNS_FOLDER
 from stages.settings.base import Base
 from stages.settings.encoders import PretrainedEncoder
 from stages.shared import carried, errors, models
@@ -133,13 +134,21 @@ def _kept(study: Params, base: BaseSize, count: int) -> list[DiskNeed]:
 
 
 def _texts(study: Params) -> int | None:
-    """The texts of all benchmarks, once these are built."""
-    files = [
-        BENCHMARKS_FOLDER / name / f"{side}.parquet" for name in study.benchmarks for side in ("passages", "queries")
-    ]
-    if not all(file.is_file() for file in files):
-        return None
-    return sum(pl.scan_parquet(file).select(pl.len()).collect().item() for file in files)
+    """The texts of all benchmarks, once these are built; of passages in windows their windows, once the base's run says
+    how many each has."""
+    counts = {}
+    for side in ("passages", "queries"):
+        files = [BENCHMARKS_FOLDER / name / f"{side}.parquet" for name in study.benchmarks]
+        if not all(file.is_file() for file in files):
+            return None
+        counts[side] = sum(pl.scan_parquet(file).select(pl.len()).collect().item() for file in files)
+    if study.windows:
+        record = RUNS_FOLDER / models.BASE_NAME / RUN_RECORD
+        told = json.loads(record.read_text(encoding="utf-8")).get("windows") if record.is_file() else None
+        if not told:
+            return None
+        counts["passages"] = math.ceil(counts["passages"] * told["mean"])
+    return sum(counts.values())
 
 
 def sized(base: Base) -> BaseSize:

@@ -1,4 +1,4 @@
-"""Contradictions of strategies of negatives."""
+"""Contradictions of the teacher's search and of strategies of negatives."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from stages.check.groups import Params
 
 def contradictions(params: Params) -> Iterator[str]:
     languages = params.languages
+    if params.windows and params.candidates.index:
+        yield "candidates.index searches no passages in windows: write index: null, or windows: null"
+    if params.windows and params.candidates.precision != "float32":
+        yield "candidates.precision float16 holds no windows: write float32, or windows: null"
     for name, strategy in params.negatives.items():
         pairs = [f"{q}-{c}" for q in languages for c in languages]
         if strategy.direction not in ("each", *pairs):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import polars as pl
 
-from stages.shared import identical
+from stages.shared import identical, seeds
 from stages.shared.collection import Collection
+
+# Queries whose candidates are looked at together.
+BLOCK = 2**8
 
 
 class Answers:
@@ -36,6 +41,11 @@ class Answers:
         first = self.qrels.sort("group").unique("query", keep="first")
         return self._group_numbers(queries.to_frame("query").join(first, on="query", how="left", maintain_order="left"))
 
+    @cache  # noqa: B019
+    def numbers(self, seed: int) -> np.ndarray:
+        """A number of each passage of the pool, by its name and `seed` (`seeds.numbers`): uint64, shape [pool]."""
+        return seeds.numbers(seed, self.pool.to_list())
+
     def labels_among(self, groups: np.ndarray) -> np.ndarray:
         """Numbers of groups, with -1 for those that are no labels."""
         return np.where(groups < len(self.labels), groups, -1)
@@ -53,8 +63,10 @@ class Answers:
         nth = np.arange(len(rows)) - np.searchsorted(rows, rows)
         # One pass for the n-th group of every query.
         for turn in range(int(nth.max(initial=-1)) + 1):
-            own = rows[nth == turn]
-            hit[own] |= self.groups[candidates[own]] == numbers[nth == turn][:, None]
+            of_turn = np.flatnonzero(nth == turn)
+            for part in (of_turn[at : at + BLOCK] for at in range(0, len(of_turn), BLOCK)):
+                own = rows[part]
+                hit[own] |= self.groups.take(candidates[own]) == numbers[part][:, None]
         return hit
 
     def are_itself(self, queries: pl.Series, candidates: np.ndarray) -> np.ndarray:

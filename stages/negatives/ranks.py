@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from stages.negatives import margins
-from stages.negatives.answers import Answers
+from stages.negatives.answers import BLOCK, Answers
 from stages.schemas.negatives import NEGATIVES
 from stages.settings.negatives import Negatives
 from stages.shared import sampling, seeds
@@ -44,17 +44,17 @@ def pick(
     if ranked.is_empty():
         return pl.DataFrame(schema=NEGATIVES), counts
     depth = int(ranked["candidates"].list.len().max())  # type: ignore[arg-type]
-    candidates = ranked["candidates"].list.to_array(depth).to_numpy()
-    scores = ranked["scores"].list.to_array(depth).to_numpy().astype(np.float64)
+    # Nothing outside the window is looked at: rank `begin` + 1 is the first column.
+    begin, end = (strategy.rank_min or 1) - 1, min(strategy.rank_max or depth, depth)
+    begin = min(begin, end)
+    candidates = ranked["candidates"].list.to_array(depth).to_numpy()[:, begin:end]
+    scores = ranked["scores"].list.to_array(depth).to_numpy()[:, begin:end]
     positive = ranked["positive_score"].to_numpy().astype(np.float64)[:, None]
-    ranks = np.arange(1, depth + 1)
-
-    window = (ranks >= (strategy.rank_min or 1)) & (ranks <= (strategy.rank_max or depth))
-    alive = np.broadcast_to(window, candidates.shape).copy()
-    counts["candidates"] = int(alive.sum())
+    alive = np.ones(candidates.shape, bool)
+    counts["candidates"] = alive.size
 
     def drop(reason: str, hit: np.ndarray) -> None:
-        counts[reason] = int((alive & hit).sum())
+        counts[reason] = int(np.count_nonzero(alive & hit))
         alive[hit] = False
 
     drop("relevant", answers.among(ranked["query"], candidates))
@@ -70,51 +70,88 @@ def pick(
         above, unlisted = margins.beyond(ranked["query"], candidates, served)
         drop("own_positive", above)
         drop("unlisted", unlisted)
+    # A Python float would be rounded to the scores' float32 first.
     if strategy.min_score is not None:
-        drop("min_score", scores < strategy.min_score)
+        drop("min_score", scores < np.float64(strategy.min_score))
     if strategy.max_score is not None:
-        drop("max_score", scores > strategy.max_score)
+        drop("max_score", scores > np.float64(strategy.max_score))
     if strategy.pick == "weighted":
-        drop("zero_weight", np.maximum(scores, strategy.floor) <= 0)
+        drop("zero_weight", np.maximum(scores, np.float64(strategy.floor)) <= 0)
 
     k = strategy.chosen
-    written = (
-        _written(ranked["query"], answers.passages(not_relevant).join(answers.itself, on=QUERY_PASSAGE, how="anti"), k)
-        if strategy.written
-        else [[] for _ in range(len(ranked))]
-    )
+    written = pl.Series([[]], dtype=pl.List(pl.String)).new_from_index(0, len(ranked))
     if strategy.written:
+        judged = answers.passages(not_relevant).join(answers.itself, on=QUERY_PASSAGE, how="anti")
+        written = _written(ranked["query"], judged, k)
         alive[answers.among(ranked["query"], candidates, not_relevant)] = False
-        counts["written"] = sum(map(len, written))
-    wanted = k - np.array([len(own) for own in written])
-    enough = alive.sum(axis=1) >= wanted
+        counts["written"] = int(written.list.len().sum())
+    wanted = k - written.list.len().cast(pl.Int64).to_numpy()
+    enough = np.count_nonzero(alive, axis=1) >= wanted
     counts["short"] = int((~enough).sum())
-    if strategy.pick == "top":
-        order = np.broadcast_to(ranks.astype(np.float64), candidates.shape)
-    else:
-        # A number for each query and passage: the choice depends on no other query and no other passage.
-        queries = seeds.numbers(f"{seed}/negatives", ranked["query"].to_list())
-        passages = seeds.numbers(seed, answers.pool.to_list())
-        order = seeds.uniform(queries[:, None], passages[candidates])
-    if strategy.pick == "weighted":
-        weights = np.where(alive, np.maximum(scores, strategy.floor), 1.0)
-        order = -sampling.gumbel(np.log(weights) / strategy.temperature, order)
-    order = np.where(alive, order, np.inf)[enough]
-    most = min(k, depth)
-    first = np.argpartition(order, most - 1, axis=1)[:, :most]
-    first = np.take_along_axis(first, np.argsort(np.take_along_axis(order, first, 1), axis=1), 1)
-    kept = np.take_along_axis(candidates[enough], first, 1)
+    rows = np.flatnonzero(enough)
+    first = _first(ranked["query"], answers, candidates, scores, alive, rows, strategy, seed)
     # Where hard negatives were written for the query, fewer are mined.
+    most = first.shape[1]
     mined = np.arange(most) < wanted[enough][:, None]
-    if enough.any():
+    if len(rows):
         counts["positive_score"] = round(float(positive[enough].mean()), 5)
     if mined.any():
-        counts["negative_score"] = round(float(np.take_along_axis(scores[enough], first, 1)[mined].mean()), 5)
+        kept_scores = scores[rows[:, None], first].astype(np.float64)
+        counts["negative_score"] = round(float(kept_scores[mined].mean()), 5)
     table = ranked.filter(pl.Series(enough)).select("query", "query_lang", "corpus_lang")
-    names = answers.pool.gather(pl.Series(kept.reshape(-1), dtype=pl.UInt32)).to_list()
-    own = [taken for taken, keep in zip(written, enough, strict=True) if keep]
-    lists = [[*taken, *names[row * most : row * most + k - len(taken)]] for row, taken in enumerate(own)]
-    return table.with_columns(pl.Series("negatives", lists, pl.List(pl.String))), counts
+    names = answers.pool.gather(pl.Series(candidates[rows[:, None], first].reshape(-1), dtype=pl.UInt32))
+    lists = names.reshape(first.shape).cast(pl.List(pl.String))
+    if strategy.written:
+        taken = pl.DataFrame({"taken": written.filter(pl.Series(enough)), "mined": lists})
+        of_mined = pl.col("mined").list.head(k - pl.col("taken").list.len().cast(pl.Int64))
+        lists = taken.select(pl.concat_list("taken", of_mined)).to_series()
+    return table.with_columns(lists.alias("negatives")), counts
+
+
+def _first(
+    queries: pl.Series,
+    answers: Answers,
+    candidates: np.ndarray,
+    scores: np.ndarray,
+    alive: np.ndarray,
+    rows: np.ndarray,
+    strategy: Negatives,
+    seed: int,
+) -> np.ndarray:
+    """The columns of the first candidates that are `alive`, in the order in which the strategy takes them, of the
+    queries `rows`: int64, shape [rows, k at most]."""
+    most = min(strategy.chosen, candidates.shape[1])
+    found = np.empty((len(rows), most), np.int64)
+    if not found.size:
+        return found
+    if strategy.pick != "top":
+        # A number for each query and passage: the choice depends on no other query and no other passage.
+        asked = seeds.numbers(f"{seed}/negatives", queries.gather(rows).to_list())
+        passages = answers.numbers(seed)
+    # Blocks small enough for the processor's own memory.
+    for begin in range(0, len(rows), BLOCK):
+        part = rows[begin : begin + BLOCK]
+        if strategy.pick == "top":
+            order = np.broadcast_to(np.arange(candidates.shape[1], dtype=np.float64), (len(part), candidates.shape[1]))
+        else:
+            order = seeds.uniform(asked[begin : begin + BLOCK, None], passages[candidates[part]])
+        if strategy.pick == "weighted":
+            weights = np.where(alive[part], np.maximum(scores[part], np.float64(strategy.floor)), 1.0)
+            order = -sampling.gumbel(np.log(weights) / strategy.temperature, order)
+        order = np.where(alive[part], order, np.inf)
+        own = _least(order, most)
+        by_order = np.argsort(np.take_along_axis(order, own, 1), axis=1)
+        found[begin : begin + BLOCK] = np.take_along_axis(own, by_order, 1)
+    return found
+
+
+def _least(order: np.ndarray, count: int) -> np.ndarray:
+    """The columns of each row's `count` least, in any order."""
+    # Several times as fast as argpartition, and right unless there are ties.
+    least = order <= np.partition(order, count - 1, axis=1)[:, count - 1 : count]
+    if np.count_nonzero(least) == count * len(order):
+        return np.nonzero(least)[1].reshape(-1, count)
+    return np.argpartition(order, count - 1, axis=1)[:, :count]
 
 
 def _found(ranked: pl.DataFrame, answers: Answers, depth: int) -> np.ndarray:
@@ -128,8 +165,8 @@ def _found(ranked: pl.DataFrame, answers: Answers, depth: int) -> np.ndarray:
     return np.logical_or.reduce(hit, axis=1)
 
 
-def _written(queries: pl.Series, judged: pl.DataFrame, k: int) -> list[list[str]]:
-    """At most k passages of `judged` for each query, in order of their names."""
+def _written(queries: pl.Series, judged: pl.DataFrame, k: int) -> pl.Series:
+    """At most k passages of `judged` for each query, in order of their names, as lists."""
     own = judged.sort("query", "passage").group_by("query").agg(pl.col("passage").head(k))
     found = queries.to_frame("query").join(own, on="query", how="left", maintain_order="left")
-    return [passages or [] for passages in found["passage"].to_list()]
+    return found["passage"].fill_null([])

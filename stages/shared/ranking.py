@@ -131,19 +131,29 @@ class DocumentEncoder(Protocol):
         """Those of `passages` (columns title and text)."""
 
 
+def _rows(vectors: PassageVectors, rows: np.ndarray) -> PassageVectors:
+    return vectors[rows]
+
+
 def by_encoder(encoder: DocumentEncoder, benchmark: Tables) -> Rankers:
     """Rankers of `benchmark` by the vectors that `encoder` gives."""
-    return by_vectors(encoder.documents(benchmark.passages), encoder.encode(benchmark.texts("query"), "query"))
+    passages, queries = encoder.documents(benchmark.passages), encoder.encode(benchmark.texts("query"), "query")
+    holder = getattr(encoder, "holder", None)
+    return by_vectors(passages, queries, holder.taken if holder else _rows)
 
 
-def by_vectors(passage_vectors: PassageVectors, query_vectors: np.ndarray) -> Rankers:
+def by_vectors(
+    passage_vectors: PassageVectors,
+    query_vectors: np.ndarray,
+    take: Callable[[PassageVectors, np.ndarray], PassageVectors] = _rows,
+) -> Rankers:
     """Rankers by the inner product of vectors, float32, shape [passages or queries, dimension]; a passage may have
-    several."""
+    several. `take` gives those of some rows."""
 
     def ranker(asked: pl.DataFrame, searched: pl.DataFrame) -> Ranker:
         # All of them are not copied.
         whole = searched.height == len(passage_vectors)
-        right = passage_vectors if whole else passage_vectors[searched["row"].to_numpy()]
+        right = passage_vectors if whole else take(passage_vectors, searched["row"].to_numpy())
         return _ByVectors(query_vectors[asked["row"].to_numpy()], right)
 
     return ranker

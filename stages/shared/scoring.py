@@ -1,20 +1,23 @@
 """Metrics of runs as trec_eval computes them, language bias, and their means over queries and tasks.
 
-A judged query that a run lacks counts as 0: pytrec_eval leaves it out, which would raise the mean.
+All queries at once: the places of the relevant documents are found by one join, and every metric and cut-off is made
+of them, to the last bit as trec_eval adds them up (the tests hold it against pytrec_eval). A judged query that a run
+lacks counts as 0: pytrec_eval leaves it out, which would raise the mean.
 """
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import polars as pl
-import pytrec_eval
 
 from stages.schemas.scores import BIAS_MEDIAN, LANGUAGES, QUERY_SCORES
 from stages.shared import pool
 from stages.shared.rounding import rounded
 from stages.shared.tasks import BIAS, GROUPS, POOL, Task, tasks
 
-# trec_eval's names.
-TREC_MEASURES = {"ndcg": "ndcg_cut", "map": "map_cut", "recall": "recall", "accuracy": "success"}
+OF_DOCUMENT = ["query", "passage", "lang"]
 
 
 def per_query(
@@ -26,47 +29,84 @@ def per_query(
 ) -> pl.DataFrame:
     """Each judged query's value of each metric in each task (columns task, query, metric, value); `pooled` (POOLED) is
     what the pool has, if rows are there; else it has all."""
-    rows = []
+    fields = {name: QUERY_SCORES[name] for name in ("task", "query", "metric", "value")}
+    parts = [pl.DataFrame(schema=fields)]
     in_pool = qrels if pooled is None or pooled.is_empty() else qrels.join(pooled, on=["passage", "lang"], how="semi")
     for task in tasks(queries["lang"].unique().sort().to_list(), qrels["lang"].unique().sort().to_list()):
         relevant = in_pool if task.corpus == POOL else qrels.filter(lang=task.corpus)
         relevant = relevant.join(queries.filter(lang=task.query), on="query", how="semi")
         own = run.filter(task=task.name).join(relevant, on="query", how="semi")
-        for query, values in evaluate(own, relevant, metrics).items():
-            rows += [(task.name, query, metric, value) for metric, value in values.items()]
-    fields = {name: QUERY_SCORES[name] for name in ("task", "query", "metric", "value")}
-    return pl.DataFrame(rows, schema=fields, orient="row")
+        parts.append(evaluate(own, relevant, metrics).select(pl.lit(task.name).alias("task"), pl.all()))
+    return pl.concat(parts)
 
 
-def evaluate(run: pl.DataFrame, qrels: pl.DataFrame, metrics: list[str]) -> dict[str, dict[str, float]]:
-    """trec_eval's values for one task's run: {query: {metric: value}}, with 0 for judged queries not in the run.
+def evaluate(run: pl.DataFrame, qrels: pl.DataFrame, metrics: list[str]) -> pl.DataFrame:
+    """trec_eval's values for one task's run (columns query, metric, value), sorted by query, with 0 for judged queries
+    not in the run.
 
     `mrr@K` is the reciprocal rank, and 0 if it is below 1 / K; `accuracy@K` is 1 if any relevant passage is among the
     first K, so that accuracy@1 of a benchmark by label is the accuracy of the nearest neighbour's label.
     """
-    judged = _nested(qrels, pl.col("relevance"))
-    ranked = _nested(run, pl.col("score"))
-    split = [metric.split("@") for metric in metrics]
-    measures = {f"{TREC_MEASURES[kind]}.{k}" for kind, k in split if kind in TREC_MEASURES} | {"recip_rank"}
-    found = pytrec_eval.RelevanceEvaluator(judged, measures).evaluate(ranked)
-    values: dict[str, dict[str, float]] = {}
-    for query in sorted(judged):
-        own = found.get(query, {})
-        values[query] = {}
-        for metric, (kind, k) in zip(metrics, split, strict=True):
-            if kind == "mrr":
-                reciprocal = own.get("recip_rank", 0.0)
-                values[query][metric] = reciprocal if reciprocal * int(k) >= 1 - 1e-9 else 0.0
-            else:
-                values[query][metric] = own.get(f"{TREC_MEASURES[kind]}_{k}", 0.0)
-    return values
+    queries = qrels.select("query").unique().sort("query").with_row_index("number")
+    judged = qrels.filter(pl.col("relevance") > 0).join(queries, on="query")
+    # Of each query the grades of what is relevant, and of what was found of it with their places.
+    best = judged.sort("number", "relevance", descending=[False, True])
+    hits = _placed(run).join(judged, on=OF_DOCUMENT).sort("number", "place")
+    count = queries.height
+    number, place, relevance = (hits[name].to_numpy().astype(np.int64) for name in ("number", "place", "relevance"))
+    of_best, ideal = best["number"].to_numpy().astype(np.int64), best["relevance"].to_numpy().astype(np.int64)
+    nth = [np.arange(len(own)) - np.searchsorted(own, own) + 1 for own in (number, of_best)]
+    relevant = np.bincount(of_best, minlength=count)
+    logs = np.array([math.inf] + [math.log2(rank + 1) for rank in range(1, max([0, *place, *nth[1]]) + 1)])
+
+    def share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+        return np.divide(part, whole, out=np.zeros(count), where=whole > 0)
+
+    values = np.zeros((count, len(metrics)))
+    for column, metric in enumerate(metrics):
+        kind, cut = metric.split("@")
+        k = int(cut)
+        within = place <= k
+        own = number[within]
+        # bincount adds in the order of places, as trec_eval does.
+        if kind == "ndcg":
+            gain = np.bincount(own, relevance[within] / logs[place[within]], count)
+            most = nth[1] <= k
+            values[:, column] = share(gain, np.bincount(of_best[most], ideal[most] / logs[nth[1][most]], count))
+        elif kind == "map":
+            values[:, column] = share(np.bincount(own, nth[0][within] / place[within], count), relevant)
+        elif kind == "recall":
+            values[:, column] = share(np.bincount(own, minlength=count), relevant)
+        elif kind == "mrr":
+            first = within & (nth[0] == 1)
+            values[number[first], column] = 1 / place[first]
+        else:
+            values[own, column] = 1.0
+    return pl.DataFrame(
+        {
+            "query": queries["query"].gather(np.repeat(np.arange(count), len(metrics))),
+            "metric": pl.Series(metrics, dtype=pl.String).gather(np.tile(np.arange(len(metrics)), count)),
+            "value": values.reshape(-1),
+        }
+    )
 
 
-def _nested(table: pl.DataFrame, value: pl.Expr) -> dict[str, dict]:
+def _placed(run: pl.DataFrame) -> pl.DataFrame:
+    """`run` with the column `place`, from 1: by score, equal ones by descending document id, as trec_eval has it."""
+    turns = run["query"].rle_id()
+    score = run["score"].to_numpy()
+    same, tied = turns.to_numpy()[1:] == turns.to_numpy()[:-1], np.flatnonzero(score[1:] == score[:-1])
+    tied = tied[same[tied]]
     # A document of a pool is a passage in a language.
-    documents = table.select("query", document=pl.col("passage") + "." + pl.col("lang"), value=value)
-    grouped = documents.group_by("query", maintain_order=True).agg("document", "value")
-    return {query: dict(zip(names, values, strict=True)) for query, names, values in grouped.iter_rows()}
+    document = pl.concat_str("passage", pl.lit("."), "lang")
+    names = run[tied].select(document).to_series(), run[tied + 1].select(document).to_series()
+    in_order = not (same & (score[1:] > score[:-1])).any() and (names[0] > names[1]).all()
+    if not in_order or int(turns.max() or 0) >= run["query"].n_unique():  # type: ignore[arg-type]
+        run = run.sort("query", "score", document, descending=[False, True, True])
+        turns = run["query"].rle_id()
+    begins = np.flatnonzero(np.diff(turns.to_numpy(), prepend=-1))
+    places = np.arange(1, run.height + 1) - np.repeat(begins, np.diff(begins, append=run.height))
+    return run.select(*OF_DOCUMENT, place=pl.Series(places, dtype=pl.UInt32))
 
 
 def bias(relevant: pl.DataFrame) -> pl.DataFrame:

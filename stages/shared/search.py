@@ -2,15 +2,29 @@
 
 Ties are broken by the higher row number; a corpus sorted by id is thus ranked as trec_eval ranks it, ties by
 descending id. A corpus is vectors, a row each, or documents of several (`Documents`).
+
+Vectors may be more than memory holds (a mapped file), or half as wide (float16): they are then read in blocks of rows,
+each as float32, beside which there is a running list of the best. `top_k` then gives the same bytes as of float32 in
+memory, since blocks end where faiss's own do; `ranks` are exact by scores that may have other last bits.
 """
 
 from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+from itertools import pairwise
 
 import faiss
 import numpy as np
 
 # Queries scored at once when counting ranks: at 1M passages a block takes 256 MB.
 QUERY_BLOCK = 64
+# Numbers of a block of vectors that are read from a file or widened, 256 MB as float32; and of a list of the best.
+BLOCK_NUMBERS = 2**26
+# Passages and queries that faiss multiplies at once: were blocks to end elsewhere, scores had other last bits.
+FAISS_ROWS, FAISS_QUERIES = 2**10, 2**12
+# Passages against which ranks are counted in one product, which takes 1 GB; of more, blocks of them.
+WHOLE = 2**22
 # Pairs scored at once: of 1,024 dimensions they take 128 MB.
 PAIRS = 2**14
 
@@ -75,15 +89,67 @@ def top_k(queries: np.ndarray, corpus: PassageVectors, k: int) -> tuple[np.ndarr
     k = min(k, len(corpus))
     if isinstance(corpus, Documents):
         return _top_documents(queries, corpus, k)
-    scores, rows = faiss.knn(queries, corpus, min(k + 1, len(corpus)), metric=faiss.METRIC_INNER_PRODUCT)
-    order = np.lexsort((-rows, -scores), axis=1)
-    scores, rows = np.take_along_axis(scores, order, 1), np.take_along_axis(rows, order, 1)
+    scores, rows = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
+    step = max(1, BLOCK_NUMBERS // (k + 1) // FAISS_QUERIES) * FAISS_QUERIES
+    begin = 0
+    while begin < len(queries):
+        # Few queries by themselves would be multiplied another way: they join the block before.
+        end = begin + step if len(queries) - begin - step >= FAISS_QUERIES else len(queries)
+        scores[begin:end], rows[begin:end] = _top_vectors(queries[begin:end], corpus, k)
+        begin = end
+    return scores, rows
+
+
+def _top_vectors(queries: np.ndarray, corpus: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    deep = min(k + 1, len(corpus))
+    scores, rows = np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
+    for begin, block in blocks(corpus):
+        found = faiss.knn(queries, block, min(deep, len(block)), metric=faiss.METRIC_INNER_PRODUCT)
+        if len(block) == len(corpus):
+            scores, rows = found
+            break
+        scores, rows = np.hstack([scores, found[0]]), np.hstack([rows, found[1] + begin])
+        if scores.shape[1] > deep:
+            # Of equals any may stay: where they reach rank k + 1, all are looked at again below.
+            stay = np.argpartition(-scores, deep - 1, axis=1)[:, :deep]
+            scores, rows = np.take_along_axis(scores, stay, 1), np.take_along_axis(rows, stay, 1)
+    unsorted = np.flatnonzero((scores[:, 1:] >= scores[:, :-1]).any(axis=1))
+    order = np.lexsort((-rows[unsorted], -scores[unsorted]), axis=1)
+    scores[unsorted] = np.take_along_axis(scores[unsorted], order, 1)
+    rows[unsorted] = np.take_along_axis(rows[unsorted], order, 1)
     # Which of equals come in at rank k is faiss's choice: where rank k + 1 equals it, the rule chooses again.
-    for query in np.flatnonzero(scores[:, k - 1] == scores[:, k]) if k < len(corpus) else ():
-        own = corpus @ queries[query]
-        rows[query, :k] = best(own, k)
-        scores[query, :k] = own[rows[query, :k]]
-    return np.ascontiguousarray(scores[:, :k]), np.ascontiguousarray(rows[:, :k])
+    if k < len(corpus) and len(tied := np.flatnonzero(scores[:, k - 1] == scores[:, k])):
+        scores[tied, :k], rows[tied, :k] = _top_one_by_one(queries[tied], corpus, k)
+    return scores[:, :k], rows[:, :k]
+
+
+def _top_one_by_one(queries: np.ndarray, corpus: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Each query's best by the rule, of all its scores."""
+    scores = np.full((len(queries), k), -np.inf, np.float32)
+    rows = np.full((len(queries), k), -1, np.int64)
+    for begin, block in blocks(corpus):
+        for query, vector in enumerate(queries):
+            own = block @ vector
+            first = best(own, k)
+            both = np.r_[scores[query], own[first]], np.r_[rows[query], first + begin]
+            order = np.lexsort((-both[1], -both[0]))[:k]
+            scores[query], rows[query] = both[0][order], both[1][order]
+    return scores, rows
+
+
+def blocks(corpus: np.ndarray, whole: int | None = None) -> Iterator[tuple[int, np.ndarray]]:
+    """The vectors, float32, in blocks with the row at which each begins; all at once if they are so in memory, and not
+    more than `whole`."""
+    mapped = isinstance(corpus, np.memmap)
+    if not mapped and corpus.dtype == np.float32 and (whole is None or len(corpus) <= whole):
+        yield 0, corpus
+        return
+    step = max(1, BLOCK_NUMBERS // corpus.shape[1] // FAISS_ROWS) * FAISS_ROWS
+    for begin in range(0, len(corpus), step):
+        yield begin, np.array(corpus[begin : begin + step], np.float32)
+        if mapped:
+            # What was read is held for this process no longer.
+            corpus._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
 
 
 def _top_documents(queries: np.ndarray, corpus: Documents, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -105,8 +171,13 @@ def best(scores: np.ndarray, k: int) -> np.ndarray:
 
 def place(scores: np.ndarray, row: int) -> int:
     """The rank (1 = best) of `row` among one query's scores."""
-    ahead = np.count_nonzero(scores > scores[row]) + np.count_nonzero(scores[row + 1 :] == scores[row])
-    return int(ahead) + 1
+    return _ahead(scores, scores[row], row) + 1
+
+
+def _ahead(scores: np.ndarray, score: np.float32, row: int) -> int:
+    """How many of one query's scores come before `score`, whose row is `row` or, if it is of another block, counts from
+    where this one begins."""
+    return int(np.count_nonzero(scores > score) + np.count_nonzero(scores[max(0, row + 1) :] == score))
 
 
 def scored(queries: np.ndarray, corpus: PassageVectors) -> np.ndarray:
@@ -121,7 +192,7 @@ def pairs(queries: np.ndarray, corpus: PassageVectors, query_rows: np.ndarray, c
     found = np.empty(len(query_rows), np.float32)
     for begin in range(0, len(found), PAIRS):
         part = slice(begin, begin + PAIRS)
-        found[part] = np.einsum("ij,ij->i", queries[query_rows[part]], corpus[corpus_rows[part]])
+        found[part] = np.einsum("ij,ij->i", queries[query_rows[part]], corpus[corpus_rows[part]].astype(np.float32))
     return found
 
 
@@ -129,18 +200,31 @@ def ranks(
     queries: np.ndarray, corpus: PassageVectors, query_rows: np.ndarray, corpus_rows: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The rank (1 = best) and score of passage `corpus_rows[i]` for query `query_rows[i]`, in the whole corpus."""
-    found = np.zeros(len(query_rows), np.uint32)
-    own_scores = np.zeros(len(query_rows), np.float32)
+    ahead, own_scores = np.zeros(len(query_rows), np.uint32), np.zeros(len(query_rows), np.float32)
     order = np.argsort(query_rows, kind="stable")
-    for begin in range(0, len(queries), QUERY_BLOCK):
-        asked = order[(query_rows[order] >= begin) & (query_rows[order] < begin + QUERY_BLOCK)]
-        if not len(asked):
-            continue
-        block = scored(queries[begin : begin + QUERY_BLOCK], corpus)
-        for pair in asked:
-            row, own = block[query_rows[pair] - begin], corpus_rows[pair]
-            found[pair], own_scores[pair] = place(row, own), row[own]
-    return found, own_scores
+    starts = np.searchsorted(query_rows[order], np.arange(0, len(queries) + QUERY_BLOCK, QUERY_BLOCK))
+    asked = [(turn * QUERY_BLOCK, order[slice(*ends)]) for turn, ends in enumerate(pairwise(starts)) if np.diff(ends)]
+
+    def products(find: bool, count: bool) -> None:
+        for first, block in [(0, corpus)] if isinstance(corpus, Documents) else blocks(corpus, WHOLE):
+            for begin, own in asked:
+                here = own[(corpus_rows[own] >= first) & (corpus_rows[own] < first + len(block))]
+                if not count and not len(here):
+                    continue
+                dots = scored(queries[begin : begin + QUERY_BLOCK], block)
+                if find:
+                    own_scores[here] = dots[query_rows[here] - begin, corpus_rows[here] - first]
+                for pair in own if count else ():
+                    row = int(corpus_rows[pair]) - first
+                    ahead[pair] += _ahead(dots[query_rows[pair] - begin], own_scores[pair], row)
+
+    if isinstance(corpus, Documents) or len(next(blocks(corpus, WHOLE))[1]) == len(corpus):
+        products(find=True, count=True)
+    else:
+        # What the blocks' scores are compared with comes of the same products.
+        products(find=True, count=False)
+        products(find=False, count=True)
+    return ahead + 1, own_scores
 
 
 def among(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -23,6 +23,9 @@ from stages.shared.passages import passage_text
 from stages.shared.roles import PROMPT_NAMES, Encoder, Role
 from stages.shared.search import Documents, PassageVectors
 
+if TYPE_CHECKING:
+    from stages.shared.vectors.held import Holder
+
 log = logging.getLogger(__name__)
 # Passages whose tokens memory holds at once.
 CUT_AT_ONCE = 1024
@@ -34,17 +37,19 @@ class WindowedEncoder:
     Args:
         encoder: has a `tokenizer`, of tokenizers or transformers, or is around one that has.
         name: the model, for messages.
+        holder: where passages' vectors are held, else in memory.
     """
 
-    def __init__(self, encoder: Encoder, settings: Windows | None, name: str) -> None:
-        self._encoder, self.settings, self.name = encoder, settings, name
+    def __init__(self, encoder: Encoder, settings: Windows | None, name: str, holder: Holder | None = None) -> None:
+        self._encoder, self.settings, self.name, self.holder = encoder, settings, name, holder
         self._counts: list[np.ndarray] = []
 
     def encode(self, texts: list[str], role: Role) -> np.ndarray:
         return self._encoder.encode(texts, role)
 
     def documents(self, passages: pl.DataFrame, distinct: bool = False) -> PassageVectors:
-        """The vectors of `passages` (columns title and text), float32, a row each if all fit into one window.
+        """The vectors of `passages` (columns title and text), float32 or as they are held, a row each if all fit into
+        one window.
 
         `distinct`: equal texts are encoded once, which not every encoder sees to by itself. Raises `UserError` if the
         model cannot read a window.
@@ -70,6 +75,8 @@ class WindowedEncoder:
         return {"windows": {"documents": len(counts), "several": several, "mean": mean}}
 
     def _vectors(self, texts: list[str], distinct: bool) -> np.ndarray:
+        if self.holder:
+            return self.holder.passages(self._encoder, texts)
         if distinct:
             return encode_distinct(self._encoder, texts, "passage")
         return self._encoder.encode(texts, "passage")

@@ -655,6 +655,14 @@ MARKDOWN = {"corpus__source": "markdown", "corpus__columns": None}
         ),
         ({"labels__precision": 90}, ["labels.precision is 90"]),
         (
+            {
+                "windows": {"size": 64, "stride": 32, "best": 1},
+                "candidates__index": {"factory": "Flat"},
+                "candidates__precision": "float16",
+            },
+            ["candidates.index searches no passages in windows", "candidates.precision float16 holds no windows"],
+        ),
+        (
             {"indexes__kb": {"model": "m", "path": "kb.jsonl", "columns": {"label": "label"}}},
             ["indexes.kb: columns.text is missing"],
         ),

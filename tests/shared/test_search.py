@@ -86,3 +86,37 @@ def test_no_pairs_have_no_ranks():
     queries, corpus = whole_numbers(1, 2, 3)
     ranks, scores = search.among(queries, corpus, np.zeros(0, np.uint32), np.zeros(0, np.uint32))
     assert len(ranks) == len(scores) == 0
+
+
+def mapped(vectors, folder):
+    file = np.memmap(folder / "vectors", vectors.dtype, "w+", shape=vectors.shape)
+    file[:] = vectors
+    return file
+
+
+def test_mapped_vectors_are_searched_in_blocks_to_the_same_bytes(tmp_path, monkeypatch):
+    monkeypatch.setattr(search, "BLOCK_NUMBERS", 2**16)
+    rng = np.random.default_rng(0)
+    queries, corpus = (normalized(rng.normal(size=(n, 32)).astype(np.float32)) for n in (70, 9000))
+    corpus[rng.integers(9000, size=4000)] = corpus[rng.integers(9000, size=4000)]
+    held = mapped(corpus, tmp_path)
+    assert len(list(search.blocks(held))) == 5
+    for k in (3, 150):
+        whole = search.top_k(queries, corpus, k)
+        assert all(np.array_equal(*both) for both in zip(whole, search.top_k(queries, held, k), strict=True))
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float16])
+def test_in_blocks_ties_reach_across_them_and_ranks_are_exact(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(search, "BLOCK_NUMBERS", 2**12)
+    queries, corpus = whole_numbers(5, 70, 3000)
+    held = mapped(corpus.astype(kind), tmp_path)
+    assert len(list(search.blocks(held))) == 3
+    wanted_scores, order = brute(queries, corpus)
+    scores, rows = search.top_k(queries, held, 120)
+    assert np.array_equal(scores, wanted_scores[:, :120]) and np.array_equal(rows, order[:, :120])
+    rng = np.random.default_rng(5)
+    asked, wanted = rng.integers(70, size=200), rng.integers(3000, size=200)
+    found, scores = search.ranks(queries, held, asked, wanted)
+    assert found.tolist() == [list(order[q]).index(c) + 1 for q, c in zip(asked, wanted, strict=True)]
+    assert np.array_equal(scores, np.einsum("ij,ij->i", queries[asked], corpus[wanted]))

@@ -80,6 +80,11 @@ def test_a_transformer_is_as_large_as_its_weights_are_kept(workspace, state):
             file.parent.mkdir(parents=True, exist_ok=True)
             pl.DataFrame({"x": range(rows)}).write_parquet(file)
     assert list(needs().values())[2] == 16 * 2 * 350 * 8 * 4
+    # Of long passages each window, of which the base's run says how many there are.
+    workspace.edit(windows={"size": 8, "stride": 4, "best": 1})
+    assert list(needs().values())[2] is None
+    tables.write_json({"windows": {"documents": 600, "several": 300, "mean": 1.5}}, "data/runs/base/about.json")
+    assert list(needs().values())[2] == 16 * (2 * 50 + 900) * 8 * 4
 
 
 def test_a_base_that_was_built_is_counted_and_not_one_of_another_name(workspace, state):

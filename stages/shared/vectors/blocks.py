@@ -38,6 +38,10 @@ MEAN, MOST = 2**11, 2**13
 PATIENCE = 5
 
 
+def _single(shape: tuple[int, int]) -> np.ndarray:
+    return np.empty(shape, np.float32)
+
+
 class KeptBlocks:
     """An encoder whose vectors are kept, block by block.
 
@@ -66,8 +70,11 @@ class KeptBlocks:
         """The encoder's, of tokenizers or transformers, if it has one."""
         return getattr(self.encoder, "tokenizer", None)
 
-    def encode(self, texts: list[str], role: Role) -> np.ndarray:
-        """As `Encoder.encode`, with equal texts encoded once; beside the result, memory holds one block."""
+    def encode(
+        self, texts: list[str], role: Role, empty: Callable[[tuple[int, int]], np.ndarray] = _single
+    ) -> np.ndarray:
+        """As `Encoder.encode`, with equal texts encoded once; beside the result, memory holds one block. `empty` gives
+        an array of a shape that they fit into, which may be mapped, or of fewer bits."""
         if not texts:
             return self.encoder.encode([], role)
         firsts: dict[str, int] = {}
@@ -90,7 +97,7 @@ class KeptBlocks:
                     self._write(file, vectors)
                     new += len(block)
                 if found is None:
-                    found = np.empty((len(texts), vectors.shape[1]), np.float32)
+                    found = empty((len(texts), vectors.shape[1]))
                 found[rows[at : at + len(block)]] = vectors
                 at += len(block)
                 bar.update(len(block))
