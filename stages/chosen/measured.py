@@ -5,12 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import polars as pl
-
 from stages.shared import ranking, scoring
 from stages.shared.ranking import DocumentEncoder, Tables
-from stages.shared.rounding import rounded
-from stages.shared.tasks import GROUPS, tasks
 
 # Passages that are timed, at most, and how often: the fastest time counts, the others had company.
 TIMED, TIMES = 500, 3
@@ -19,13 +15,9 @@ TIMED, TIMES = 500, 3
 def means(encoder: DocumentEncoder, benchmark: Tables, metric: str, depth: int) -> dict[str, float]:
     """{mono, cross or multi: mean of the group's tasks}, as `score` has them."""
     run, _ = ranking.rank(benchmark, ranking.by_encoder(encoder, benchmark), depth)
-    langs = [table["lang"].unique().to_list() for table in (benchmark.queries, benchmark.passages)]
-    groups = {task.name: task.group for task in tasks(*langs)}
     values = scoring.per_query(run, benchmark.queries, benchmark.qrels, [metric])
-    by_task = values.group_by("task").agg(pl.col("value").mean())
-    by_group = by_task.group_by(pl.col("task").replace_strict(groups)).agg(pl.col("value").mean())
-    found = dict(by_group.iter_rows())
-    return {group: rounded(found[group]) for group in GROUPS if group in found}
+    langs = (table["lang"].unique().to_list() for table in (benchmark.queries, benchmark.passages))
+    return scoring.of_groups(values, *langs, metric)
 
 
 def seconds(encoder: DocumentEncoder, benchmark: Tables) -> float:

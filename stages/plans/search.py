@@ -26,7 +26,7 @@ from stages.settings.windows import Windows
 from stages.shared import drafts, files, models, ranking, scoring, seeds, tables
 from stages.shared.errors import UserError
 from stages.shared.ranking import Tables
-from stages.shared.tasks import BIAS, GROUPS, tasks
+from stages.shared.tasks import BIAS, GROUPS
 from stages.shared.vectors import folders
 from stages.shared.vectors.keys import place
 from stages.shared.windows import WindowedEncoder
@@ -107,14 +107,8 @@ class Searching(NamedTuple):
         model = WindowedEncoder(read, self.windows, str(folder))
         run, relevant = ranking.rank(asked, ranking.by_encoder(model, asked), self.retrieve.depth)
         values = pl.concat([scoring.per_query(run, asked.queries, asked.qrels, [self.metric]), scoring.bias(relevant)])
-        langs = [table["lang"].unique().sort().to_list() for table in (asked.queries, asked.passages)]
-        told = scoring.summary(
-            values.select(pl.lit(self.benchmark).alias("benchmark"), pl.all()),
-            {task.name: task.group for task in tasks(*langs)},
-        )[self.benchmark]
-        return {group: told[group][self.metric] for group in GROUPS if group in told} | (
-            {BIAS: told[BIAS]} if BIAS in told else {}
-        )
+        langs = (table["lang"].unique().to_list() for table in (asked.queries, asked.passages))
+        return scoring.of_groups(values, *langs, self.metric)
 
 
 def worth(merge: str, objective: Objective, measures: dict[str, float]) -> float:

@@ -163,6 +163,15 @@ def summary(values: pl.DataFrame, groups: dict[str, str]) -> dict:
     return tree
 
 
+def of_groups(values: pl.DataFrame, asked: list[str], searched: list[str], metric: str) -> dict[str, float]:
+    """One benchmark's means of mono, cross and multi by `metric`, and language bias, so far as its `values` (task,
+    query, metric, value) have them; `asked`, `searched`: its languages."""
+    groups = {task.name: task.group for task in tasks(sorted(asked), sorted(searched))}
+    told = summary(values.select(pl.lit("").alias("benchmark"), pl.all()), groups)[""]
+    found = {group: told[group][metric] for group in GROUPS if group in told}
+    return found | ({BIAS: told[BIAS]} if BIAS in told else {})
+
+
 def _of_languages(by_task: dict[str, dict[str, float]]) -> dict:
     """What `pool` measured, taken out of the tasks: its means over them, how far they prefer the language that they are
     asked in, and whom each task prefers."""
