@@ -5,15 +5,17 @@ import csv
 import polars as pl
 import pytest
 import torch
+from safetensors.torch import load_file
+from sentence_transformers import SentenceTransformer
 
 from stages.schemas.validation import VALIDATION_PASSAGES, VALIDATION_QRELS, VALIDATION_QUERIES
 from stages.shared import ranking, scoring, tables
 from stages.shared.encoder import TransformerEncoder
 from stages.shared.errors import UserError
 from stages.shared.windows import WindowedEncoder
-from tests.fakes.checkpoints import static_model
+from tests.fakes.checkpoints import save_sentence_transformer, static_model
 from tests.test_retrieve import benchmark
-from tests.train.preparing import prepared, weights
+from tests.train.preparing import prepared
 
 pytestmark = pytest.mark.slow
 STOPPING = {"benchmark": "dev", "metric": "ndcg@10", "tasks": ["ko-en", "multi"], "every": 2, "patience": 1}
@@ -64,15 +66,23 @@ def test_a_model_is_measured_as_the_study_does(study, metric):
     assert 0 < found < 1
 
 
-def test_a_recipe_keeps_the_weights_that_were_best_on_dev(study, training):
-    prepared(study, static_model(), steps=6, learning_rate=0.5)
+@pytest.mark.parametrize("kind", ["static", "frozen"])
+def test_a_recipe_keeps_the_weights_that_were_best_on_dev(study, training, tmp_path, kind):
+    """Also of a transformer whose lower layers run apart, and which is trained at another length than it is used at."""
+    model, settings = static_model(), {"learning_rate": 0.5}
+    if kind == "frozen":
+        model = SentenceTransformer(str(save_sentence_transformer(tmp_path / "hub", "xlm-r")), device="cpu")
+        settings = {"learning_rate": 1e-3, "freeze": {"layers": 1, "embeddings": True}, "max_length": 3}
+    prepared(study, model, steps=6, **settings)
     study.run("validation")
     study.run("train", "r")
     told = list(csv.DictReader((study.path / "metrics/training/r.csv").open()))
     values = {int(row["step"]): float(row["validation"]) for row in told}
     (kept,) = (int(row["step"]) for row in told if row["kept"] == "1")
     assert kept == min(step for step, value in values.items() if value == max(values.values()))
-    stopped = weights(study.path / "models/trained/r")
+    file = study.path / "models/trained/r/model.safetensors"
+    stopped = load_file(file)
     study.edit(train__early_stopping=None).run("train", "r")
-    assert torch.equal(stopped, weights(study.path / "models/trained/r")) == (kept == 6)
+    whole = load_file(file)
+    assert all(torch.equal(stopped[name], whole[name]) for name in whole) == (kept == 6)
     assert (study.path / "metrics/training/r.csv").read_text().startswith("step,loss\n")
