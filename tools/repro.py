@@ -1,13 +1,15 @@
-"""python -m tools.repro [OPTION ...]: `dvc repro`, with its options, whose dvc.lock no kill cuts.
+"""python -m tools.repro [-j JOBS] [OPTION ...]: `dvc repro`, with its options, which builds stages side by side, and
+whose dvc.lock no kill cuts.
 
-Stages are forked from one process that has imported what they need (tools/warm.py). A lock that is cut already is
-restored first. SIGTERM, by which schedulers end a job, goes on to the running stage, which ends with its line as on
-Ctrl-C; plain `dvc repro` leaves it running. Of a stage that could say nothing itself, since the system or a library
-ended it, what that means is said.
+Up to JOBS stages are built at once (tools/parallel.py), forked from one process that has imported what they need
+(tools/warm.py). A lock that is cut already is restored first. SIGTERM, by which schedulers end a job, goes on to the
+running stages, which end with their line as on Ctrl-C; plain `dvc repro` leaves its one running. Of a stage that could
+say nothing itself, since the system or a library ended it, what that means is said.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import logging
 import re
@@ -17,12 +19,11 @@ from types import FrameType
 
 import psutil
 
+from stages.settings.build import read_build
 from stages.shared import errors, signals
-from stages.shared.errors import Terminated
-from tools import lock, warm
+from stages.shared.errors import Terminated, UserError
+from tools import lock, parallel, warm
 
-# Seconds for a stage to end in.
-PATIENCE_AT_END = 60.0
 # What ends a process without its own word: the system, or a library.
 ENDINGS: dict[int, str] = {
     signal.SIGKILL: f"was killed, as systems do when memory is used up: {errors.MORE_MEMORY}",
@@ -31,6 +32,7 @@ ENDINGS: dict[int, str] = {
 
 
 def main() -> None:
+    options, dvc_options = _options(sys.argv[1:])
     lock.mend()
     # DVC has handlers of its own, and its log would be there twice.
     logging.root.handlers.clear()
@@ -39,30 +41,49 @@ def main() -> None:
     status = StageStatus()
     logging.getLogger("dvc").addHandler(status)
     came: list[int] = []
-    ended: list[psutil.Process] = []
+    ended: set[psutil.Process] = set()
+
+    def end_stages() -> None:
+        for process in psutil.Process().children(recursive=True):
+            # A second one would disturb how they end.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if process not in ended:
+                    process.terminate()
+                    ended.add(process)
 
     def terminate(number: int, _: FrameType | None) -> None:
         came.append(number)
-        for process in psutil.Process().children(recursive=True):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.terminate()
-                ended.append(process)
+        end_stages()
         raise Terminated
 
+    build, machine = read_build(), parallel.this_machine()
+    jobs = options.jobs or parallel.jobs_by_itself(build, machine)
     before = signal.signal(signal.SIGTERM, terminate)
     try:
-        with lock.written_whole(), warm.stages():
-            code = cli.main(["repro", *sys.argv[1:]])
+        with lock.written_whole() as order, warm.stages():
+            builder = parallel.Builder(jobs, build, machine, order.begins, end_stages)
+            with builder.building():
+                code = cli.main(["repro", *dvc_options])
     finally:
         signal.signal(signal.SIGTERM, before)
         # DVC does not wait for what it has started.
-        psutil.wait_procs(ended, timeout=PATIENCE_AT_END)
+        psutil.wait_procs(ended, timeout=parallel.PATIENCE_AT_END)
     # DVC takes what is raised for Ctrl-C.
     if came:
         sys.exit(signals.stopped(terminated=True))
     if status.ending:
         sys.exit(f"error: the stage {status.ending}; {signals.AGAIN}")
     sys.exit(code)
+
+
+def _options(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Ours, and those that are DVC's."""
+    parser = argparse.ArgumentParser(prog="python -m tools.repro", add_help=False, allow_abbrev=False)
+    parser.add_argument("-j", "--jobs", type=int, help="stages at once; else as build.jobs of params.yaml says")
+    options, others = parser.parse_known_args(words)
+    if options.jobs is not None and options.jobs < 1:
+        raise UserError(f"--jobs {options.jobs}: write how many stages are to be built at once, 1 or more")
+    return options, others
 
 
 class StageStatus(logging.Handler):
