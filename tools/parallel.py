@@ -113,15 +113,14 @@ def _gpus() -> list[str]:
     return asked.stdout.split() if asked.returncode == 0 else []
 
 
-def jobs_by_itself(build: Build, machine: Machine) -> int:
+def jobs_by_itself(build: Build, cores: int, machines: int, gpus: int) -> int:
     """How many stages are built at once where no command says so: as params say, else what makes none of them slower.
 
-    A static base's stages take a core each, a transformer's all of them.
+    A static base's stages take a core each, a transformer's all of a machine, or a GPU.
     """
     if build.jobs is not None:
         return build.jobs
-    static = value("base.name", str) == "static"
-    return machine.cores if static else max(1, len(machine.free_gpus))
+    return cores if value("base.name", str) == "static" else max(machines, gpus)
 
 
 @dataclass(eq=False)
@@ -140,8 +139,8 @@ class Turn:
 class Builder:
     """Builds up to `jobs` stages at once, as far as `machine` holds what they take; with one, DVC does it by itself.
 
-    `begins` is told the names of all stages, in DVC's order, before the first is built; `end_stages` ends what runs,
-    after SIGTERM.
+    `begins` is told the names of all stages, in DVC's order, before the first is built; `end_stages` whether it is
+    SIGTERM that ends the build, or Ctrl-C.
     """
 
     def __init__(
@@ -150,7 +149,7 @@ class Builder:
         build: Build,
         machine: Machine,
         begins: Callable[[list[str]], None],
-        end_stages: Callable[[], None],
+        end_stages: Callable[[bool], None],
     ) -> None:
         self._jobs, self._build, self._machine = jobs, build, machine
         self._begins, self._end_stages = begins, end_stages
@@ -227,8 +226,7 @@ class Builder:
         self._stopped = True
         until = time.monotonic() + PATIENCE_AT_END if terminated else float("inf")
         while self._running and time.monotonic() < until:
-            if terminated:
-                self._end_stages()  # those, too, that have begun just now
+            self._end_stages(terminated)  # those, too, that have begun just now
             with suppress(queue.Empty):
                 self._wait(0.2)
 

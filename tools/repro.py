@@ -2,9 +2,10 @@
 whose dvc.lock no kill cuts.
 
 Up to JOBS stages are built at once (tools/parallel.py), forked from one process that has imported what they need
-(tools/warm.py). A lock that is cut already is restored first. SIGTERM, by which schedulers end a job, goes on to the
-running stages, which end with their line as on Ctrl-C; plain `dvc repro` leaves its one running. Of a stage that could
-say nothing itself, since the system or a library ended it, what that means is said.
+(tools/warm.py), or run by the nodes of a Ray cluster (--ray-address ADDRESS, tools/cluster.py). A lock that is cut
+already is restored first. SIGTERM, by which schedulers end a job, goes on to the running stages, which end with their
+line as on Ctrl-C; plain `dvc repro` leaves its one running. Of a stage that could say nothing itself, since the system
+or a library ended it, what that means is said.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import logging
 import re
 import signal
 import sys
+from contextlib import ExitStack
 from types import FrameType
 
 import psutil
@@ -23,6 +25,8 @@ from stages.settings.build import read_build
 from stages.shared import errors, signals
 from stages.shared.errors import Terminated, UserError
 from tools import lock, parallel, warm
+from tools.cluster import Cluster
+from tools.cluster import stages as ray_stages
 
 # What ends a process without its own word: the system, or a library.
 ENDINGS: dict[int, str] = {
@@ -40,12 +44,16 @@ def main() -> None:
 
     status = StageStatus()
     logging.getLogger("dvc").addHandler(status)
+    build = read_build()
+    cluster: Cluster | None = None
     came: list[int] = []
     ended: set[psutil.Process] = set()
 
-    def end_stages() -> None:
-        for process in psutil.Process().children(recursive=True):
-            # A second one would disturb how they end.
+    def end_stages(terminated: bool) -> None:
+        if cluster:
+            cluster.end_all()
+        # Ctrl-C reaches them by itself, and a second signal would disturb how they end.
+        for process in psutil.Process().children(recursive=True) if terminated else []:
             with contextlib.suppress(psutil.NoSuchProcess):
                 if process not in ended:
                     process.terminate()
@@ -53,17 +61,28 @@ def main() -> None:
 
     def terminate(number: int, _: FrameType | None) -> None:
         came.append(number)
-        end_stages()
+        end_stages(True)
         raise Terminated
 
-    build, machine = read_build(), parallel.this_machine()
-    jobs = options.jobs or parallel.jobs_by_itself(build, machine)
-    before = signal.signal(signal.SIGTERM, terminate)
+    before = signal.getsignal(signal.SIGTERM)
     try:
-        with lock.written_whole() as order, warm.stages():
+        with ExitStack() as stack:
+            order = stack.enter_context(lock.written_whole())
+            if options.ray_address:
+                cluster = stack.enter_context(ray_stages(options.ray_address, build))
+                # Ray holds what is free of each node.
+                machine = parallel.Machine(sys.maxsize, float("inf"), [])
+                resources = (cluster.cores, cluster.workers, cluster.gpus)
+            else:
+                stack.enter_context(warm.stages())
+                machine = parallel.this_machine()
+                resources = (machine.cores, 1, len(machine.free_gpus))
+            jobs = options.jobs or parallel.jobs_by_itself(build, *resources)
             builder = parallel.Builder(jobs, build, machine, order.begins, end_stages)
-            with builder.building():
-                code = cli.main(["repro", *dvc_options])
+            stack.enter_context(builder.building())
+            # Ray has one of its own.
+            signal.signal(signal.SIGTERM, terminate)
+            code = cli.main(["repro", *dvc_options])
     finally:
         signal.signal(signal.SIGTERM, before)
         # DVC does not wait for what it has started.
@@ -80,6 +99,7 @@ def _options(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
     """Ours, and those that are DVC's."""
     parser = argparse.ArgumentParser(prog="python -m tools.repro", add_help=False, allow_abbrev=False)
     parser.add_argument("-j", "--jobs", type=int, help="stages at once; else as build.jobs of params.yaml says")
+    parser.add_argument("--ray-address", help="run stages on the nodes of this Ray cluster; auto: the one of here")
     options, others = parser.parse_known_args(words)
     if options.jobs is not None and options.jobs < 1:
         raise UserError(f"--jobs {options.jobs}: write how many stages are to be built at once, 1 or more")

@@ -48,7 +48,6 @@ IMPORTED = (
 THREADS = "OMP_NUM_THREADS"
 LONGEST_REQUEST = 2**20
 STAGE = re.compile(r"python -m (stages(?:\.\w+)+)((?: [\w.-]+)*)")
-Starter = Callable[..., Any]
 
 
 class Stage:
@@ -101,7 +100,7 @@ def stages() -> Iterator[None]:
                         return Stage(begun[0][0], request, streams)
             return subprocess.Popen(command, **settings)
 
-        dvc_run.subprocess = _Started(start)
+        dvc_run.subprocess = Starts(start)
         try:
             yield
         finally:
@@ -120,10 +119,10 @@ def _begun(ending: ExitStack) -> tuple[socket.socket, subprocess.Popen[bytes]]:
     return ours, process
 
 
-class _Started:
+class Starts:
     """What DVC takes for the module `subprocess` where it runs a stage's command."""
 
-    def __init__(self, start: Starter) -> None:
+    def __init__(self, start: Callable[..., Any]) -> None:
         self.Popen = start
 
     def __getattr__(self, name: str) -> Any:
