@@ -1,8 +1,8 @@
 """The study of params.yaml built one stage after another, and side by side: seconds, their ratio, and whether the same
 is left.
 
-python benchmarks/parallel.py [JOBS ...] builds the committed study with each number of jobs, 1 and 2 if none is named, in
-a clone of its own with an empty cache, and prints how long each took and how many seconds of the processor.
+python benchmarks/parallel.py [JOBS ...] builds the committed study with each number of jobs, 1 and 2 if none is named,
+in a clone of its own with an empty cache, and prints how long each took and how many seconds of the processor.
 """
 
 import os

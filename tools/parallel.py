@@ -193,8 +193,10 @@ class Builder:
                     threading.Thread(target=self._work, args=work, name=turn.stage.addressing, daemon=True).start()
                 if not self._running:
                     return build.result()
-                build.ended(turn := self._wait(None))
-                self._say(turn, build)
+                # A signal that comes to another thread is seen after a second at most.
+                with suppress(queue.Empty):
+                    build.ended(turn := self._wait(1.0))
+                    self._say(turn, build)
         except KeyboardInterrupt as stopped:
             self._stop(isinstance(stopped, Terminated))
             raise
@@ -214,7 +216,7 @@ class Builder:
                 return Turn(stage, wanted, gpus)
         return None
 
-    def _wait(self, seconds: float | None) -> Turn:
+    def _wait(self, seconds: float) -> Turn:
         """The next stage that ends; raises `queue.Empty` after so many seconds."""
         turn = self._ended.get(timeout=seconds)
         self._running.remove(turn)

@@ -46,7 +46,6 @@ IMPORTED = (
     "faiss",
 )
 THREADS = "OMP_NUM_THREADS"
-LONGEST_REQUEST = 2**20
 STAGE = re.compile(r"python -m (stages(?:\.\w+)+)((?: [\w.-]+)*)")
 
 
@@ -58,8 +57,8 @@ class Stage:
     def __init__(self, channel: socket.socket, request: dict[str, Any], streams: list[int]) -> None:
         self._answers, theirs = socket.socketpair()
         with theirs:
-            # A packet is a request: several threads may ask. One that is longer than the system takes is an OSError.
-            socket.send_fds(channel, [json.dumps(request).encode()], [theirs.fileno(), *streams])
+            socket.send_fds(channel, [b"."], [theirs.fileno(), *streams])
+            channel.sendall(json.dumps(request).encode() + b"\n")
 
     def communicate(self) -> None:
         # Nothing comes of a process that the system has killed, as it kills its stages: for want of memory.
@@ -81,23 +80,23 @@ def stages() -> Iterator[None]:
     plain = dvc_run.subprocess
     with ExitStack() as ending:
         begun: list[tuple[socket.socket, subprocess.Popen[bytes]]] = []
-        alone = threading.Lock()
+        # Threads ask one after another.
+        asking = threading.Lock()
 
         def start(command: list[str] | str, **settings: Any) -> Any:
             found = None if isinstance(command, str) else STAGE.fullmatch(command[-1])
             # Libraries have read how many threads they take when they were imported.
             if found and settings["env"].get(THREADS) == os.environ.get(THREADS):
-                with alone:
-                    # With the first stage, for often there is none to run.
-                    if not begun:
-                        begun.append(_begun(ending))
-                    ended = begun[0][1].poll() is not None
                 request = {"module": found[1], "arguments": found[2].split()}
                 request |= {"folder": settings["cwd"], "environment": settings["env"]}
                 streams = [settings.get("stdout") or 1, settings.get("stderr") or 2]
-                with contextlib.suppress(OSError):  # it has ended just now
-                    if not ended:
-                        return Stage(begun[0][0], request, streams)
+                with asking:
+                    # With the first stage, for often there is none to run.
+                    if not begun:
+                        begun.append(_begun(ending))
+                    if begun[0][1].poll() is None:
+                        with contextlib.suppress(OSError):  # it has ended just now
+                            return Stage(begun[0][0], request, streams)
             return subprocess.Popen(command, **settings)
 
         dvc_run.subprocess = Starts(start)
@@ -109,7 +108,7 @@ def stages() -> Iterator[None]:
 
 def _begun(ending: ExitStack) -> tuple[socket.socket, subprocess.Popen[bytes]]:
     """The process that forks stages, which ends with `ending`, and how to ask it."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours, theirs = socket.socketpair()
     ending.enter_context(ours)
     command = [sys.executable, "-m", "tools.warm", str(theirs.fileno()), *IMPORTED]
     process = ending.enter_context(subprocess.Popen(command, pass_fds=[theirs.fileno()]))
@@ -149,7 +148,8 @@ def serve(channel: socket.socket, modules: list[str]) -> dict[str, Any] | None:
                 with children.pop(child) as answers, contextlib.suppress(ConnectionError):
                     answers.sendall(b"%d\n" % (code if code >= 0 else 128 - code))
         if channel in ready:
-            asked, passed, *_ = socket.recv_fds(channel, LONGEST_REQUEST, 3)
+            _, passed, *_ = socket.recv_fds(channel, 1, 3)
+            asked = _line(channel) if passed else b""
             if not asked:
                 return None
             sys.stdout.flush()

@@ -1,6 +1,7 @@
 """parallel: stages side by side, which leave what DVC leaves, fail as they do with it, and take what is there."""
 
 import contextlib
+import os
 import shutil
 import signal
 import subprocess
@@ -12,8 +13,10 @@ import psutil
 import pytest
 from dvc import cli
 
-from stages.settings.build import Build
-from stages.shared.errors import Terminated
+from stages.settings.build import STAGES, Build, read_build
+from stages.shared.errors import Terminated, UserError
+from tests.conftest import ROOT
+from tools import graph as graph_tool
 from tools import lock
 from tools.parallel import GB, Builder, Machine, Need, jobs_by_itself, need
 
@@ -139,7 +142,7 @@ def test_sigterm_ends_all_that_runs_and_waits_for_it(graph, caplog):
     def send():
         while not (graph / "begun").is_file() or len((graph / "begun").read_text().split()) < 3:
             threading.Event().wait(0.05)
-        signal.raise_signal(signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
 
     before = signal.signal(signal.SIGTERM, terminate)
     try:
@@ -158,6 +161,17 @@ def test_a_stage_takes_what_params_say():
     assert need(BUILD, "train@koenen") == Need(3, 1, 0)
     assert need(BUILD, "../dvc.yaml:merge@average") == Need(None, 0.5, 6 * GB)
     assert need(BUILD, "report") == Need(None, 0, 0)
+
+
+def test_what_stages_take_is_of_stages_that_there_are(workspace):
+    assert read_build().gpus["train"] == 1
+    workspace.edit(build__memory={"trian": 2})
+    with pytest.raises(UserError, match=r"build\.memory\.trian: there is no stage 'trian' \(did you mean train\?\)"):
+        read_build()
+    workspace.edit(build__memory={}, build__gpus={"train": 1.5})
+    with pytest.raises(UserError, match=r"build\.gpus\.train: 1\.5 is neither a number of GPUs nor a share of one"):
+        read_build()
+    assert {*STAGES} == {*graph_tool.stages((ROOT / "dvc.yaml").read_text(encoding="utf-8"))}
 
 
 def test_a_machine_holds_what_is_there():
