@@ -322,7 +322,7 @@ class _Order:
         self._settled: set[Any] = set()
         self._reproduced: list[Any] = []
         self._failed: list[Any] = []
-        self._first: BaseException | None = None
+        self._first: Exception | None = None
 
     @property
     def stops(self) -> bool:
@@ -367,7 +367,7 @@ class _Order:
         from dvc.repo.reproduce import _raise_error
 
         if self._failed and self._on_error != "ignore":
-            _raise_error(self._first if self._on_error == "fail" else None, *self._failed)  # type: ignore[arg-type]
+            _raise_error(self._first if self._on_error == "fail" else None, *self._failed)
         return self._reproduced
 
 

@@ -130,11 +130,14 @@ def test_what_fails_stops_what_dvc_stops(graph, caplog, option, goes_on):
 def test_sigterm_ends_all_that_runs_and_waits_for_it(graph, caplog):
     (graph / "member.sh").write_text("echo $$ >> begun; exec sleep 600\n")
 
+    told = set()
+
     def end_stages(terminated):
         assert terminated
         for child in psutil.Process().children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):
                 child.terminate()
+                told.add(child)
 
     def terminate(number, frame):
         raise Terminated
@@ -150,7 +153,8 @@ def test_sigterm_ends_all_that_runs_and_waits_for_it(graph, caplog):
         assert repro(end_stages=end_stages) == 252
     finally:
         signal.signal(signal.SIGTERM, before)
-    assert not any(psutil.pid_exists(int(pid)) for pid in (graph / "begun").read_text().split())
+    assert {int(pid) for pid in (graph / "begun").read_text().split()} <= {child.pid for child in told}
+    assert psutil.wait_procs(told, timeout=60)[1] == []
     assert "first:" in (graph / "dvc.lock").read_text() and "member" not in (graph / "dvc.lock").read_text()
     (graph / "member.sh").write_text(MEMBER)
     assert repro() == 0 and "Stage 'first' didn't change" in caplog.text
