@@ -1,5 +1,6 @@
 # Two commands do everything on a fresh machine with Python 3.11+ and make: `make repro` and `make test`. A third builds a
-# study of studies/, or queues its experiments: make study STUDY=smoke [SWEEP="train.steps=12,24 seed=1,2,3"]
+# study of studies/, or queues its experiments: make study STUDY=smoke [SWEEP="train.steps=12,24 seed=1,2,3"]. JOBS=1 builds
+# one stage after another.
 PYTHON ?= python3
 VENV := .venv
 # Stages are started as `python -m stages.X`: that python must be the environment's.
@@ -12,7 +13,7 @@ export TOKENIZERS_PARALLELISM := true
 repro: $(VENV)/installed
 	python -m tools.tidy
 	@python -m tools.disk
-	@python -m tools.repro
+	@python -m tools.repro $(if $(JOBS),-j $(JOBS))
 	@python -m tools.results
 
 # make exports what is set on its command line, so that a sweep arrives with its quotes.

@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 import shutil
 import signal
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -90,14 +91,41 @@ def _last_whole() -> tuple[str | None, str]:
     return None, "there is none to restore, so that it begins anew"
 
 
+class Order:
+    """The order in which stages that are new in dvc.lock are written to it: that in which DVC builds them one after
+    another, also where they end in another."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, int] = {}
+        self._before: set[str] | None = None
+
+    def begins(self, names: list[str]) -> None:
+        """These are to be built, in this order."""
+        self._places = {name: place for place, name in enumerate(names)}
+        self._before = None
+
+    @contextmanager
+    def kept(self, data: Any) -> Iterator[None]:
+        """In the block, stages are added to what dvc.lock holds."""
+        if self._before is None:
+            self._before = set(data.get("stages", ()))
+        yield
+        new = [name for name in data["stages"] if name in self._places and name not in self._before]
+        wanted = sorted(new, key=self._places.__getitem__)
+        if new != wanted:
+            for name in wanted:
+                data["stages"][name] = data["stages"].pop(name)
+
+
 @contextmanager
-def written_whole() -> Iterator[None]:
+def written_whole() -> Iterator[Order]:
     """In the block, DVC in this process writes dvc.lock whole or not at all, and it is kept aside each time; Ctrl-C and
-    SIGTERM wait until it is there. The bytes are DVC's own."""
+    SIGTERM wait until it is there. The bytes are DVC's own, in the order that is given."""
     from dvc import dvcfile
 
     modify = dvcfile.modify_yaml
     known = _Known(modify)
+    order = Order()
 
     @contextmanager
     def replaced(path: str, fs: Any = None) -> Iterator[Any]:
@@ -106,14 +134,15 @@ def written_whole() -> Iterator[None]:
                 if Path(path).is_file():
                     shutil.copyfile(path, draft)
                 own = Path(path).resolve() == LOCK.resolve()
-                with known.modified(draft) if own else modify(str(draft), fs=fs) as data:
+                modified = known.modified(draft) if own else modify(str(draft), fs=fs)
+                with modified as data, order.kept(data) if own else nullcontext():
                     yield data
             if own:
                 keep()
 
     dvcfile.modify_yaml = replaced
     try:
-        yield
+        yield order
     finally:
         dvcfile.modify_yaml = modify
 
@@ -169,6 +198,10 @@ class _Known:
 
 @contextmanager
 def _signals_waiting() -> Iterator[None]:
+    # They come to the main thread, which waits for the others.
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     came: list[int] = []
 
     def note(number: int, _: FrameType | None) -> None:

@@ -1,28 +1,36 @@
-"""python -m tools.repro [OPTION ...]: `dvc repro`, with its options, whose dvc.lock no kill cuts.
+"""python -m tools.repro [-j JOBS] [OPTION ...]: `dvc repro`, with its options, which builds stages side by side, and
+whose dvc.lock no kill cuts.
 
-Stages are forked from one process that has imported what they need (tools/warm.py). A lock that is cut already is
-restored first. SIGTERM, by which schedulers end a job, goes on to the running stage, which ends with its line as on
-Ctrl-C; plain `dvc repro` leaves it running. Of a stage that could say nothing itself, since the system or a library
-ended it, what that means is said.
+Up to JOBS stages are built at once (tools/parallel.py), forked from one process that has imported what they need
+(tools/warm.py), or run by the nodes of a Ray cluster (--ray-address ADDRESS, tools/cluster.py). A lock that is cut
+already is restored first. SIGTERM, by which schedulers end a job, goes on to the running stages, which end with their
+line as on Ctrl-C; plain `dvc repro` leaves its one running. Of a stage that could say nothing itself, since the system
+or a library ended it, what that means is said.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
+import copy
 import logging
 import re
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from types import FrameType
+from typing import Any
 
 import psutil
 
+from stages.settings.build import read_build
 from stages.shared import errors, signals
-from stages.shared.errors import Terminated
-from tools import lock, warm
+from stages.shared.errors import Terminated, UserError
+from tools import lock, parallel, warm
+from tools.cluster import Cluster
+from tools.cluster import stages as ray_stages
 
-# Seconds for a stage to end in.
-PATIENCE_AT_END = 60.0
 # What ends a process without its own word: the system, or a library.
 ENDINGS: dict[int, str] = {
     signal.SIGKILL: f"was killed, as systems do when memory is used up: {errors.MORE_MEMORY}",
@@ -31,6 +39,7 @@ ENDINGS: dict[int, str] = {
 
 
 def main() -> None:
+    options, dvc_options = _options(sys.argv[1:])
     lock.mend()
     # DVC has handlers of its own, and its log would be there twice.
     logging.root.handlers.clear()
@@ -38,31 +47,90 @@ def main() -> None:
 
     status = StageStatus()
     logging.getLogger("dvc").addHandler(status)
+    build = read_build()
+    cluster: Cluster | None = None
     came: list[int] = []
-    ended: list[psutil.Process] = []
+    ended: set[psutil.Process] = set()
+
+    def end_stages(terminated: bool) -> None:
+        if cluster:
+            cluster.end_all()
+        # Ctrl-C reaches them by itself, and a second signal would disturb how they end.
+        for process in psutil.Process().children(recursive=True) if terminated else []:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if process not in ended:
+                    process.terminate()
+                    ended.add(process)
 
     def terminate(number: int, _: FrameType | None) -> None:
         came.append(number)
-        for process in psutil.Process().children(recursive=True):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.terminate()
-                ended.append(process)
+        end_stages(True)
         raise Terminated
 
-    before = signal.signal(signal.SIGTERM, terminate)
+    before = signal.getsignal(signal.SIGTERM)
     try:
-        with lock.written_whole(), warm.stages():
-            code = cli.main(["repro", *sys.argv[1:]])
+        with ExitStack() as stack:
+            order = stack.enter_context(lock.written_whole())
+            stack.enter_context(params_parsed_once())
+            if options.ray_address:
+                cluster = stack.enter_context(ray_stages(options.ray_address, build))
+                # Ray holds what is free of each node.
+                machine = parallel.Machine(sys.maxsize, float("inf"), [])
+                resources = (cluster.cores, cluster.workers, cluster.gpus)
+            else:
+                stack.enter_context(warm.stages())
+                machine = parallel.this_machine()
+                resources = (machine.cores, 1, len(machine.free_gpus))
+            jobs = options.jobs or parallel.jobs_by_itself(build, *resources)
+            builder = parallel.Builder(jobs, build, machine, order.begins, end_stages)
+            stack.enter_context(builder.building())
+            # Ray has one of its own.
+            signal.signal(signal.SIGTERM, terminate)
+            code = cli.main(["repro", *dvc_options])
     finally:
         signal.signal(signal.SIGTERM, before)
         # DVC does not wait for what it has started.
-        psutil.wait_procs(ended, timeout=PATIENCE_AT_END)
+        psutil.wait_procs(ended, timeout=parallel.PATIENCE_AT_END)
     # DVC takes what is raised for Ctrl-C.
     if came:
         sys.exit(signals.stopped(terminated=True))
     if status.ending:
         sys.exit(f"error: the stage {status.ending}; {signals.AGAIN}")
     sys.exit(code)
+
+
+@contextmanager
+def params_parsed_once() -> Iterator[None]:
+    """In the block, DVC parses a file of params anew only when it is another: it does so several times for each stage,
+    which is a quarter of its own time."""
+    from dvc.dependency import param
+
+    plain = param.load_path
+    held: dict[str, tuple[bytes, Any]] = {}
+
+    def load(path: str, fs: Any, **how: Any) -> Any:
+        with fs.open(path, "rb") as file:
+            content = file.read()
+        if path not in held or held[path][0] != content:
+            held[path] = content, plain(path, fs, **how)
+        return copy.deepcopy(held[path][1])
+
+    param.load_path = load
+    try:
+        yield
+    finally:
+        param.load_path = plain
+
+
+def _options(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Ours, and those that are DVC's."""
+    parser = argparse.ArgumentParser(prog="python -m tools.repro", add_help=False, allow_abbrev=False)
+    parser.add_argument("-j", "--jobs", type=int, help="stages at once; else as build.jobs of params.yaml says")
+    parser.add_argument("--ray-address", help="run stages on the nodes of this Ray cluster; auto: the one of here")
+    options, others = parser.parse_known_args(words)
+    if options.jobs is not None and options.jobs < 1:
+        raise UserError(f"--jobs {options.jobs}: write how many stages are to be built at once, 1 or more")
+    return options, others
 
 
 class StageStatus(logging.Handler):

@@ -45,8 +45,8 @@ IMPORTED = (
     "datasets",
     "faiss",
 )
+THREADS = "OMP_NUM_THREADS"
 STAGE = re.compile(r"python -m (stages(?:\.\w+)+)((?: [\w.-]+)*)")
-Starter = Callable[..., Any]
 
 
 class Stage:
@@ -54,13 +54,16 @@ class Stage:
 
     returncode: int | None = None
 
-    def __init__(self, channel: socket.socket, request: dict[str, Any]) -> None:
-        self._channel = channel
-        channel.sendall(json.dumps(request).encode() + b"\n")
+    def __init__(self, channel: socket.socket, request: dict[str, Any], streams: list[int]) -> None:
+        self._answers, theirs = socket.socketpair()
+        with theirs:
+            socket.send_fds(channel, [b"."], [theirs.fileno(), *streams])
+            channel.sendall(json.dumps(request).encode() + b"\n")
 
     def communicate(self) -> None:
         # Nothing comes of a process that the system has killed, as it kills its stages: for want of memory.
-        answer = _line(self._channel)
+        with self._answers:
+            answer = _line(self._answers)
         self.returncode = int(answer) if answer else 128 + signal.SIGKILL
 
 
@@ -77,20 +80,26 @@ def stages() -> Iterator[None]:
     plain = dvc_run.subprocess
     with ExitStack() as ending:
         begun: list[tuple[socket.socket, subprocess.Popen[bytes]]] = []
+        # Threads ask one after another.
+        asking = threading.Lock()
 
         def start(command: list[str] | str, **settings: Any) -> Any:
             found = None if isinstance(command, str) else STAGE.fullmatch(command[-1])
-            # With the first stage, for often there is none to run.
-            if found and not begun:
-                begun.append(_begun(ending))
-            if found and begun[0][1].poll() is None:
+            # Libraries have read how many threads they take when they were imported.
+            if found and settings["env"].get(THREADS) == os.environ.get(THREADS):
                 request = {"module": found[1], "arguments": found[2].split()}
                 request |= {"folder": settings["cwd"], "environment": settings["env"]}
-                with contextlib.suppress(OSError):  # it has ended just now
-                    return Stage(begun[0][0], request)
+                streams = [settings.get("stdout") or 1, settings.get("stderr") or 2]
+                with asking:
+                    # With the first stage, for often there is none to run.
+                    if not begun:
+                        begun.append(_begun(ending))
+                    if begun[0][1].poll() is None:
+                        with contextlib.suppress(OSError):  # it has ended just now
+                            return Stage(begun[0][0], request, streams)
             return subprocess.Popen(command, **settings)
 
-        dvc_run.subprocess = _Started(start)
+        dvc_run.subprocess = Starts(start)
         try:
             yield
         finally:
@@ -109,10 +118,10 @@ def _begun(ending: ExitStack) -> tuple[socket.socket, subprocess.Popen[bytes]]:
     return ours, process
 
 
-class _Started:
+class Starts:
     """What DVC takes for the module `subprocess` where it runs a stage's command."""
 
-    def __init__(self, start: Starter) -> None:
+    def __init__(self, start: Callable[..., Any]) -> None:
         self.Popen = start
 
     def __getattr__(self, name: str) -> Any:
@@ -120,18 +129,27 @@ class _Started:
 
 
 def serve(channel: socket.socket, modules: list[str]) -> dict[str, Any] | None:
-    """Import `modules` and answer requests with the status of the stages that they name, one after another; None when
-    no more come. In the process of a stage, return what was asked for."""
-    left, child = deque(modules), 0
+    """Import `modules` and run the stages that requests name, each of which comes with where its status and its words
+    go to; None when no more come. In the process of a stage, return what was asked for."""
+    left, children = deque(modules), dict[int, socket.socket]()
+    # A stage that ends wakes what waits for the next one.
+    woken, wakes = socket.socketpair()
+    wakes.setblocking(False)
+    signal.set_wakeup_fd(wakes.fileno(), warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
     while True:
-        if child:
-            ended, status = os.waitpid(child, os.WNOHANG if left else 0)
+        ready, _, _ = select.select([channel, woken], [], [], 0 if left else None)
+        if woken in ready:
+            woken.recv(2**16)
+        for child in list(children):
+            ended, status = os.waitpid(child, os.WNOHANG)
             if ended:
-                code, child = os.waitstatus_to_exitcode(status), 0
-                with contextlib.suppress(BrokenPipeError):
-                    channel.sendall(b"%d\n" % (code if code >= 0 else 128 - code))
-        elif select.select([channel], [], [], 0 if left else None)[0]:
-            asked = _line(channel)
+                code = os.waitstatus_to_exitcode(status)
+                with children.pop(child) as answers, contextlib.suppress(ConnectionError):
+                    answers.sendall(b"%d\n" % (code if code >= 0 else 128 - code))
+        if channel in ready:
+            _, passed, *_ = socket.recv_fds(channel, 1, 3)
+            asked = _line(channel) if passed else b""
             if not asked:
                 return None
             sys.stdout.flush()
@@ -140,9 +158,17 @@ def serve(channel: socket.socket, modules: list[str]) -> dict[str, Any] | None:
             gc.freeze()
             child = os.fork()
             if not child:
+                signal.set_wakeup_fd(-1)
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                for place, stream in enumerate(passed[1:], 1):
+                    os.dup2(stream, place)
+                for one in (*passed, woken.detach(), wakes.detach(), *(c.detach() for c in children.values())):
+                    os.close(one)
                 return json.loads(asked)
-            continue
-        if left:
+            children[child] = socket.socket(fileno=passed[0])
+            for stream in passed[1:]:
+                os.close(stream)
+        elif left:
             # A stage that cannot do without it says so itself.
             with contextlib.suppress(Exception):
                 importlib.import_module(left.popleft())
@@ -171,6 +197,9 @@ def begin(request: dict[str, Any]) -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] in ("stages", "tools")]:
         del sys.modules[name]
     sys.path[0] = request["folder"]
+    if "PYTHONUNBUFFERED" in os.environ:
+        for stream in (sys.stdout, sys.stderr):
+            stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     # As Python has it while it looks for the module.
     sys.argv = ["-m", *request["arguments"]]
     runpy.run_module(request["module"], run_name="__main__", alter_sys=True)

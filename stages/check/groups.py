@@ -6,6 +6,7 @@ from typing import Any
 
 from stages.settings.base import Base
 from stages.settings.benchmarks import Benchmarks
+from stages.settings.build import Build
 from stages.settings.candidates import Candidates
 from stages.settings.chosen import Exports
 from stages.settings.codeswitch import Codeswitch
@@ -78,6 +79,7 @@ class Params(Group):
     chosen: Exports
     gate: Gate
     indexes: dict[Name, Index]
+    build: Build
 
     @property
     def training_sets(self) -> dict[str, TrainingSet]:
