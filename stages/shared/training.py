@@ -199,7 +199,7 @@ def fit(
     with everything that shapes the training: under it checkpoints are kept, and a run that was killed goes on from the
     last one that is whole to the same weights. With `stopping`, it ends when that says so, and the weights are the best
     ones. Of two processes that train the same at once, one keeps checkpoints.
-    Raises `UserError` if the loss is no number, or `precision` needs another machine.
+    Raises `UserError` if the loss is no number, or if `precision` or several processes need another machine.
     """
     if precision == "fp16" and not torch.cuda.is_available():
         raise UserError("train.precision is fp16, which needs a CUDA GPU: write bf16 or fp32")
@@ -237,6 +237,11 @@ def fit(
             report_to="none",
             disable_tqdm=False,
         )
+        several = distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
+        if several and args.world_size == 1:
+            raise UserError(
+                "several processes train together, but without a GPU each would by itself: set ACCELERATE_USE_CPU=1"
+            )
         trainer = kind(model=model, args=args, train_dataset=rows, loss=loss)
         # Or transformers writes the tokenizer's special tokens into the model's config, unlike the base's.
         trainer.processing_class = None
