@@ -55,7 +55,8 @@ def contrasts(study: Study, measured: Measured) -> list[ShownContrast]:
                 GROUP_TITLES[row["group"]],
                 row["model"],
                 row["reference"],
-                *(_value(means[row["domain"], row[key]][row["group"]], row["group"]) for key in ("model", "reference")),
+                _value(means[row["domain"], row["model"]][row["group"]], row["group"]),
+                _value(means[row["domain"], row["reference"]][row["group"]], row["group"]),
                 comparison(row),
             )
             for row in measured.contrasts.iter_rows(named=True)

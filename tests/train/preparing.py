@@ -38,7 +38,10 @@ def prepared(workspace, model=None, compositions=("enenen",), pools=(), **change
     if model is not None:
         model.save_pretrained(str(workspace.path / "models/base"), create_model_card=False)
         save_record("models/base")
-    workspace.edit(**{f"train__{k}": v for k, v in {**SETTINGS, **changes}.items()})
+    workspace.edit(
+        recipes__r={"compositions": ["enenen"], "negatives": "window"},
+        **{f"train__{k}": v for k, v in {**SETTINGS, **changes}.items()},
+    )
     return texts
 
 

@@ -166,8 +166,18 @@ def test_gradient_checkpointing_gives_the_same_weights(workspace, training, tran
     np.testing.assert_allclose(found[0], found[1], atol=1e-4)
 
 
+def test_a_recipe_may_be_trained_otherwise(workspace, training, monkeypatch):
+    prepared(workspace, static_model())
+    workspace.edit(recipes__r__train={"steps": 3, "log_every": 1, "learning_rate": 0.5})
+    given = []
+    monkeypatch.setattr(training, "fit", lambda *a, **k: given.append(k) or [(1, 0.0)])
+    workspace.run("train", "r")
+    assert (given[0]["steps"], given[0]["batch_size"], given[0]["learning_rate"]) == (3, 8, 0.5)
+
+
 def test_a_training_set_that_is_missing(workspace, training):
     save_record("models/base")
+    workspace.edit(recipes__nowhere={"compositions": ["enenen"], "negatives": "window"})
     with pytest.raises(UserError, match=r"rows\.parquet is missing|texts\.parquet is missing"):
         workspace.run("train", "nowhere")
 
