@@ -5,8 +5,8 @@ library]
 
 makes random unit vectors, of which each query is near one passage, and picks 7 of the ranks 50 to 300 for each query:
 with `stages.shared.search` and `stages.negatives`, and with `mine_hard_negatives`, whose model gives the same vectors,
-with and without FAISS. Each is a process of its own, of which are printed the seconds of processor time, and the peak of
-memory (Linux), imports and vectors included.
+with and without FAISS. Each is a process of its own, of which are printed the seconds of processor time, and the peak
+of memory (Linux), imports and vectors included.
 """
 
 from __future__ import annotations
