@@ -16,8 +16,7 @@ def means(encoder: DocumentEncoder, benchmark: Tables, metric: str, depth: int) 
     """{mono, cross or multi: mean of the group's tasks}, as `score` has them."""
     run, _ = ranking.rank(benchmark, ranking.by_encoder(encoder, benchmark), depth)
     values = scoring.per_query(run, benchmark.queries, benchmark.qrels, [metric])
-    langs = (table["lang"].unique().to_list() for table in (benchmark.queries, benchmark.passages))
-    return scoring.of_groups(values, *langs, metric)
+    return scoring.of_groups(values, benchmark.queries, benchmark.passages, metric)
 
 
 def seconds(encoder: DocumentEncoder, benchmark: Tables) -> float:

@@ -107,8 +107,7 @@ class Searching(NamedTuple):
         model = WindowedEncoder(read, self.windows, str(folder))
         run, relevant = ranking.rank(asked, ranking.by_encoder(model, asked), self.retrieve.depth)
         values = pl.concat([scoring.per_query(run, asked.queries, asked.qrels, [self.metric]), scoring.bias(relevant)])
-        langs = (table["lang"].unique().to_list() for table in (asked.queries, asked.passages))
-        return scoring.of_groups(values, *langs, self.metric)
+        return scoring.of_groups(values, asked.queries, asked.passages, self.metric)
 
 
 def worth(merge: str, objective: Objective, measures: dict[str, float]) -> float:

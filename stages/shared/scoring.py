@@ -163,10 +163,11 @@ def summary(values: pl.DataFrame, groups: dict[str, str]) -> dict:
     return tree
 
 
-def of_groups(values: pl.DataFrame, asked: list[str], searched: list[str], metric: str) -> dict[str, float]:
+def of_groups(values: pl.DataFrame, queries: pl.DataFrame, passages: pl.DataFrame, metric: str) -> dict[str, float]:
     """One benchmark's means of mono, cross and multi by `metric`, and language bias, so far as its `values` (task,
-    query, metric, value) have them; `asked`, `searched`: its languages."""
-    groups = {task.name: task.group for task in tasks(sorted(asked), sorted(searched))}
+    query, metric, value) have them."""
+    asked, searched = (table["lang"].unique().sort().to_list() for table in (queries, passages))
+    groups = {task.name: task.group for task in tasks(asked, searched)}
     told = summary(values.select(pl.lit("").alias("benchmark"), pl.all()), groups)[""]
     found = {group: told[group][metric] for group in GROUPS if group in told}
     return found | ({BIAS: told[BIAS]} if BIAS in told else {})
