@@ -46,6 +46,8 @@ IMPORTED = (
     "faiss",
 )
 THREADS = "OMP_NUM_THREADS"
+# Bytes of a request's length.
+LENGTH = 8
 STAGE = re.compile(r"python -m (stages(?:\.\w+)+)((?: [\w.-]+)*)")
 
 
@@ -57,8 +59,10 @@ class Stage:
     def __init__(self, channel: socket.socket, request: dict[str, Any], streams: list[int]) -> None:
         self._answers, theirs = socket.socketpair()
         with theirs:
-            socket.send_fds(channel, [b"."], [theirs.fileno(), *streams])
-            channel.sendall(json.dumps(request).encode() + b"\n")
+            asked = json.dumps(request).encode()
+            # Another may follow at once: its own length says where each ends.
+            socket.send_fds(channel, [len(asked).to_bytes(LENGTH, "big")], [theirs.fileno(), *streams])
+            channel.sendall(asked)
 
     def communicate(self) -> None:
         # Nothing comes of a process that the system has killed, as it kills its stages: for want of memory.
@@ -148,8 +152,8 @@ def serve(channel: socket.socket, modules: list[str]) -> dict[str, Any] | None:
                 with children.pop(child) as answers, contextlib.suppress(ConnectionError):
                     answers.sendall(b"%d\n" % (code if code >= 0 else 128 - code))
         if channel in ready:
-            _, passed, *_ = socket.recv_fds(channel, 1, 3)
-            asked = _line(channel) if passed else b""
+            length, passed, *_ = socket.recv_fds(channel, LENGTH, 3)
+            asked = channel.recv(int.from_bytes(length, "big"), socket.MSG_WAITALL) if length else b""
             if not asked:
                 return None
             sys.stdout.flush()

@@ -56,6 +56,19 @@ def test_a_stage_is_forked_and_is_as_it_would_be_by_itself(workspace, start, cap
     assert dvc_run.subprocess is plain
 
 
+def test_several_stages_run_at_once(workspace, start):
+    (workspace.path / "params.yaml").unlink()
+    os.mkfifo(workspace.path / "params.yaml")  # which the first waits to read
+    with warm.stages():
+        first, second = start("python -m stages.check"), start("python -m stages.nowhere")
+        assert isinstance(first, warm.Stage) and isinstance(second, warm.Stage) and ended(second) == 1
+        # Libraries that are imported have their threads.
+        assert not isinstance(process := start("python -m stages.nowhere", OMP_NUM_THREADS="7"), warm.Stage)
+        assert ended(process) == 1
+        Path("params.yaml").write_text("")
+        assert ended(first) == 1
+
+
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 1), (signal.SIGKILL, 137)])
 def test_signals_end_the_stage_alone(workspace, start, capfd, number, status):
     (workspace.path / "params.yaml").unlink()
