@@ -47,8 +47,8 @@ class Cluster:
         if not self.cores:
             raise UserError("--ray-address: the cluster has no processors: start nodes, `ray start --address=...`")
 
-    def start(self, command: list[str] | str, **settings: Any) -> Stage:
-        return Stage(self, command, settings)
+    def start(self, command: list[str] | str, **settings: Any) -> ClusterStage:
+        return ClusterStage(self, command, settings)
 
     def submit(self, command: list[str], settings: dict[str, Any]) -> Any:
         name = settings["env"]["DVC_STAGE"]
@@ -76,7 +76,7 @@ class Cluster:
             self._tasks.discard(task)
 
 
-class Stage:
+class ClusterStage:
     """A stage that a node runs, as far as DVC looks at what it has started."""
 
     returncode: int | None = None

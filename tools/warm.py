@@ -47,7 +47,7 @@ IMPORTED = (
 )
 THREADS = "OMP_NUM_THREADS"
 # Bytes of a request's length.
-LENGTH = 8
+LENGTH_BYTES = 8
 STAGE = re.compile(r"python -m (stages(?:\.\w+)+)((?: [\w.-]+)*)")
 
 
@@ -61,7 +61,7 @@ class Stage:
         with theirs:
             asked = json.dumps(request).encode()
             # Another may follow at once: its own length says where each ends.
-            socket.send_fds(channel, [len(asked).to_bytes(LENGTH, "big")], [theirs.fileno(), *streams])
+            socket.send_fds(channel, [len(asked).to_bytes(LENGTH_BYTES, "big")], [theirs.fileno(), *streams])
             channel.sendall(asked)
 
     def communicate(self) -> None:
@@ -152,7 +152,7 @@ def serve(channel: socket.socket, modules: list[str]) -> dict[str, Any] | None:
                 with children.pop(child) as answers, contextlib.suppress(ConnectionError):
                     answers.sendall(b"%d\n" % (code if code >= 0 else 128 - code))
         if channel in ready:
-            length, passed, *_ = socket.recv_fds(channel, LENGTH, 3)
+            length, passed, *_ = socket.recv_fds(channel, LENGTH_BYTES, 3)
             asked = channel.recv(int.from_bytes(length, "big"), socket.MSG_WAITALL) if length else b""
             if not asked:
                 return None

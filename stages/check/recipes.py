@@ -29,13 +29,13 @@ def contradictions(params: Params) -> Iterator[str]:
 
 def _unscored(params: Params) -> Iterator[str]:
     """Recipes whose negatives have no score of the teacher's, which training is to learn from."""
-    for name, recipe in params.recipes.items() if params.train.distillation else ():
-        strategy = params.negatives.get(recipe.negatives)
-        if strategy and (not strategy.by_rank or strategy.random or strategy.written):
+    for name, strategy in params.negatives.items() if params.train.distillation else ():
+        recipes = [f"recipes.{key}" for key, recipe in params.recipes.items() if recipe.negatives == name]
+        if recipes and (not strategy.by_rank or strategy.random or strategy.written):
             yield (
-                f"train.distillation learns from the teacher's scores, but not all negatives of recipes.{name} are of "
-                f"its ranking: name a strategy by ranks alone in place of {recipe.negatives}, without random and "
-                "written, or write null"
+                f"train.distillation learns from the teacher's scores, but not all of negatives.{name} are of its "
+                f"ranking, which {', '.join(recipes)} {'names' if len(recipes) == 1 else 'name'}: name a strategy by "
+                "ranks alone, without random and written, or write null"
             )
 
 

@@ -11,7 +11,7 @@ from stages.shared import identical, seeds
 from stages.shared.collection import Collection
 
 # Queries whose candidates are looked at together.
-BLOCK = 2**8
+ANSWERED_AT_ONCE = 2**8
 
 
 class Answers:
@@ -64,7 +64,7 @@ class Answers:
         # One pass for the n-th group of every query.
         for turn in range(int(nth.max(initial=-1)) + 1):
             of_turn = np.flatnonzero(nth == turn)
-            for part in (of_turn[at : at + BLOCK] for at in range(0, len(of_turn), BLOCK)):
+            for part in (of_turn[at : at + ANSWERED_AT_ONCE] for at in range(0, len(of_turn), ANSWERED_AT_ONCE)):
                 own = rows[part]
                 hit[own] |= self.groups.take(candidates[own]) == numbers[part][:, None]
         return hit

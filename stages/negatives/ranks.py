@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from stages.negatives import margins
-from stages.negatives.answers import BLOCK, Answers
+from stages.negatives.answers import ANSWERED_AT_ONCE, Answers
 from stages.schemas.negatives import NEGATIVES
 from stages.settings.negatives import Negatives
 from stages.shared import sampling, seeds
@@ -129,19 +129,19 @@ def _first(
         asked = seeds.numbers(f"{seed}/negatives", queries.gather(rows).to_list())
         passages = answers.numbers(seed)
     # Blocks small enough for the processor's own memory.
-    for begin in range(0, len(rows), BLOCK):
-        part = rows[begin : begin + BLOCK]
+    for begin in range(0, len(rows), ANSWERED_AT_ONCE):
+        part = rows[begin : begin + ANSWERED_AT_ONCE]
         if strategy.pick == "top":
             order = np.broadcast_to(np.arange(candidates.shape[1], dtype=np.float64), (len(part), candidates.shape[1]))
         else:
-            order = seeds.uniform(asked[begin : begin + BLOCK, None], passages[candidates[part]])
+            order = seeds.uniform(asked[begin : begin + ANSWERED_AT_ONCE, None], passages[candidates[part]])
         if strategy.pick == "weighted":
             weights = np.where(alive[part], np.maximum(scores[part], np.float64(strategy.floor)), 1.0)
             order = -sampling.gumbel(np.log(weights) / strategy.temperature, order)
         order = np.where(alive[part], order, np.inf)
         own = _least(order, most)
         by_order = np.argsort(np.take_along_axis(order, own, 1), axis=1)
-        found[begin : begin + BLOCK] = np.take_along_axis(own, by_order, 1)
+        found[begin : begin + ANSWERED_AT_ONCE] = np.take_along_axis(own, by_order, 1)
     return found
 
 

@@ -12,7 +12,18 @@ from stages.settings.types import Count, Group, Positive
 # As dvc.yaml has them, which no stage depends on.
 STAGES = (
     *("check", "fetch", "corpus", "synthesize", "collect", "lexicons", "coverage", "base", "candidates", "negatives"),
-    *("triples", "codeswitch", "trainsets", "train", "rerankers", "plans", "merge", "benchmarks", "contamination"),
+    *(
+        "triples",
+        "codeswitch",
+        "trainsets",
+        "train",
+        "rerankers",
+        "plans",
+        "merge",
+        "benchmarks",
+        "contamination",
+        "validation",
+    ),
     *("retrieve-base", "retrieve-trained", "retrieve-merged", "references", "translated", "fusions", "rerank"),
     *("score", "labels", "compare", "report", "chosen", "index"),
 )
@@ -32,7 +43,7 @@ def _whole_or_share(gpus: float) -> float:
     return gpus
 
 
-Stage = Annotated[str, AfterValidator(_stage)]
+NamedStage = Annotated[str, AfterValidator(_stage)]
 Gpus = Annotated[float, Field(ge=0), AfterValidator(_whole_or_share)]
 
 
@@ -40,9 +51,9 @@ class Build(Group):
     """What each stage takes: threads, GPUs or a share of one, and memory in GB."""
 
     jobs: Count | None
-    threads: dict[Stage, Count]
-    gpus: dict[Stage, Gpus]
-    memory: dict[Stage, Positive]
+    threads: dict[NamedStage, Count]
+    gpus: dict[NamedStage, Gpus]
+    memory: dict[NamedStage, Positive]
 
 
 def read_build() -> Build:

@@ -20,11 +20,11 @@ import numpy as np
 # Queries scored at once when counting ranks: at 1M passages a block takes 256 MB.
 QUERY_BLOCK = 64
 # Numbers of a block of vectors that are read from a file or widened, 256 MB as float32; and of a list of the best.
-BLOCK_NUMBERS = 2**26
+SEARCHED_NUMBERS = 2**26
 # Passages and queries that faiss multiplies at once: were blocks to end elsewhere, scores had other last bits.
 FAISS_ROWS, FAISS_QUERIES = 2**10, 2**12
 # Passages against which ranks are counted in one product, which takes 1 GB; of more, blocks of them.
-WHOLE = 2**22
+WHOLE_BLOCK = 2**22
 # Pairs scored at once: of 1,024 dimensions they take 128 MB.
 PAIRS = 2**14
 
@@ -90,7 +90,7 @@ def top_k(queries: np.ndarray, corpus: PassageVectors, k: int) -> tuple[np.ndarr
     if isinstance(corpus, Documents):
         return _top_documents(queries, corpus, k)
     scores, rows = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
-    step = max(1, BLOCK_NUMBERS // (k + 1) // FAISS_QUERIES) * FAISS_QUERIES
+    step = max(1, SEARCHED_NUMBERS // (k + 1) // FAISS_QUERIES) * FAISS_QUERIES
     begin = 0
     while begin < len(queries):
         # Few queries by themselves would be multiplied another way: they join the block before.
@@ -144,7 +144,7 @@ def blocks(corpus: np.ndarray, whole: int | None = None) -> Iterator[tuple[int, 
     if not mapped and corpus.dtype == np.float32 and (whole is None or len(corpus) <= whole):
         yield 0, corpus
         return
-    step = max(1, BLOCK_NUMBERS // corpus.shape[1] // FAISS_ROWS) * FAISS_ROWS
+    step = max(1, SEARCHED_NUMBERS // corpus.shape[1] // FAISS_ROWS) * FAISS_ROWS
     for begin in range(0, len(corpus), step):
         yield begin, np.array(corpus[begin : begin + step], np.float32)
         if mapped:
@@ -206,7 +206,7 @@ def ranks(
     asked = [(turn * QUERY_BLOCK, order[slice(*ends)]) for turn, ends in enumerate(pairwise(starts)) if np.diff(ends)]
 
     def products(find: bool, count: bool) -> None:
-        for first, block in [(0, corpus)] if isinstance(corpus, Documents) else blocks(corpus, WHOLE):
+        for first, block in [(0, corpus)] if isinstance(corpus, Documents) else blocks(corpus, WHOLE_BLOCK):
             for begin, own in asked:
                 here = own[(corpus_rows[own] >= first) & (corpus_rows[own] < first + len(block))]
                 if not count and not len(here):
@@ -218,7 +218,7 @@ def ranks(
                     row = int(corpus_rows[pair]) - first
                     ahead[pair] += _ahead(dots[query_rows[pair] - begin], own_scores[pair], row)
 
-    if isinstance(corpus, Documents) or len(next(blocks(corpus, WHOLE))[1]) == len(corpus):
+    if isinstance(corpus, Documents) or len(next(blocks(corpus, WHOLE_BLOCK))[1]) == len(corpus):
         products(find=True, count=True)
     else:
         # What the blocks' scores are compared with comes of the same products.

@@ -14,7 +14,9 @@ from pathlib import Path
 from stages.schemas.lexicons import LEXICON_RECORD, LEXICONS_FOLDER, LLM
 from stages.schemas.runs import RUN, RUN_RECORD, RUNS_FOLDER
 from stages.settings.freeze import read_freeze
+from stages.settings.llm import read_llm
 from stages.settings.retrieve import read_retrieve
+from stages.settings.synthesize import read_varieties
 from stages.settings.translated import read_translated
 from stages.settings.windows import read_windows
 from stages.shared import errors, member, ranking, tables
@@ -33,7 +35,9 @@ def main() -> None:
     model = WindowedEncoder(read, read_windows(), settings.model)
     source = tables.read_json(LEXICONS_FOLDER / settings.lexicon / LEXICON_RECORD)["source"]
     with contextlib.ExitStack() as stack, tables.replacing(RUNS_FOLDER / name) as draft:
-        translator = stack.enter_context(ByLlm(settings)) if source == LLM else ByWord(settings)
+        translator = (
+            stack.enter_context(ByLlm(settings, read_llm(), read_varieties())) if source == LLM else ByWord(settings)
+        )
         for benchmark, found in ranking.benchmarks().items():
             asked = translator.benchmark(found)
             run, relevant = ranking.rank(asked, ranking.by_encoder(model, asked), limits.depth)

@@ -11,8 +11,7 @@ from typing import Any
 import polars as pl
 
 from stages.schemas.lexicons import LEXICONS_FOLDER, PROMPT
-from stages.settings.llm import read_llm
-from stages.settings.synthesize import read_varieties
+from stages.settings.llm import Llm
 from stages.settings.translated import Translated
 from stages.shared.errors import UserError
 from stages.shared.llm.prompts import Prompts
@@ -27,10 +26,10 @@ class ByLlm:
     """Translates benchmarks, and counts the texts that it did not; these stay as they are, as far as `llm.max_failed`
     allows. A context manager that closes the cache: one budget is for all benchmarks."""
 
-    def __init__(self, settings: Translated) -> None:
-        self.settings, self.llm = settings, read_llm()
+    def __init__(self, settings: Translated, llm: Llm, varieties: dict[str, str]) -> None:
+        self.settings, self.llm = settings, llm
         self.session = Session(self.llm, asker="translated", instead="remove the row of `translated`")
-        self.prompts = Prompts(read_varieties(), LEXICONS_FOLDER / settings.lexicon)
+        self.prompts = Prompts(varieties, LEXICONS_FOLDER / settings.lexicon)
         self.texts = Counter[str]()
         self.failed = Counter[str]()
 

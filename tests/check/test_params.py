@@ -94,7 +94,7 @@ MARKDOWN = {"corpus__source": "markdown", "corpus__columns": None}
         ),
         (
             {"train__distillation": DISTILLATION, "negatives__window__random": 1},
-            ["not all negatives of recipes.enenen are of its ranking: name a strategy by ranks", "in place of window"],
+            ["not all of negatives.window are of its ranking, which recipes.enenen, ", "name a strategy by ranks alone"],
         ),
         (
             {"train__early_stopping": STOPPING | {"every": 6}},
@@ -655,12 +655,12 @@ MARKDOWN = {"corpus__source": "markdown", "corpus__columns": None}
         ),
         ({"labels__precision": 90}, ["labels.precision is 90"]),
         (
-            {
-                "windows": {"size": 64, "stride": 32, "best": 1},
-                "candidates__index": {"factory": "Flat"},
-                "candidates__precision": "float16",
-            },
-            ["candidates.index searches no passages in windows", "candidates.precision float16 holds no windows"],
+            {"windows": {"size": 64, "stride": 32, "best": 1}, "candidates__index": {"factory": "Flat"}},
+            ["candidates.index searches no passages in windows"],
+        ),
+        (
+            {"windows": {"size": 64, "stride": 32, "best": 1}, "candidates__precision": "float16"},
+            ["candidates.precision float16 holds no windows"],
         ),
         (
             {"indexes__kb": {"model": "m", "path": "kb.jsonl", "columns": {"label": "label"}}},

@@ -95,7 +95,7 @@ def mapped(vectors, folder):
 
 
 def test_mapped_vectors_are_searched_in_blocks_to_the_same_bytes(tmp_path, monkeypatch):
-    monkeypatch.setattr(search, "BLOCK_NUMBERS", 2**16)
+    monkeypatch.setattr(search, "SEARCHED_NUMBERS", 2**16)
     rng = np.random.default_rng(0)
     queries, corpus = (normalized(rng.normal(size=(n, 32)).astype(np.float32)) for n in (70, 9000))
     corpus[rng.integers(9000, size=4000)] = corpus[rng.integers(9000, size=4000)]
@@ -108,7 +108,7 @@ def test_mapped_vectors_are_searched_in_blocks_to_the_same_bytes(tmp_path, monke
 
 @pytest.mark.parametrize("kind", [np.float32, np.float16])
 def test_in_blocks_ties_reach_across_them_and_ranks_are_exact(tmp_path, monkeypatch, kind):
-    monkeypatch.setattr(search, "BLOCK_NUMBERS", 2**12)
+    monkeypatch.setattr(search, "SEARCHED_NUMBERS", 2**12)
     queries, corpus = whole_numbers(5, 70, 3000)
     held = mapped(corpus.astype(kind), tmp_path)
     assert len(list(search.blocks(held))) == 3

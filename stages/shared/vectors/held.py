@@ -19,7 +19,7 @@ from stages.shared.vectors.blocks import KeptBlocks
 
 GIGABYTE = 2**30
 # Texts encoded at once by what keeps no vectors: a multiple of usual batches.
-TEXTS = 2**16
+HELD_AT_ONCE = 2**16
 
 
 class Holder:
@@ -47,11 +47,11 @@ class Holder:
         if isinstance(encoder, KeptBlocks):
             return encoder.encode(texts, "passage", self.empty)
         found: np.ndarray | None = None
-        for begin in range(0, len(texts), TEXTS):
-            vectors = encoder.encode(texts[begin : begin + TEXTS], "passage")
+        for begin in range(0, len(texts), HELD_AT_ONCE):
+            vectors = encoder.encode(texts[begin : begin + HELD_AT_ONCE], "passage")
             if found is None:
                 found = self.empty((len(texts), vectors.shape[1]))
-            found[begin : begin + TEXTS] = vectors
+            found[begin : begin + HELD_AT_ONCE] = vectors
         return encoder.encode([], "passage") if found is None else found
 
     def taken(self, vectors: PassageVectors, rows: np.ndarray) -> PassageVectors:
@@ -59,6 +59,6 @@ class Holder:
         if not isinstance(vectors, np.memmap):
             return vectors[rows]
         found = self.empty((len(rows), vectors.shape[1]))
-        for begin in range(0, len(rows), TEXTS):
-            found[begin : begin + TEXTS] = vectors[rows[begin : begin + TEXTS]]
+        for begin in range(0, len(rows), HELD_AT_ONCE):
+            found[begin : begin + HELD_AT_ONCE] = vectors[rows[begin : begin + HELD_AT_ONCE]]
         return found

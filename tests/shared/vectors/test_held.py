@@ -16,7 +16,7 @@ class Lengths:
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_vectors_are_the_same_wherever_they_are(tmp_path, monkeypatch, memory, precision):
     monkeypatch.setattr(held, "STATE", tmp_path)
-    monkeypatch.setattr(held, "TEXTS", 3)
+    monkeypatch.setattr(held, "HELD_AT_ONCE", 3)
     holder = Holder(memory, precision)
     vectors = holder.passages(Lengths(), ["a" * n for n in range(8)])
     assert isinstance(vectors, np.memmap) == (memory < 1) and vectors.dtype == precision
