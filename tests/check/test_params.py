@@ -94,7 +94,10 @@ MARKDOWN = {"corpus__source": "markdown", "corpus__columns": None}
         ),
         (
             {"train__distillation": DISTILLATION, "negatives__window__random": 1},
-            ["not all of negatives.window are of its ranking, which recipes.enenen, ", "name a strategy by ranks alone"],
+            [
+                "not all of negatives.window are of its ranking, which recipes.enenen, ",
+                "name a strategy by ranks alone",
+            ],
         ),
         (
             {"train__early_stopping": STOPPING | {"every": 6}},
