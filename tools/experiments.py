@@ -1,5 +1,5 @@
-"""python -m tools.experiments [--all] [--metrics METRIC ...] [--against MODEL] [--csv FILE]: finished
-experiments side by side.
+"""python -m tools.experiments [--all] [--metrics METRIC ...] [--against MODEL] [--csv FILE] [--chart MODEL BENCHMARK
+FILE]: finished experiments side by side.
 
 Experiments that differ in the seed alone are one row for each model: the mean and the sample standard deviation over
 their seeds. The workspace and HEAD count as one more seed of such a row, and make no row of their own.
@@ -33,6 +33,7 @@ from stages.shared import errors, tables
 from stages.shared.errors import UserError
 from stages.shared.tasks import BIAS, GROUPS
 from tools import lock, paired, revisions
+from tools.curves import PANELS, Measures, svg
 from tools.padded import padded
 from tools.revisions import ABSENT, Result, at
 
@@ -75,6 +76,12 @@ def main() -> None:
     parser.add_argument("--metrics", nargs="+", metavar="METRIC", help="of score.metrics, e.g. accuracy@1 mrr@10")
     parser.add_argument("--against", metavar="MODEL", help="test each other model against it, paired on queries")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="also write a row for each value to FILE")
+    parser.add_argument(
+        "--chart",
+        nargs=3,
+        metavar=("MODEL", "BENCHMARK", "FILE"),
+        help="also draw the model over the number that the experiments differ in",
+    )
     arguments = parser.parse_args()
     metrics = list(dict.fromkeys(arguments.metrics or ()))
     lock.mend()
@@ -101,6 +108,9 @@ def main() -> None:
     if arguments.csv:
         with tables.replacing(arguments.csv) as draft:
             long(values, tests, groups, keys).write_csv(draft, line_terminator="\n")
+    if arguments.chart:
+        model, benchmark, file = arguments.chart
+        tables.write_text(chart(groups, keys, model, benchmark), Path(file))
     blocks = scored_tables(values, keys, metrics) if metrics else compared_tables(values, keys)
     print("\n\n".join([*blocks, *(tests_table(found, groups, keys) for found in tests)]))
 
@@ -193,6 +203,32 @@ def _query_scores(results: list[Result], metrics: list[str]) -> pl.DataFrame:
         revisions.query_scores(result, [*wanted, BIAS]).with_columns(seed=pl.lit(result.seed, pl.Int64))
         for result in results
     )
+
+
+def chart(groups: list[list[Result]], keys: list[Key], model: str, benchmark: str) -> str:
+    """An SVG of `model` on a benchmark over the number that the groups differ in, means over their seeds; models that
+    do not differ with it are lines across. Raises `UserError` if that is not one number, or nothing such was measured.
+    """
+    names = _names(keys)
+    numbers = [at(group[0].settings, keys[0]) for group in groups] if len(keys) == 1 and keys[0] else []
+    if not numbers or any(isinstance(number, bool) or not isinstance(number, int | float) for number in numbers):
+        raise UserError(f"--chart is over one number, but the experiments differ in {', '.join(names) or 'no key'}")
+    means: dict[str, dict[float, Measures]] = {}
+    for number, group in zip(numbers, groups, strict=True):
+        for name in group[0].values.get(benchmark, {}):
+            rows = [result.values[benchmark][name] for result in group if name in result.values.get(benchmark, {})]
+            means.setdefault(name, {})[number] = {
+                measure: statistics.fmean(row[measure] for row in rows) for measure in PANELS if measure in rows[0]
+            }
+    if model not in means:
+        known = ", ".join(means) or f"nothing on {benchmark}"
+        raise UserError(f"--chart {model} {benchmark}: no experiment has measured that, but {known}")
+    found = means.pop(model)
+    lines = {name: next(iter(own.values())) for name, own in means.items() if len(own) == len(numbers)}
+    lines = {name: told for name, told in lines.items() if all(own == told for own in means[name].values())}
+    shown = [measure for measure in PANELS if all(measure in told for told in (*found.values(), *lines.values()))]
+    marks = {number: f"{number:g}" for number in found}
+    return svg(f"{model} on {benchmark}, over {names[0]}", found, marks, lines, shown)
 
 
 def compared_tables(values: list[Value], keys: list[Key]) -> list[str]:

@@ -477,6 +477,35 @@ def test_what_compare_is_not_made_of_may_be_old(study, capsys, caplog):
     assert [record.getMessage().split(",")[0] for record in caplog.records] == ["left out: c", "left out: d"]
 
 
+def test_a_number_that_was_swept_is_drawn(study):
+    for steps in (12, 4, 8):
+        study.experiment(f"s{steps}", train__steps=steps, mono=steps / 20)
+    study.compare("--chart", "koenen", "test", "steps.svg")
+    drawn = Path("steps.svg").read_text()
+    assert "koenen on test, over train.steps" in drawn
+    places = [
+        drawn.index(f"<title>{steps}: {told}</title>") for steps, told in ((4, "20.0"), (8, "40.0"), (12, "60.0"))
+    ]
+    assert places == sorted(places)
+    # base differs with it as well, and is no line across.
+    assert 'class="beside"' not in drawn
+
+
+def test_what_cannot_be_drawn_is_said(study):
+    for steps in (4, 8):
+        study.experiment(f"s{steps}", train__steps=steps)
+    for words, said in (
+        (("nobody", "test"), "has measured that, but base, koenen"),
+        (("base", "elsewhere"), "nothing on elsewhere"),
+    ):
+        with pytest.raises(UserError, match=said):
+            study.compare("--chart", *words, "x.svg")
+    study.experiment("other", train__steps=8, base__name="org/a")
+    with pytest.raises(UserError, match=r"over one number, but the experiments differ in base\.name, train\.steps"):
+        study.compare("--chart", "base", "test", "x.svg")
+    assert not Path("x.svg").exists()
+
+
 def test_outside_of_git_it_says_so(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
