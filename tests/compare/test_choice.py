@@ -24,7 +24,7 @@ def settings(weights=(1.0, 1.0, 0.0, 0.0), constraints=None, ties="none"):
     named = dict(zip(("mono", "cross", "multi", "bias"), weights, strict=True))
     rule = {"weights": named, "constraints": constraints or {}, "ties": ties}
     own = {"metric": "ndcg@10", "select_on": "dev", "confidence": 0.95, "resamples": 500, "correction": "holm"}
-    return Compare.model_validate({**own, "choose": rule})
+    return Compare.model_validate({**own, "choose": rule, "contrasts": {}})
 
 
 def selecting(level, given, gaps=None):
