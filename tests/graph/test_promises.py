@@ -86,7 +86,7 @@ def test_the_rank_window_encodes_nothing_before_training(graph):
 
 def test_a_new_lexicon_runs_no_encoder(graph):
     graph.edit("lexicons.titled", {"source": "titles", "path": "data/collected"})
-    assert graph.repro() - CHECK == {"lexicons@titled", "coverage", "codeswitch"}
+    assert graph.repro() - CHECK == {"lexicons@titled", "coverage", "codeswitch", "report"}
 
 
 def test_a_probability_of_switching_retrains_what_trains_on_it(graph):
