@@ -213,6 +213,8 @@ def test_value_and_gradients_are_those_of_the_formula_on_texts_without_padding(u
 
 def of_rank(rank, ranks, folder, models):
     """Train one step of each kind on a rank's rows, and save the value and the gradients as DDP has them."""
+    # The threads that torch had before the fork are not here, and it would wait for them.
+    torch.set_num_threads(1)
     distributed.init_process_group("gloo", f"file://{folder}/store", rank=rank, world_size=ranks)
     model, guide = models
     own = slice(rank * 6 // ranks, (rank + 1) * 6 // ranks)
