@@ -309,10 +309,10 @@ def test_what_was_made_otherwise_is_not_taken(kept, change):
 def test_a_benchmarks_vectors_are_gone_before_the_next_is_encoded(kept, monkeypatch):
     made, encode = [], KeptBlocks.encode
 
-    def watched(own, texts, role):
+    def watched(own, texts, role, *into):
         if role == "passage":
             assert not [vectors for vectors in made if vectors() is not None]
-        found = encode(own, texts, role)
+        found = encode(own, texts, role, *into)
         made.append(weakref.ref(found))
         return found
 

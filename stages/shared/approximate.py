@@ -64,6 +64,6 @@ class Approximate:
 
     def _sample(self) -> np.ndarray:
         """Vectors to train on, evenly over all: no more than a block holds, of which faiss draws what it needs."""
-        count = min(len(self.vectors), max(1, search.BLOCK_NUMBERS // self.vectors.shape[1]))
+        count = min(len(self.vectors), max(1, search.SEARCHED_NUMBERS // self.vectors.shape[1]))
         rows = np.linspace(0, len(self.vectors) - 1, count, dtype=np.int64)
         return np.array(self.vectors[rows], np.float32)

@@ -46,7 +46,7 @@ def test_a_stage_is_forked_and_is_as_it_would_be_by_itself(workspace, start, cap
         # Its environment, the sentence of bad input and its status are its own, and the next one has nothing of it.
         assert ended(start("python -m stages.train", DVC_STAGE="train@nobody")) == 1
         told = capfd.readouterr().err
-        assert "models/base/encoder.json" in told and told.count("error: ") == 1 and "Traceback" not in told
+        assert "params.yaml has no recipes.nobody" in told and told.count("error: ") == 1 and "Traceback" not in told
         workspace.edit(train__steps=-1)
         assert ended(start("python -m stages.check")) == 1
         assert "train.steps" in capfd.readouterr().err
