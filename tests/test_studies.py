@@ -26,9 +26,11 @@ def merged(wanted):
 
 @pytest.mark.parametrize("file", STUDIES, ids=lambda file: file.stem)
 def test_a_shipped_study_fits_and_is_small_enough_for_dvc(file):
-    # Upon the study that its head names it after.
-    under = re.search(rf'STUDY="([\w-]+) {file.stem}"', file.read_text(encoding="utf-8"))
-    before = overlay.merged(DEFAULT, overlay_of(ROOT / f"studies/{under[1]}.yaml"))[0] if under else DEFAULT
+    # Upon the studies that its head names it after.
+    under = re.search(rf'STUDY="([\w -]+) {file.stem}"', file.read_text(encoding="utf-8"))
+    before = DEFAULT
+    for name in under[1].split() if under else ():
+        before, _ = overlay.merged(before, overlay_of(ROOT / f"studies/{name}.yaml"))
     tree = yaml12.parse(overlay.merged(before, overlay_of(file))[0])
     params.validate(tree)
     stages = yaml12.load(ROOT / "dvc.yaml")["stages"].values()
