@@ -60,7 +60,7 @@ def main() -> None:
         searched = passages.filter(lang=corpus_lang)
         if searched.is_empty():  # of a knowledge base, which is in one language
             continue
-        vectors = reading.documents(searched, distinct=True)
+        vectors = reading.documents(searched)
         approximate = Approximate(vectors, settings.index) if settings.index else None
         for query_lang in languages:
             own = queries.filter(lang=query_lang)

@@ -12,7 +12,7 @@ import logging
 
 import polars as pl
 
-from stages.schemas.runs import FUSED_FOLDER, RUN, RUN_RECORD, RUNS_FOLDER
+from stages.schemas.runs import DOCUMENT_ID, FUSED_FOLDER, RUN, RUN_RECORD, RUNS_FOLDER
 from stages.settings.fusions import read_fusions
 from stages.settings.retrieve import read_retrieve
 from stages.shared import errors, tables
@@ -65,8 +65,7 @@ def fused(runs: list[pl.DataFrame], k: int) -> pl.DataFrame:
         .group_by(DOCUMENT, maintain_order=True)
         .agg(score=(1 / (k + pl.col("rank").cast(pl.Float64))).sum().cast(pl.Float32))
     )
-    document = pl.col("passage") + "." + pl.col("lang")
-    ordered = summed.sort("task", "query", "score", document, descending=[False, False, True, True])
+    ordered = summed.sort("task", "query", "score", DOCUMENT_ID, descending=[False, False, True, True])
     ranks = pl.int_range(1, pl.len() + 1).over("task", "query").cast(pl.UInt32)
     return ordered.with_columns(rank=ranks).select(*RUN)
 

@@ -8,8 +8,8 @@ import logging
 
 import polars as pl
 
-from stages.schemas.types import Schema
-from stages.schemas.validation import VALIDATION_FOLDER, VALIDATION_PASSAGES, VALIDATION_QRELS, VALIDATION_QUERIES
+from stages.schemas.runs import DOCUMENT_ID
+from stages.schemas.validation import VALIDATION_FOLDER, VALIDATION_PASSAGES, VALIDATION_TABLES
 from stages.settings.early_stopping import EarlyStopping, read_early_stopping
 from stages.shared import errors, ranking, tables
 from stages.shared.errors import UserError
@@ -18,12 +18,6 @@ from stages.shared.ranking import Tables
 from stages.shared.tasks import GROUPS, Task, tasks
 
 log = logging.getLogger("validation")
-VALIDATION_TABLES: dict[str, Schema] = {
-    "queries": VALIDATION_QUERIES,
-    "passages": VALIDATION_PASSAGES,
-    "qrels": VALIDATION_QRELS,
-}
-DOCUMENT_ID = pl.col("passage") + "." + pl.col("lang")
 
 
 def main() -> None:

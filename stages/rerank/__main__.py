@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 
 from stages.rerank.pairs import KeptPairs
-from stages.schemas.runs import RERANKED_FOLDER, RUN, RUN_RECORD
+from stages.schemas.runs import DOCUMENT_ID, RERANKED_FOLDER, RUN, RUN_RECORD
 from stages.settings.rerank import read_reranked
 from stages.shared import errors, member, models, query_normalizer, ranking, tables
 from stages.shared.errors import UserError
@@ -85,8 +85,7 @@ def reranked(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The run and the ranks of relevant passages (both RUN) after re-ranking; `scored` has, in columns task, query,
     passage, lang and score, what is within `depth` of `run`."""
-    document = pl.col("passage") + "." + pl.col("lang")
-    ordered = scored.sort(*LISTED, "score", document, descending=[False, False, True, True])
+    ordered = scored.sort(*LISTED, "score", DOCUMENT_ID, descending=[False, False, True, True])
     ranks = pl.int_range(1, pl.len() + 1).over(LISTED).cast(pl.UInt32)
     head = ordered.with_columns(rank=ranks).select(*RUN)
     lowest = head.group_by(LISTED).agg(lowest=pl.col("score").min())

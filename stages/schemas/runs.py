@@ -24,3 +24,5 @@ RUN: Schema = {
     "rank": pl.UInt32,
     "score": pl.Float32,
 }
+# A document of a pool is a passage in a language. Of equal scores the higher id comes first, as in trec_eval.
+DOCUMENT_ID = pl.col("passage") + "." + pl.col("lang")

@@ -15,3 +15,8 @@ VALIDATION_QUERIES: Schema = {"task": pl.String, "corpus": pl.String, "query": p
 VALIDATION_PASSAGES: Schema = {"document": pl.String, "lang": pl.String, "pooled": pl.Boolean, "text": pl.String}
 # What answers a query in a task.
 VALIDATION_QRELS: Schema = {"task": pl.String, "query": pl.String, "document": pl.String}
+VALIDATION_TABLES: dict[str, Schema] = {
+    "queries": VALIDATION_QUERIES,
+    "passages": VALIDATION_PASSAGES,
+    "qrels": VALIDATION_QRELS,
+}

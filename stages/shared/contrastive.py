@@ -17,7 +17,7 @@ from sentence_transformers.util import all_gather, all_gather_with_grad
 from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 
-from stages.shared import by_length
+from stages.shared import by_length, processes
 
 HardnessMode = Literal["in_batch_negatives", "hard_negatives", "all_negatives"]
 
@@ -139,8 +139,7 @@ class InfoNCE(CachedLossMixin, nn.Module):
     @property
     def crosses_ranks(self) -> bool:
         """Whether other processes hold negatives of this one's queries, or queries beside its positives."""
-        several = distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
-        return several and (self.in_batch or self.symmetric)
+        return processes.count() > 1 and (self.in_batch or self.symmetric)
 
     def from_embeddings(self, columns: list[Tensor], labels: Tensor) -> Tensor:
         """Columns: query, positive, negatives, each [batch, dimension]; `labels`: the parallel group of the positive

@@ -25,7 +25,7 @@ from stages.schemas.benchmarks import (
     POOLED,
     RERANK,
 )
-from stages.schemas.runs import RUN
+from stages.schemas.runs import DOCUMENT_ID, RUN
 from stages.shared import search, tables
 from stages.shared.errors import UserError
 from stages.shared.passages import by_language, passage_text
@@ -111,7 +111,7 @@ def texts_by_language(benchmarks: Iterable[Tables]) -> dict[str, list[str]]:
 
 def _read(folder: Path) -> Tables:
     return Tables(
-        tables.read(folder / "passages.parquet", BENCHMARK_PASSAGES).sort(pl.col("passage") + "." + pl.col("lang")),
+        tables.read(folder / "passages.parquet", BENCHMARK_PASSAGES).sort(DOCUMENT_ID),
         tables.read(folder / "queries.parquet", BENCHMARK_QUERIES),
         tables.read(folder / "qrels.parquet", BENCHMARK_QRELS),
         tables.read(folder / "rerank.parquet", RERANK),

@@ -47,7 +47,7 @@ class Stopping(TrainerCallback):
         if not self.over and step % self.every == 0:
             self.values[step] = self.measure()
             if self.kept == step:
-                self._best = {name: p.detach().cpu().clone() for name, p in self._trained().items()}
+                self._best = {name: p.detach().cpu().clone() for name, p in trained(self.model).items()}
             log.info(f"step {step:,}: {self.values[step]:.5f}, best {self.values[self.kept]:.5f} at step {self.kept:,}")
         if self.over:
             control.should_training_stop = True
@@ -64,8 +64,10 @@ class Stopping(TrainerCallback):
     @torch.no_grad()
     def restore(self) -> None:
         """Give the model the weights that are kept."""
-        for name, parameter in self._trained().items():
+        for name, parameter in trained(self.model).items():
             parameter.copy_(self._best[name])
 
-    def _trained(self) -> dict[str, nn.Parameter]:
-        return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+
+def trained(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters of `model` that are not frozen, by name."""
+    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}

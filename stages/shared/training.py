@@ -30,17 +30,17 @@ from sentence_transformers import (
 )
 from sentence_transformers.base.losses.gradcache import has_static_embedding_input
 from sentence_transformers.base.sampler import BatchSamplers, DefaultBatchSampler
-from torch import distributed, nn
+from torch import nn
 from transformers.trainer_callback import ProgressCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from stages.schemas.curves import CURVE, VALIDATED
-from stages.shared import files, seals, seeds
+from stages.shared import files, processes, seals, seeds
 from stages.shared.durations import duration
 from stages.shared.errors import UserError
 from stages.shared.roles import PROMPT_NAMES
 from stages.shared.state import STATE
-from stages.shared.stopping import Stopping
+from stages.shared.stopping import Stopping, trained
 
 log = logging.getLogger(__name__)
 # What the libraries tell each other of their next versions.
@@ -64,7 +64,7 @@ class PooledBatches(DefaultBatchSampler):
         super().__init__(dataset, **settings)
         self.pools = pools
         self.steps = steps
-        self.ranks = ranks or (distributed.get_world_size() if distributed.is_initialized() else 1)
+        self.ranks = ranks or processes.count()
         least, needed = min(len(rows) for _, rows in pools), self.batch_size * self.ranks
         if least < needed:
             raise UserError(
@@ -122,18 +122,18 @@ class _SmallCheckpoints:
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         assert output_dir is not None
         Path(output_dir).mkdir(parents=True, exist_ok=True)
-        save_file({name: p.detach().contiguous() for name, p in self._trained()}, Path(output_dir) / TRAINED_WEIGHTS)
+        save_file(
+            {name: p.detach().contiguous() for name, p in trained(self.model).items()},
+            Path(output_dir) / TRAINED_WEIGHTS,
+        )
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         held = load_file(Path(resume_from_checkpoint) / TRAINED_WEIGHTS)
         with torch.no_grad():
-            for name, parameter in self._trained():
+            for name, parameter in trained(self.model).items():
                 parameter.copy_(held[name])
         if self.stopping:
             self.stopping.load(Path(resume_from_checkpoint))
-
-    def _trained(self) -> Iterator[tuple[str, nn.Parameter]]:
-        return ((name, p) for name, p in self.model.named_parameters() if p.requires_grad)
 
 
 class Trainer(_SmallCheckpoints, SentenceTransformerTrainer):
@@ -237,8 +237,7 @@ def fit(
             report_to="none",
             disable_tqdm=False,
         )
-        several = distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
-        if several and args.world_size == 1:
+        if processes.count() > 1 and args.world_size == 1:
             raise UserError(
                 "several processes train together, but without a GPU each would by itself: set ACCELERATE_USE_CPU=1"
             )

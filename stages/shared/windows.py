@@ -51,7 +51,7 @@ class WindowedEncoder:
         """The vectors of `passages` (columns title and text), float32 or as they are held, a row each if all fit into
         one window.
 
-        `distinct`: equal texts are encoded once, which not every encoder sees to by itself. Raises `UserError` if the
+        `distinct`: equal texts are encoded once, as they are by what is held anyway. Raises `UserError` if the
         model cannot read a window.
         """
         if not self.settings:

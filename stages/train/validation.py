@@ -11,7 +11,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.evaluation import InformationRetrievalEvaluator
 from sentence_transformers.util import cos_sim
 
-from stages.schemas.validation import VALIDATION_FOLDER, VALIDATION_PASSAGES, VALIDATION_QRELS, VALIDATION_QUERIES
+from stages.schemas.validation import VALIDATION_FOLDER, VALIDATION_TABLES
 from stages.shared import tables
 
 # Texts encoded at once.
@@ -40,12 +40,7 @@ class Validation:
         self.kind, cut = metric.split("@")
         self.k = int(cut)
         queries, self.passages, qrels = (
-            tables.read(VALIDATION_FOLDER / f"{name}.parquet", schema)
-            for name, schema in (
-                ("queries", VALIDATION_QUERIES),
-                ("passages", VALIDATION_PASSAGES),
-                ("qrels", VALIDATION_QRELS),
-            )
+            tables.read(VALIDATION_FOLDER / f"{name}.parquet", schema) for name, schema in VALIDATION_TABLES.items()
         )
         texts = queries["text"].to_list()
         queries = queries.with_columns(text=pl.Series(normalizer(texts) if normalizer else texts, dtype=pl.String))

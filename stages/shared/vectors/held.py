@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from stages.shared.encoder import encode_distinct
 from stages.shared.roles import Encoder
 from stages.shared.search import PassageVectors
 from stages.shared.state import STATE
@@ -43,12 +44,12 @@ class Holder:
             return np.memmap(file, self.dtype, "r+", shape=shape)
 
     def passages(self, encoder: Encoder, texts: list[str]) -> np.ndarray:
-        """The vectors of `texts`, shape [len(texts), dimension]."""
+        """The vectors of `texts`, shape [len(texts), dimension]; equal ones of a turn are encoded once."""
         if isinstance(encoder, KeptBlocks):
             return encoder.encode(texts, "passage", self.empty)
         found: np.ndarray | None = None
         for begin in range(0, len(texts), HELD_AT_ONCE):
-            vectors = encoder.encode(texts[begin : begin + HELD_AT_ONCE], "passage")
+            vectors = encode_distinct(encoder, texts[begin : begin + HELD_AT_ONCE], "passage")
             if found is None:
                 found = self.empty((len(texts), vectors.shape[1]))
             found[begin : begin + HELD_AT_ONCE] = vectors
