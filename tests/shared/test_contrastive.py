@@ -213,8 +213,7 @@ def test_value_and_gradients_are_those_of_the_formula_on_texts_without_padding(u
 
 def of_rank(rank, ranks, folder, models):
     """Train one step of each kind on a rank's rows, and save the value and the gradients as DDP has them."""
-    # The threads that torch had before the fork are not here, and it would wait for them.
-    torch.set_num_threads(1)
+    torch.set_num_threads(1)  # those of both ranks would be in each other's way on few cores
     distributed.init_process_group("gloo", f"file://{folder}/store", rank=rank, world_size=ranks)
     model, guide = models
     own = slice(rank * 6 // ranks, (rank + 1) * 6 // ranks)
@@ -234,7 +233,8 @@ def of_rank(rank, ranks, folder, models):
 
 def test_two_processes_have_the_loss_and_gradients_of_one_with_their_batches(unpadded, tmp_path):
     model, _, guide, _ = unpadded
-    start_processes(of_rank, (2, tmp_path, (model, guide)), nprocs=2, start_method="fork")
+    # Spawned: a forked process would wait for torch's threads, which stay with its parent.
+    start_processes(of_rank, (2, tmp_path, (model, guide)), nprocs=2, start_method="spawn")
     ranks = [load_file(tmp_path / f"{rank}.safetensors") for rank in range(2)]
     for kind, size in product(KINDS, (None, 2)):
         labels = torch.cat([CLASHING, TAUGHT[:, None]], dim=1) if KINDS[kind][2] else CLASHING
