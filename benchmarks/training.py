@@ -1,10 +1,11 @@
 """How long a step of training takes, beside the plain loss of sentence-transformers.
 
 python benchmarks/training.py [--model models/base] [--rows data/trainsets/koenen] [--batch 32] [--freeze 8]
-    [--max-length 64] [--steps 4]
+    [--max-length 64] [--steps 4] [--mini-batch 16]
 
 takes a built study's transformer and training set, and times forward and backward passes of the same batches with
-`MultipleNegativesRankingLoss` and with ours (`stages.shared.contrastive`), one after the other, in one process. Of the
+`MultipleNegativesRankingLoss` and with ours (`stages.shared.contrastive`), one after the other, in one process; with
+--mini-batch, so many texts at once, `CachedMultipleNegativesRankingLoss` and ours with `mini_batch_size`. Of the
 frozen layers nothing is run, as when they are shared: the layers above them are given token vectors. Prints seconds a
 step, their ratio, and what share of each one's tokens is padding.
 """
@@ -29,11 +30,15 @@ def main() -> None:
     parser.add_argument("--freeze", type=int, default=8)
     parser.add_argument("--max-length", type=int, default=64)
     parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--mini-batch", type=int)
     arguments = parser.parse_args()
 
     import torch
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+    from sentence_transformers.sentence_transformer.losses import (
+        CachedMultipleNegativesRankingLoss,
+        MultipleNegativesRankingLoss,
+    )
 
     from stages.shared import training_rows, trunk
     from stages.shared.contrastive import InfoNCE
@@ -54,10 +59,13 @@ def main() -> None:
         counted["padded"] += mask.numel()
 
     model[0].register_forward_pre_hook(count)
-    losses = {
-        "sentence-transformers": MultipleNegativesRankingLoss(model, scale=50.0),
-        "isogloss": InfoNCE(model, 0.02),
-    }
+    size = arguments.mini_batch
+    theirs = (
+        CachedMultipleNegativesRankingLoss(model, scale=50.0, mini_batch_size=size)
+        if size
+        else MultipleNegativesRankingLoss(model, scale=50.0)
+    )
+    losses = {"sentence-transformers": theirs, "isogloss": InfoNCE(model, 0.02, mini_batch_size=size)}
     spent, padding = dict.fromkeys(losses, 0.0), dict.fromkeys(losses, 0.0)
     for step in range(-1, arguments.steps):  # the first is not counted
         batch = rows[(step + 1) * arguments.batch : (step + 2) * arguments.batch]

@@ -41,18 +41,18 @@ def main() -> None:
         raise UserError(
             "params.yaml has edits that are not committed: commit them, or drop them with `git checkout params.yaml`"
         )
-    runs = sweep.combinations(text, settings) if settings else []
-    if runs:
+    asked = sweep.combinations(text, settings) if settings else None
+    if asked:
         sweep.check_identity()
     lock.mend()
     tables.write_text(text, PARAMS)
     for key, (old, new) in changes.items():
         print(f"{key}: {old} -> {new}")
     print(f"{len(changes)} keys changed; `git checkout params.yaml` returns to the default study")
-    if runs:
-        print("\n".join(disk.said(study, len(runs))))
-        sweep.queue(settings)
-        print(f"{len(runs)} experiments queued. To run them, and to set the finished ones side by side:")
+    if asked:
+        print("\n".join(disk.said(study, len(asked.runs))))
+        sweep.queue(settings, asked.beside)
+        print(f"{len(asked.runs)} experiments queued. To run them, and to set the finished ones side by side:")
         print("  dvc queue start\n  python -m tools.experiments")
 
 

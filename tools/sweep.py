@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from stages.check import params
 from stages.settings import yaml12
@@ -23,8 +23,15 @@ from tools.git import TELL_GIT, git, identity
 from tools.graph import GRAPH, LOCK, stages
 
 
-def combinations(text: str, settings: list[str]) -> list[list[str]]:
-    """The overrides of each experiment that `settings` ask for, upon params.yaml's `text`.
+class Sweep(NamedTuple):
+    """The overrides of each experiment, and what they name beside the checkout: the folders that `../` leads to."""
+
+    runs: list[list[str]]
+    beside: set[str]
+
+
+def combinations(text: str, settings: list[str]) -> Sweep:
+    """What `settings` ask for, upon params.yaml's `text`.
 
     Raises `UserError` for what is no KEY=A,B, a key that params.yaml lacks, a value that does not fit, or a file that
     the experiment would not see.
@@ -33,7 +40,7 @@ def combinations(text: str, settings: list[str]) -> list[list[str]]:
     from dvc.utils.hydra import apply_overrides, get_hydra_sweeps
     from hydra.errors import HydraException
 
-    tree = yaml12.parse(text)
+    tree, beside = yaml12.parse(text), set[str]()
     for setting in settings:
         _check_key(setting, tree)
     with tempfile.TemporaryDirectory() as folder:
@@ -43,14 +50,14 @@ def combinations(text: str, settings: list[str]) -> list[list[str]]:
             for run in runs:
                 file.write_text(text, encoding="utf-8")
                 apply_overrides(file, run)  # what DVC does
-                _check_params(file, run)
+                beside |= _check_params(file, run)
         except (DvcException, HydraException) as error:
             reason = str(error.__cause__ or error).splitlines()[0]
             raise UserError(
                 f"{' '.join(settings)!r} is no sweep ({reason}): write KEY=A,B, with quotes around a value that has "
                 "commas, blanks or colons"
             ) from None
-    return runs
+    return Sweep(runs, beside)
 
 
 def check_identity() -> None:
@@ -59,17 +66,37 @@ def check_identity() -> None:
         raise UserError(f"DVC keeps each experiment as a commit, and Git does not know who you are: {TELL_GIT}")
 
 
-def queue(settings: list[str]) -> None:
-    """Have DVC queue the experiments; it keeps params.yaml, and all that Git knows, as they are now.
+def queue(settings: list[str], beside: set[str]) -> None:
+    """Have DVC queue the experiments; it keeps params.yaml, and all that Git knows, as they are now, and finds what
+    lies `beside` the checkout.
 
     Without what dvc.lock says of folders that DVC's cache lacks, as in a fresh clone: an experiment that takes a stage
     from the run-cache looks for files in such a folder, and fails ("failed to load directory", dvc 3.67).
     """
+    _show(beside)
     options = [word for setting in settings for word in ("-S", setting)]
     with _lock_without(_unknown()):
         done = subprocess.run([sys.executable, "-m", "dvc", "exp", "run", "--queue", *options], check=False)
     if done.returncode:
         raise UserError("DVC did not queue all experiments, and says why above; params.yaml holds the study")
+
+
+def _show(beside: set[str]) -> None:
+    """Have `../<name>` lead a queued experiment, whose checkout lies in a folder of DVC's, where it leads this one."""
+    if not beside:
+        return
+    from dvc.repo import Repo
+    from dvc.repo.experiments.utils import EXEC_TMP_DIR
+
+    for name in sorted(beside):
+        link = Path(str(Repo().tmp_dir)) / EXEC_TMP_DIR / name
+        if link.exists() and not link.is_symlink():
+            raise UserError(
+                f"../{name} is not to be seen from queued experiments, since DVC keeps {link} there: rename the folder"
+            )
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(Path("..", name).resolve(), target_is_directory=True)
 
 
 def _unknown() -> list[str]:
@@ -115,8 +142,9 @@ def _check_key(setting: str, tree: Any) -> None:
         tree = tree.get(part) if isinstance(tree, dict) else None
 
 
-def _check_params(file: Path, run: list[str]) -> None:
-    """Raise `UserError` if an experiment's params do not fit, or name files that it would not see."""
+def _check_params(file: Path, run: list[str]) -> set[str]:
+    """The folders beside the checkout that an experiment's params name; raises `UserError` if they do not fit, or name
+    files that it would not see."""
     try:
         found = params.load(file)
     except UserError as error:
@@ -132,12 +160,19 @@ def _check_params(file: Path, run: list[str]) -> None:
         **{f"indexes.{name}.path": index.path for name, index in found.indexes.items()},
         **{f"indexes.{name}.model": index.model for name, index in found.indexes.items()},
     }
+    beside = set()
     for key, path in named.items():
-        if not Path(path).is_absolute() and Path(path).exists() and not _carried(path):
+        parts = Path(path).parts
+        if Path(path).is_absolute() or not Path(path).exists() or _carried(path):
+            continue
+        if parts[0] == ".." != parts[1]:
+            beside.add(parts[1])
+        else:
             raise UserError(
                 f"{key} is {path}, which queued experiments do not see, since each runs in a checkout of what Git and "
                 f"DVC have: write {Path(path).resolve()}, or `git add` it"
             )
+    return beside
 
 
 def _datasets(corpus: Corpus) -> dict[str, str]:

@@ -50,8 +50,9 @@ def contradictions(params: Params) -> Iterator[str]:
         differing = {f"recipes.{name}.train": recipe.train for name, recipe in params.recipes.items()}
         trainings: dict[str, Train | Differing] = {"train": train, **differing}
         for key, own in trainings.items():
-            if own.mini_batch_size:
-                yield f"{key}.mini_batch_size cannot split a static base's batches: write null"
+            for splitting in ("mini_batch_size", "mini_batch_tokens"):
+                if getattr(own, splitting, None):
+                    yield f"{key}.{splitting} cannot split a static base's batches: write null"
             if own.max_length:
                 yield f"{key}.max_length does not apply to a static base, which reads texts of any length: write null"
     if teacher.name == "static":

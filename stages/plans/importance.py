@@ -88,7 +88,11 @@ def squared_gradients(model: SentenceTransformer, drawn: Iterator[TrainingBatch]
     from stages.shared import contrastive, merging
 
     loss = contrastive.InfoNCE(
-        model, settings.temperature, in_batch=settings.in_batch, mini_batch_size=settings.mini_batch_size
+        model,
+        settings.temperature,
+        in_batch=settings.in_batch,
+        mini_batch_size=settings.mini_batch_size,
+        mini_batch_tokens=settings.mini_batch_tokens,
     )
     model.requires_grad_(True)
     state = merging.canonical(model)

@@ -45,7 +45,7 @@ FITTED = {
 
 
 # What is of bi-encoders' loss alone, and so no re-ranker's.
-OF_BI_ENCODERS = ("guided", "matryoshka", "hardness", "distillation", "early_stopping")
+OF_BI_ENCODERS = ("guided", "matryoshka", "hardness", "distillation", "early_stopping", "mini_batch_tokens")
 
 
 def _distinct(sizes: list[int]) -> list[int]:
@@ -58,6 +58,7 @@ class Train(Group):
     steps: Count
     batch_size: Count
     mini_batch_size: Count | None
+    mini_batch_tokens: Count | None
     learning_rate: Positive | None
     warmup: Share
     weight_decay: Annotated[float, Field(ge=0)]
@@ -116,6 +117,10 @@ class Train(Group):
             raise ValueError(
                 "guided has the base itself judge each batch, of which freeze runs the lower layers apart: write null "
                 "for one of them"
+            )
+        if self.mini_batch_size and self.mini_batch_tokens:
+            raise ValueError(
+                "mini_batch_size and mini_batch_tokens both say what is encoded at once: write null for one"
             )
         if self.hardness and self.hardness.mode == "in_batch_negatives" and not self.in_batch:
             raise ValueError(

@@ -7,6 +7,7 @@ duplicates then, in one language or across languages.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -54,7 +55,7 @@ class Distilled(NamedTuple):
         return F.mse_loss(own[:, :1] - own[:, 1:], wanted[:, :1] - wanted[:, 1:])
 
 
-class InfoNCE(CachedLossMixin, nn.Module):
+class InfoNCE(nn.Module):
     """-log softmax of the positive's cosine / temperature, among all positives and negatives of the batch, or those of
     the query alone.
 
@@ -68,8 +69,9 @@ class InfoNCE(CachedLossMixin, nn.Module):
         in_batch: whether the others' positives and negatives are a query's negatives too.
         guide: finds false negatives (GISTEmbed, arXiv 2402.16829, section 3): what it holds nearer to a query than the
             positive, or less than `margin` farther, is no negative, nor such a query one of the positive.
-        mini_batch_size: texts encoded at once; gradients are then cached (GradCache, Gao et al. 2021), the same
-            loss in less memory.
+        mini_batch_size: texts encoded at once; of a batch with more, gradients are cached (GradCache, arXiv
+            2101.06983): the same loss in less memory, each text being encoded twice.
+        mini_batch_tokens: likewise, by tokens, padding included.
         matryoshka: first dimensions that are also trained by themselves (arXiv 2205.13147, equation 1, with equal
             weights): the loss is the mean over all dimensions and each of these prefixes.
         hardness_mode: which negatives count the more, the nearer they are to the query: those of other queries, its own
@@ -78,9 +80,6 @@ class InfoNCE(CachedLossMixin, nn.Module):
         distilled: what a teacher says of each row; the labels then end with the rows' numbers.
     """
 
-    mini_batch_num_tokens = None
-    show_progress_bar = False
-
     def __init__(
         self,
         model: SentenceTransformer,
@@ -88,6 +87,7 @@ class InfoNCE(CachedLossMixin, nn.Module):
         symmetric: bool = False,
         in_batch: bool = True,
         mini_batch_size: int | None = None,
+        mini_batch_tokens: int | None = None,
         guide: SentenceTransformer | None = None,
         margin: float = 0.0,
         matryoshka: Sequence[int] = (),
@@ -100,7 +100,8 @@ class InfoNCE(CachedLossMixin, nn.Module):
         self.temperature = temperature
         self.symmetric = symmetric
         self.in_batch = in_batch
-        self.mini_batch_size = mini_batch_size  # type: ignore[assignment]
+        self.mini_batch_size = mini_batch_size
+        self.mini_batch_tokens = mini_batch_tokens
         self.guide = guide.eval().requires_grad_(False) if guide else None
         self.margin = margin
         self.matryoshka = matryoshka
@@ -113,9 +114,12 @@ class InfoNCE(CachedLossMixin, nn.Module):
     def forward(self, sentence_features: Any, labels: Tensor) -> Tensor:
         if self.guide:
             self.guiding = self._guided(self.guide.eval(), sentence_features)
-        if self.mini_batch_size:
-            return self.forward_cached(sentence_features, labels)
-        return self.from_embeddings(by_length.embed(self.model, list(sentence_features)), labels)
+        columns = list(sentence_features)
+        if self.mini_batch_size or self.mini_batch_tokens:
+            cached = Cached(self, columns)
+            if cached.saves:
+                return cached.forward_cached(cached.features, labels)
+        return self.from_embeddings(by_length.embed(self.model, columns), labels)
 
     @torch.no_grad()
     def _guided(self, guide: SentenceTransformer, sentence_features: Any) -> Tensor:
@@ -125,16 +129,6 @@ class InfoNCE(CachedLossMixin, nn.Module):
             columns = [all_gather(column) for column in columns]
         queries, *documents = (F.normalize(column.float(), dim=-1) for column in columns)
         return queries @ torch.cat(documents).T
-
-    def calculate_loss(
-        self, reps: list[list[Tensor]], labels: Tensor | None = None, *, with_backward: bool = False
-    ) -> Tensor:
-        assert labels is not None
-        loss = self.from_embeddings([torch.cat(column) for column in reps], labels)
-        if with_backward:
-            loss.backward()
-            loss = loss.detach()
-        return loss
 
     @property
     def crosses_ranks(self) -> bool:
@@ -211,3 +205,32 @@ class InfoNCE(CachedLossMixin, nn.Module):
         if self.hardness_mode:
             told |= {"hardness_mode": self.hardness_mode, "hardness_strength": self.hardness_strength}
         return told | ({"distilled": self.distilled.kind} if self.distilled else {})
+
+
+class Cached(CachedLossMixin):
+    """One batch's loss with the activations of one part at a time: its texts by length, each distinct one once, or,
+    where they are no padded batch of token ids, each column cut as it is."""
+
+    def __init__(self, loss: InfoNCE, columns: list[dict[str, Any]]) -> None:
+        self.model, self.loss = loss.model, loss
+        self.parts = by_length.parts(columns, loss.mini_batch_tokens, loss.mini_batch_size)
+        self.features = self.parts.features if self.parts else columns
+        # Of a part all texts.
+        self.mini_batch_size = sys.maxsize if self.parts else loss.mini_batch_size or 1
+        self.mini_batch_num_tokens = None if self.parts else loss.mini_batch_tokens
+
+    @property
+    def saves(self) -> bool:
+        """Whether there is more than one part."""
+        return self.parts is None or len(self.features) > 1
+
+    def calculate_loss(
+        self, reps: list[list[Tensor]], labels: Tensor | None = None, *, with_backward: bool = False
+    ) -> Tensor:
+        assert labels is not None
+        found = [torch.cat(part) for part in reps]
+        loss = self.loss.from_embeddings(self.parts.in_columns(torch.cat(found)) if self.parts else found, labels)
+        if with_backward:
+            loss.backward()
+            loss = loss.detach()
+        return loss

@@ -56,12 +56,13 @@ def training_tokens(device: str) -> int:
     return TRAINING_TOKENS.get(device, BATCH_TOKENS_ELSEWHERE)
 
 
-def about_as_long(lengths: np.ndarray, tokens: int) -> Iterator[np.ndarray]:
-    """Rows of `lengths` in batches of at most `tokens` once they are padded to the longest, the shortest rows first; a
-    row that is longer is a batch of its own."""
+def about_as_long(lengths: np.ndarray, tokens: int | None = None, rows: int | None = None) -> Iterator[np.ndarray]:
+    """Rows of `lengths` in batches of at most `tokens` once they are padded to the longest, and at most so many `rows`,
+    the shortest rows first; a row that is longer is a batch of its own."""
     order = np.argsort(lengths, kind="stable")
     begin = 0
     for end in range(1, len(order) + 1):
-        if end == len(order) or lengths[order[end]] * (end + 1 - begin) > tokens:
+        full = end < len(order) and tokens is not None and lengths[order[end]] * (end + 1 - begin) > tokens
+        if end == len(order) or full or end - begin == rows:
             yield order[begin:end]
             begin = end

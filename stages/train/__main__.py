@@ -68,6 +68,7 @@ def main() -> None:
             settings.symmetric,
             settings.in_batch,
             settings.mini_batch_size,
+            settings.mini_batch_tokens,
             None if settings.guided is None else base(settings, record),
             settings.guided or 0.0,
             settings.matryoshka or (),
@@ -119,8 +120,9 @@ def base(settings: Train, record: dict[str, Any]) -> "SentenceTransformer":
         attn_implementation=record["attention"],
     )
     if has_static_embedding_input(model):
-        if settings.mini_batch_size:
-            raise UserError("train.mini_batch_size cannot split a static base's batches: write null")
+        for key in ("mini_batch_size", "mini_batch_tokens"):
+            if getattr(settings, key):
+                raise UserError(f"train.{key} cannot split a static base's batches: write null")
         if settings.max_length:
             raise UserError(
                 "train.max_length does not apply to a static base, which reads texts of any length: write null"

@@ -775,6 +775,7 @@ def test_files_that_cannot_be_read(workspace):
     [
         ({"base__pooling": "cls"}, "base.pooling does not apply to base.name static: write null"),
         ({"train__mini_batch_size": 8}, "train.mini_batch_size cannot split a static base's batches: write null"),
+        ({"train__mini_batch_tokens": 8}, "train.mini_batch_tokens cannot split a static base's batches: write null"),
         (
             {"train__max_length": 64},
             "train.max_length does not apply to a static base, which reads texts of any length",

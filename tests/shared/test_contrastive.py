@@ -20,7 +20,8 @@ from torch.multiprocessing.spawn import start_processes
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
-from stages.shared.contrastive import Distilled, InfoNCE
+from stages.shared import lengths
+from stages.shared.contrastive import Cached, Distilled, InfoNCE
 from tests.fakes.checkpoints import save_sentence_transformer, static_model
 from tests.shared.fitting import all_different, assert_equal_gradients, columns, texts, value_and_gradients
 
@@ -45,17 +46,40 @@ def test_without_clashes_it_is_multiple_negatives_ranking(transformer):
 
 
 @pytest.mark.parametrize(("symmetric", "in_batch"), [(False, True), (True, True), (False, False)])
-@pytest.mark.parametrize("size", [1, 4, 6])
-def test_mini_batches_change_neither_value_nor_gradients(transformer, symmetric, in_batch, size):
+@pytest.mark.parametrize("parts", [{"mini_batch_size": 1}, {"mini_batch_size": 7}, {"mini_batch_tokens": 30}])
+def test_mini_batches_change_neither_value_nor_gradients(transformer, symmetric, in_batch, parts):
     model = SentenceTransformer(str(transformer), device="cpu")
     groups = all_different(6, 3)
     groups[3, 0], groups[4, 2] = groups[1, 0], groups[0, 0]
     whole, cached = (
-        value_and_gradients(model, InfoNCE(model, 0.1, symmetric, in_batch, mini_batch_size=n), columns(model), groups)
-        for n in (None, size)
+        value_and_gradients(model, InfoNCE(model, 0.1, symmetric, in_batch, **given), columns(model), groups)
+        for given in ({}, parts)
     )
     assert cached[0] == pytest.approx(whole[0], rel=1e-5)
     assert_equal_gradients(whole[1], cached[1])
+
+
+@pytest.mark.parametrize(
+    ("parts", "passes"),
+    [({}, 1), ({"mini_batch_size": 24}, 1), ({"mini_batch_tokens": 240}, 1), ({"mini_batch_size": 10}, 6)],
+)
+def test_a_batch_that_fits_is_encoded_once_and_no_part_is_larger(transformer, parts, passes):
+    model = SentenceTransformer(str(transformer), device="cpu")
+    seen = []
+    model[0].register_forward_pre_hook(lambda _, given: seen.append(len(given[0]["input_ids"])))
+    value_and_gradients(model, InfoNCE(model, 0.1, **parts), columns(model), all_different(6, 3))
+    assert len(seen) == passes and max(seen) <= parts.get("mini_batch_size", 24)
+
+
+def test_parts_are_those_of_columns_where_texts_are_packed(transformer, monkeypatch):
+    """As for FlashAttention, whose batches have no padding to cut off."""
+    model = SentenceTransformer(str(transformer), device="cpu")
+    whole = value_and_gradients(model, InfoNCE(model, 0.1), columns(model), all_different(6, 3))
+    monkeypatch.setattr("stages.shared.by_length.merge_feature_batches", lambda columns: None)
+    for parts in ({"mini_batch_size": 4}, {"mini_batch_tokens": 20}):
+        cached = value_and_gradients(model, InfoNCE(model, 0.1, **parts), columns(model), all_different(6, 3))
+        assert cached[0] == pytest.approx(whole[0], rel=1e-5)
+        assert_equal_gradients(whole[1], cached[1])
 
 
 def by_hand(
@@ -171,13 +195,13 @@ def unpadded(transformer):
     return model, embedded(model), guide, unit[0] @ torch.cat(unit[1:]).T
 
 
-def of_kind(kind, model, guide, size):
+def of_kind(kind, model, guide, **parts):
     settings, sizes, told = KINDS[kind]
     return InfoNCE(
         model,
         0.1,
         **settings,
-        mini_batch_size=size,
+        **parts,
         guide=guide if "margin" in settings else None,
         matryoshka=sizes,
         distilled=Distilled(*told, SCORES) if told else None,
@@ -201,7 +225,7 @@ def test_value_and_gradients_are_those_of_the_formula_on_texts_without_padding(u
         wanted = wanted + loss / (1 + len(sizes))
     names, parameters = zip(*model.named_parameters(), strict=True)
     gradients = torch.autograd.grad(wanted, parameters, retain_graph=True, allow_unused=True)
-    ours = of_kind(kind, model, guide, size)
+    ours = of_kind(kind, model, guide, mini_batch_size=size)
     labels = torch.cat([CLASHING, TAUGHT[:, None]], dim=1) if told else CLASHING
     features = columns(model)
     assert any((column["attention_mask"] == 0).any() for column in features)
@@ -211,6 +235,10 @@ def test_value_and_gradients_are_those_of_the_formula_on_texts_without_padding(u
     assert_equal_gradients({name: by_name[name] for name in found}, found, 1e-4)
 
 
+# How ranks cut their batches: in parts that differ in number between them, in as many, or one of them alone.
+OF_RANKS = {"whole": {}, "by size": {"mini_batch_size": 2}, "by tokens": {"mini_batch_tokens": 112}}
+
+
 def of_rank(rank, ranks, folder, models):
     """Train one step of each kind on a rank's rows, and save the value and the gradients as DDP has them."""
     torch.set_num_threads(1)  # those of both ranks would be in each other's way on few cores
@@ -218,15 +246,18 @@ def of_rank(rank, ranks, folder, models):
     model, guide = models
     own = slice(rank * 6 // ranks, (rank + 1) * 6 // ranks)
     found = {}
-    for kind, size in product(KINDS, (None, 2)):
+    lengths.TRAINING_TOKENS["cpu"] = 20
+    for (kind, settings), (name, parts) in product(KINDS.items(), OF_RANKS.items()):
         model.zero_grad()
-        labels = torch.cat([CLASHING, TAUGHT[:, None]], dim=1) if KINDS[kind][2] else CLASHING
+        labels = torch.cat([CLASHING, TAUGHT[:, None]], dim=1) if settings[2] else CLASHING
         features = [model.preprocess(texts(seed, 6)[own]) for seed in range(4)]
-        spread = DistributedDataParallel(model, find_unused_parameters=True)
-        value = of_kind(kind, spread, guide, size)(features, labels[own])
+        spread = DistributedDataParallel(model, find_unused_parameters=True, broadcast_buffers=False)
+        loss = of_kind(kind, spread, guide, **parts)
+        found[f"{kind} {name} parts"] = torch.tensor([len(Cached(loss, features).features)])
+        value = loss(features, labels[own])
         value.backward()
-        found[f"{kind} {size}"] = value.detach().reshape(1)
-        found |= {f"{kind} {size} {n}": p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+        found[f"{kind} {name}"] = value.detach().reshape(1)
+        found |= {f"{kind} {name} {n}": p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
     save_file(found, folder / f"{rank}.safetensors")
     distributed.destroy_process_group()
 
@@ -236,13 +267,19 @@ def test_two_processes_have_the_loss_and_gradients_of_one_with_their_batches(unp
     # Spawned: a forked process would wait for torch's threads, which stay with its parent.
     start_processes(of_rank, (2, tmp_path, (model, guide)), nprocs=2, start_method="spawn")
     ranks = [load_file(tmp_path / f"{rank}.safetensors") for rank in range(2)]
-    for kind, size in product(KINDS, (None, 2)):
-        labels = torch.cat([CLASHING, TAUGHT[:, None]], dim=1) if KINDS[kind][2] else CLASHING
-        value, gradients = value_and_gradients(model, of_kind(kind, model, guide, None), columns(model), labels)
-        name = f"{kind} {size}"
-        assert np.mean([rank[name].item() for rank in ranks]) == pytest.approx(value, rel=1e-5)
-        for rank in ranks:
-            assert_equal_gradients(gradients, {n: rank[f"{name} {n}"] for n in gradients})
+    for kind, settings in KINDS.items():
+        labels = torch.cat([CLASHING, TAUGHT[:, None]], dim=1) if settings[2] else CLASHING
+        value, gradients = value_and_gradients(model, of_kind(kind, model, guide), columns(model), labels)
+        for name in OF_RANKS:
+            assert_equal_to_ranks(ranks, f"{kind} {name}", value, gradients)
+    parts = {name: [rank[f"as it is {name} parts"].item() for rank in ranks] for name in OF_RANKS}
+    assert parts == {"whole": [5, 6], "by size": [6, 6], "by tokens": [1, 2]}
+
+
+def assert_equal_to_ranks(ranks, name, value, gradients):
+    assert np.mean([rank[name].item() for rank in ranks]) == pytest.approx(value, rel=1e-5)
+    for rank in ranks:
+        assert_equal_gradients(gradients, {n: rank[f"{name} {n}"] for n in gradients})
 
 
 def test_it_is_weighted_and_distilled_as_sentence_transformers_does():

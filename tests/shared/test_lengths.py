@@ -27,3 +27,4 @@ def test_batches_for_training_rise_in_length_within_their_tokens():
     found = [batch.tolist() for batch in about_as_long(np.array([9, 2, 3, 2, 30, 4]), 9)]
     assert found == [[1, 3, 2], [5], [0], [4]]
     assert [batch.tolist() for batch in about_as_long(np.array([9, 2, 3, 2]), 100)] == [[1, 3, 2, 0]]
+    assert [batch.tolist() for batch in about_as_long(np.array([9, 2, 3, 2]), rows=2)] == [[1, 3], [2, 0]]

@@ -1,5 +1,6 @@
 """Sweeps: what fits is queued, all of it or nothing."""
 
+import hashlib
 import re
 import subprocess
 import sys
@@ -72,8 +73,8 @@ def test_each_combination_is_an_experiment(sweep, capsys, words):
 )
 def test_values_arrive_as_they_are_written(repository, monkeypatch, setting, values):
     seen = []
-    monkeypatch.setattr(stage, "_check_params", lambda file, run: seen.append(yaml12.load(file)))
-    assert len(stage.combinations(repository.params.read_text(encoding="utf-8"), [setting])) == len(values)
+    monkeypatch.setattr(stage, "_check_params", lambda file, run: seen.append(yaml12.load(file)) or set())
+    assert len(stage.combinations(repository.params.read_text(encoding="utf-8"), [setting]).runs) == len(values)
 
     def at(tree):
         for part in re.sub(r"^[+~]*", "", setting).split("=")[0].split("."):
@@ -111,11 +112,11 @@ def test_what_does_not_fit_is_refused_before_anything_is_queued(repository, swee
 
 def test_files_that_an_experiment_would_not_see_are_named(repository, sweep):
     (repository.path / "dvc.yaml").write_bytes((ROOT / "dvc.yaml").read_bytes())
-    outside = repository.path.parent / "outside"
+    outside = repository.path.parents[1] / "outside"
     for folder in (repository.path / "mine", outside):
         folder.mkdir()
         (folder / "p.jsonl").write_text("{}")
-    for path in ("mine/p.jsonl", "../outside"):
+    for path in ("mine/p.jsonl", "../../outside"):
         whole = re.escape(str((repository.path / path).resolve()))
         with pytest.raises(UserError, match=rf"^benchmarks\.b\.path is {path}, which .*: write {whole}, or"):
             sweep(f"benchmarks: {{b: {{source: beir, path: {path}}}}}\n", "seed=1,2")
@@ -152,6 +153,31 @@ def test_dvc_queues_what_the_sweep_says(repository, monkeypatch, capfd):
         ("BAAI/bge-m3", 4, 7),
         ("intfloat/multilingual-e5-base", 4, 7),
     ]
+
+
+def test_a_queued_experiment_finds_what_lies_beside_the_checkout(repository):
+    """Likewise: where its own checkout lies."""
+    (repository.path.parent / "outside").mkdir()
+    (repository.path.parent / "outside/p.jsonl").write_text("{}")
+    dvc = [sys.executable, "-m", "dvc"]
+    subprocess.run([*dvc, "init", "-q"], check=True)
+    stage = {"cmd": "cat ../outside/p.jsonl > seen", "deps": ["../outside"], "outs": ["seen"]}
+    (repository.path / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"s": stage}}))
+    git("add", "-A")
+    git("commit", "-m", "y")
+    study(repository, "benchmarks: {b: {source: beir, path: ../outside}}\n", "--queue", "seed=4")
+    subprocess.run([*dvc, "exp", "run", "--run-all"], check=True, capture_output=True)
+    made = subprocess.run(["git", "for-each-ref", "--format=%(refname)", "refs/exps/"], check=True, capture_output=True)
+    refs = [ref for ref in made.stdout.decode().split() if "celery" not in ref]
+    assert len(refs) == 1
+    lock = subprocess.run(["git", "show", f"{refs[0]}:dvc.lock"], check=True, capture_output=True).stdout
+    assert yaml.safe_load(lock)["stages"]["s"]["outs"][0]["md5"] == hashlib.md5(b"{}").hexdigest()
+    # What is linked again is linked anew; what is DVC's own is not replaced.
+    study(repository, "benchmarks: {b: {source: beir, path: ../outside}}\n", "--queue", "seed=5")
+    git("checkout", "params.yaml")
+    (repository.path.parent / "celery").mkdir()
+    with pytest.raises(UserError, match=r"^\.\./celery is not to be seen from queued experiments"):
+        study(repository, "benchmarks: {b: {source: beir, path: ../celery}}\n", "--queue", "seed=6")
 
 
 def test_a_queue_that_dvc_refuses_is_said(repository, monkeypatch):

@@ -104,10 +104,12 @@ def test_a_static_base_is_updated_in_float32_and_stored_as_it_was(workspace, tra
 
 
 def test_a_static_base_takes_no_mini_batches_and_no_length(workspace, training):
-    prepared(workspace, static_model(), mini_batch_size=4)
-    with pytest.raises(UserError, match=r"train\.mini_batch_size cannot split a static base's batches"):
-        workspace.run("train", "r")
-    prepared(workspace, mini_batch_size=None, max_length=8)
+    for key in ("mini_batch_size", "mini_batch_tokens"):
+        prepared(workspace, static_model(), **{key: 4})
+        with pytest.raises(UserError, match=rf"train\.{key} cannot split a static base's batches"):
+            workspace.run("train", "r")
+        prepared(workspace, **{key: None})
+    prepared(workspace, max_length=8)
     with pytest.raises(UserError, match=r"train\.max_length"):
         workspace.run("train", "r")
 
