@@ -10,7 +10,7 @@ import shutil
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ from stages.shared.errors import UserError
 from stages.shared.roles import PROMPT_NAMES
 from stages.shared.state import STATE
 from stages.shared.stopping import Stopping, trained
+from stages.shared.tokens_once import tokens_once
 
 log = logging.getLogger(__name__)
 # What the libraries tell each other of their next versions.
@@ -203,7 +204,8 @@ def fit(
     """
     if precision == "fp16" and not torch.cuda.is_available():
         raise UserError("train.precision is fp16, which needs a CUDA GPU: write bf16 or fp32")
-    if has_static_embedding_input(model):
+    static = model if isinstance(model, SentenceTransformer) and has_static_embedding_input(model) else None
+    if static:
         # A table's batches are small: more threads gain nothing, and waiting for them costs much on a busy machine.
         torch.set_num_threads(1)
     folder = STATE / "training" / fingerprint
@@ -253,7 +255,8 @@ def fit(
             trainer.stopping = stopping
             trainer.add_callback(stopping)
         last = _last_checkpoint(folder) if alone else None
-        trainer.train(resume_from_checkpoint=str(last) if last else None)
+        with tokens_once(static) if static else nullcontext():
+            trainer.train(resume_from_checkpoint=str(last) if last else None)
     if stopping:
         stopping.restore()
         steps = max(stopping.values)
