@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import accumulate
 from typing import Any
 
 import torch
-from sentence_transformers import SentenceTransformer
 from torch import Tensor
 
 # Tokens that are kept, of eight bytes each; texts beyond are tokenized anew each time.
 MOST = 2**25
 
 
-@contextmanager
-def tokens_once(static: SentenceTransformer) -> Iterator[None]:
-    """Within the block a model of one static embedding keeps each text's tokens; its features are what they were."""
-    module: Any = static[0]
-    module.preprocess = Kept(module)
-    try:
-        yield
-    finally:
-        del module.preprocess
+class TokensOnce:
+    """In place of `own`, the `preprocess` of a model of one static embedding: the same features."""
 
-
-class Kept:
-    """In place of the `preprocess` of a static embedding."""
-
-    def __init__(self, module: Any) -> None:
-        self.own = module.preprocess
+    def __init__(self, own: Callable[..., dict[str, Tensor]]) -> None:
+        self.own = own
         self.tokens: dict[tuple[str | None, str], Tensor] = {}
         self.left = MOST
 

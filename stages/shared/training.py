@@ -10,7 +10,7 @@ import shutil
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ from stages.shared.errors import UserError
 from stages.shared.roles import PROMPT_NAMES
 from stages.shared.state import STATE
 from stages.shared.stopping import Stopping, trained
-from stages.shared.tokens_once import tokens_once
+from stages.shared.tokens_once import TokensOnce
 
 log = logging.getLogger(__name__)
 # What the libraries tell each other of their next versions.
@@ -204,7 +204,7 @@ def fit(
     """
     if precision == "fp16" and not torch.cuda.is_available():
         raise UserError("train.precision is fp16, which needs a CUDA GPU: write bf16 or fp32")
-    static = model if isinstance(model, SentenceTransformer) and has_static_embedding_input(model) else None
+    static = has_static_embedding_input(model)
     if static:
         # A table's batches are small: more threads gain nothing, and waiting for them costs much on a busy machine.
         torch.set_num_threads(1)
@@ -249,14 +249,15 @@ def fit(
         trainer = kind(model=model, args=args, train_dataset=rows, loss=loss)
         # Or transformers writes the tokenizer's special tokens into the model's config, unlike the base's.
         trainer.processing_class = None
+        if static:
+            trainer.data_collator.preprocess_fn = TokensOnce(model.preprocess)
         trainer.remove_callback(ProgressCallback)
         trainer.add_callback(Progress)
         if stopping:
             trainer.stopping = stopping
             trainer.add_callback(stopping)
         last = _last_checkpoint(folder) if alone else None
-        with tokens_once(static) if static else nullcontext():
-            trainer.train(resume_from_checkpoint=str(last) if last else None)
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
     if stopping:
         stopping.restore()
         steps = max(stopping.values)
