@@ -15,7 +15,9 @@ def number(*names: object) -> int:
 
 def numbers(seed: object, names: list[str]) -> np.ndarray:
     """`number(seed, name)` for each name: uint64, shape [len(names)]."""
-    return np.fromiter((number(seed, name) for name in names), np.uint64, len(names))
+    before = f"{seed}\x1f".encode()
+    digests = [hashlib.blake2b(before + name.encode(), digest_size=8).digest() for name in names]
+    return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
 
 
 def uniform(left: np.ndarray, right: np.ndarray) -> np.ndarray:
