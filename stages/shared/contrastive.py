@@ -19,6 +19,7 @@ from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 
 from stages.shared import by_length, processes
+from stages.shared.by_length import Parts
 
 HardnessMode = Literal["in_batch_negatives", "hard_negatives", "all_negatives"]
 
@@ -115,11 +116,20 @@ class InfoNCE(nn.Module):
         if self.guide:
             self.guiding = self._guided(self.guide.eval(), sentence_features)
         columns = list(sentence_features)
-        if self.mini_batch_size or self.mini_batch_tokens:
-            cached = Cached(self, columns)
-            if cached.saves:
-                return cached.forward_cached(cached.features, labels)
-        return self.from_embeddings(by_length.embed(self.model, columns), labels)
+        parts = by_length.parts(self.model, columns, self.mini_batch_tokens, self.mini_batch_size)
+        if not self._fits(parts):
+            cached = Cached(self, columns, parts)
+            return cached.forward_cached(cached.features, labels)
+        return self.from_embeddings(by_length.embed(self.model, columns, parts), labels)
+
+    def _fits(self, parts: Parts | None) -> bool:
+        """Whether as much may be encoded at once."""
+        if not self.mini_batch_size and not self.mini_batch_tokens:
+            return True
+        return parts is not None and (
+            parts.texts <= (self.mini_batch_size or sys.maxsize)
+            and parts.tokens <= (self.mini_batch_tokens or sys.maxsize)
+        )
 
     @torch.no_grad()
     def _guided(self, guide: SentenceTransformer, sentence_features: Any) -> Tensor:
@@ -208,21 +218,15 @@ class InfoNCE(nn.Module):
 
 
 class Cached(CachedLossMixin):
-    """One batch's loss with the activations of one part at a time: its texts by length, each distinct one once, or,
-    where they are no padded batch of token ids, each column cut as it is."""
+    """One batch's loss with the activations of one part at a time: of its `parts`, or, where there are none, of each
+    column as it is."""
 
-    def __init__(self, loss: InfoNCE, columns: list[dict[str, Any]]) -> None:
-        self.model, self.loss = loss.model, loss
-        self.parts = by_length.parts(columns, loss.mini_batch_tokens, loss.mini_batch_size)
-        self.features = self.parts.features if self.parts else columns
-        # Of a part all texts.
-        self.mini_batch_size = sys.maxsize if self.parts else loss.mini_batch_size or 1
-        self.mini_batch_num_tokens = None if self.parts else loss.mini_batch_tokens
-
-    @property
-    def saves(self) -> bool:
-        """Whether there is more than one part."""
-        return self.parts is None or len(self.features) > 1
+    def __init__(self, loss: InfoNCE, columns: list[dict[str, Any]], parts: Parts | None) -> None:
+        self.model, self.loss, self.parts = loss.model, loss, parts
+        self.features = parts.features if parts else columns
+        # A part is not divided any further.
+        self.mini_batch_size = sys.maxsize if parts else loss.mini_batch_size or sys.maxsize
+        self.mini_batch_num_tokens = None if parts else loss.mini_batch_tokens
 
     def calculate_loss(
         self, reps: list[list[Tensor]], labels: Tensor | None = None, *, with_backward: bool = False

@@ -225,9 +225,6 @@ def fit(
             # Unless told so, transformers takes bf16 without a GPU for a mistake.
             use_cpu=precision == "bf16" and not torch.cuda.is_available(),
             activation_checkpointing=gradient_checkpointing,
-            # Or each forward pass would wait for those of the other processes, which have other numbers of them; the
-            # buffers of an encoder never change.
-            ddp_broadcast_buffers=False,
             prompts=prompts,
             batch_sampler=partial(PooledBatches, pools=pools, steps=steps) if pools else BatchSamplers.BATCH_SAMPLER,
             dataloader_drop_last=True,

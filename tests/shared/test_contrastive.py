@@ -20,8 +20,8 @@ from torch.multiprocessing.spawn import start_processes
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
-from stages.shared import lengths
-from stages.shared.contrastive import Cached, Distilled, InfoNCE
+from stages.shared import by_length, lengths
+from stages.shared.contrastive import Distilled, InfoNCE
 from tests.fakes.checkpoints import save_sentence_transformer, static_model
 from tests.shared.fitting import all_different, assert_equal_gradients, columns, texts, value_and_gradients
 
@@ -61,21 +61,26 @@ def test_mini_batches_change_neither_value_nor_gradients(transformer, symmetric,
 
 @pytest.mark.parametrize(
     ("parts", "passes"),
-    [({}, 1), ({"mini_batch_size": 24}, 1), ({"mini_batch_tokens": 240}, 1), ({"mini_batch_size": 10}, 6)],
+    [
+        *(({}, 1), ({"mini_batch_size": 24}, 1), ({"mini_batch_tokens": 240}, 1)),
+        *(({"mini_batch_size": 10}, 6), ({"mini_batch_tokens": 50}, 8)),
+    ],
 )
 def test_a_batch_that_fits_is_encoded_once_and_no_part_is_larger(transformer, parts, passes):
     model = SentenceTransformer(str(transformer), device="cpu")
     seen = []
-    model[0].register_forward_pre_hook(lambda _, given: seen.append(len(given[0]["input_ids"])))
+    model[0].register_forward_pre_hook(lambda _, given: seen.append(given[0]["input_ids"].shape))
     value_and_gradients(model, InfoNCE(model, 0.1, **parts), columns(model), all_different(6, 3))
-    assert len(seen) == passes and max(seen) <= parts.get("mini_batch_size", 24)
+    assert len(seen) == passes
+    assert max(rows for rows, _ in seen) <= parts.get("mini_batch_size", 24)
+    assert max(rows * width for rows, width in seen) <= parts.get("mini_batch_tokens", 240)
 
 
 def test_parts_are_those_of_columns_where_texts_are_packed(transformer, monkeypatch):
     """As for FlashAttention, whose batches have no padding to cut off."""
     model = SentenceTransformer(str(transformer), device="cpu")
     whole = value_and_gradients(model, InfoNCE(model, 0.1), columns(model), all_different(6, 3))
-    monkeypatch.setattr("stages.shared.by_length.merge_feature_batches", lambda columns: None)
+    monkeypatch.setattr("stages.shared.by_length.parts", lambda *_: None)
     for parts in ({"mini_batch_size": 4}, {"mini_batch_tokens": 20}):
         cached = value_and_gradients(model, InfoNCE(model, 0.1, **parts), columns(model), all_different(6, 3))
         assert cached[0] == pytest.approx(whole[0], rel=1e-5)
@@ -253,7 +258,8 @@ def of_rank(rank, ranks, folder, models):
         features = [model.preprocess(texts(seed, 6)[own]) for seed in range(4)]
         spread = DistributedDataParallel(model, find_unused_parameters=True, broadcast_buffers=False)
         loss = of_kind(kind, spread, guide, **parts)
-        found[f"{kind} {name} parts"] = torch.tensor([len(Cached(loss, features).features)])
+        cut = by_length.parts(spread, features, parts.get("mini_batch_tokens"), parts.get("mini_batch_size"))
+        found[f"{kind} {name} parts"] = torch.tensor([len(cut.features)])
         value = loss(features, labels[own])
         value.backward()
         found[f"{kind} {name}"] = value.detach().reshape(1)
