@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import subprocess
 import sys
@@ -22,9 +23,12 @@ from tools import tidy
 from tools.git import TELL_GIT, git, identity
 from tools.graph import GRAPH, LOCK, stages
 
+# What DVC keeps where its experiments' checkouts lie.
+OF_DVC = ("cache", "celery", "run", "rwlock", "rwlock.lock", "standalone")
+
 
 class Sweep(NamedTuple):
-    """The overrides of each experiment, and what they name beside the checkout: the folders that `../` leads to."""
+    """The overrides of each experiment, and what they name beside the checkout: what `../<name>` leads to."""
 
     runs: list[list[str]]
     beside: set[str]
@@ -88,15 +92,22 @@ def _show(beside: set[str]) -> None:
     from dvc.repo import Repo
     from dvc.repo.experiments.utils import EXEC_TMP_DIR
 
+    folder = Path(str(Repo().tmp_dir)) / EXEC_TMP_DIR
+    folder.mkdir(parents=True, exist_ok=True)
     for name in sorted(beside):
-        link = Path(str(Repo().tmp_dir)) / EXEC_TMP_DIR / name
-        if link.exists() and not link.is_symlink():
+        link, target = folder / name, Path("..", name).resolve()
+        # One that is right stays, for experiments may be reading through it.
+        if link.is_symlink() and link.resolve() == target:
+            continue
+        draft = folder / f"{name}.{os.getpid()}"
+        try:
+            draft.symlink_to(target, target_is_directory=target.is_dir())
+            draft.replace(link)
+        except OSError as error:
+            draft.unlink(missing_ok=True)
             raise UserError(
-                f"../{name} is not to be seen from queued experiments, since DVC keeps {link} there: rename the folder"
-            )
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.unlink(missing_ok=True)
-        link.symlink_to(Path("..", name).resolve(), target_is_directory=True)
+                f"{link} cannot lead queued experiments to ../{name} ({error.strerror}): write absolute paths"
+            ) from None
 
 
 def _unknown() -> list[str]:
@@ -143,7 +154,7 @@ def _check_key(setting: str, tree: Any) -> None:
 
 
 def _check_params(file: Path, run: list[str]) -> set[str]:
-    """The folders beside the checkout that an experiment's params name; raises `UserError` if they do not fit, or name
+    """What an experiment's params name beside the checkout; raises `UserError` if they do not fit, or name
     files that it would not see."""
     try:
         found = params.load(file)
@@ -165,7 +176,7 @@ def _check_params(file: Path, run: list[str]) -> set[str]:
         parts = Path(path).parts
         if Path(path).is_absolute() or not Path(path).exists() or _carried(path):
             continue
-        if parts[0] == ".." != parts[1]:
+        if len(parts) > 1 and parts[0] == ".." and parts[1] not in ("..", *OF_DVC):
             beside.add(parts[1])
         else:
             raise UserError(

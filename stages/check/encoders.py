@@ -51,7 +51,7 @@ def contradictions(params: Params) -> Iterator[str]:
         trainings: dict[str, Train | Differing] = {"train": train, **differing}
         for key, own in trainings.items():
             for splitting in ("mini_batch_size", "mini_batch_tokens"):
-                if getattr(own, splitting, None):
+                if getattr(own, splitting):
                     yield f"{key}.{splitting} cannot split a static base's batches: write null"
             if own.max_length:
                 yield f"{key}.max_length does not apply to a static base, which reads texts of any length: write null"

@@ -26,6 +26,13 @@ def _rerankers(params: Params) -> Iterator[str]:
     for name, reranker in params.rerankers.items():
         if name in params.recipes:
             yield f"rerankers.{name} has the name of a recipe: rename it"
+        own = reranker.train
+        if own.mini_batch_tokens or (params.train.mini_batch_tokens and "mini_batch_size" not in own.written):
+            yield (
+                f"rerankers.{name} reads pairs, which mini_batch_tokens does not bound: write mini_batch_size under "
+                f"rerankers.{name}.train, null for all pairs at once"
+            )
+            continue
         try:
             training = params.train.of_pairs.changed(reranker.train.written, f"rerankers.{name}.train")
         except UserError as error:

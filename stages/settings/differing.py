@@ -20,6 +20,7 @@ class Differing(Group):
     steps: Count = AS_IN_TRAIN
     batch_size: Count = AS_IN_TRAIN
     mini_batch_size: Count | None = AS_IN_TRAIN
+    mini_batch_tokens: Count | None = AS_IN_TRAIN
     learning_rate: Positive | None = AS_IN_TRAIN
     warmup: Share = AS_IN_TRAIN
     weight_decay: Annotated[float, Field(ge=0)] = AS_IN_TRAIN

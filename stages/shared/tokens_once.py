@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# Tokens that are kept, of eight bytes each; texts beyond are tokenized anew each time.
-MOST = 2**25
+# Bytes that may be kept, eight for a token and so many more for a text; texts beyond are tokenized anew each time.
+MOST = 2**28
+OF_A_TEXT = 512
 
 
 class TokensOnce:
@@ -26,8 +27,8 @@ class TokensOnce:
         found = dict(zip(missing, self._tokenized(missing, prompt, kwargs), strict=True))
         parts = [found[text] if text in found else self.tokens[prompt, text] for text in inputs]
         for text, part in found.items():
-            if len(part) <= self.left:
-                self.left -= len(part)
+            if (taken := OF_A_TEXT + 8 * len(part)) <= self.left:
+                self.left -= taken
                 self.tokens[prompt, text] = part
         starts = [0, *accumulate(len(part) for part in parts[:-1])]
         return {"input_ids": torch.cat(parts), "offsets": torch.tensor(starts, dtype=torch.long)}

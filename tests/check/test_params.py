@@ -504,6 +504,17 @@ MARKDOWN = {"corpus__source": "markdown", "corpus__columns": None}
             ["unknown key rerankers.c.train.temperature"],
         ),
         (
+            {**TRANSFORMER, "rerankers": {"c": {**CROSS, "train": {"mini_batch_tokens": 64}}}},
+            [
+                "rerankers.c reads pairs, which mini_batch_tokens does not bound",
+                "under rerankers.c.train, null",
+            ],
+        ),
+        (
+            {**TRANSFORMER, "train__mini_batch_tokens": 64, "rerankers": {"c": CROSS}},
+            ["rerankers.c reads pairs, which mini_batch_tokens does not bound"],
+        ),
+        (
             {**TRANSFORMER, "train__lora": LORA, "rerankers": {"c": CROSS}},
             ["rerankers.c would be trained with train.lora", "write `lora: null` under rerankers.c.train"],
         ),

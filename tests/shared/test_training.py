@@ -11,6 +11,7 @@ from sentence_transformers import SentenceTransformer
 from stages.shared import saving, seeds
 from stages.shared.contrastive import InfoNCE
 from stages.shared.errors import UserError
+from stages.shared.tokens_once import TokensOnce
 from tests.fakes.checkpoints import WORDS, save_sentence_transformer, static_model
 from tests.shared.fitting import (
     DECODERS,
@@ -134,6 +135,15 @@ def test_prompts_stand_before_the_texts_while_training(training):
     by_hand = data.map(lambda row: {name: prompt + row[name] for name, prompt in written.items()})
     assert equal(prompted[1], fitted(training, static_model(), "by hand", by_hand)[1])
     assert not equal(prompted[1], fitted(training, static_model(), "plain")[1])
+
+
+def test_a_static_base_s_texts_are_tokenized_once(training, monkeypatch):
+    seen, own = [], TokensOnce._tokenized
+    monkeypatch.setattr(
+        TokensOnce, "_tokenized", lambda self, texts, *more: seen.extend(texts) or own(self, texts, *more)
+    )
+    fitted(training, static_model(), "once")
+    assert len(seen) == len(set(seen)) > 40
 
 
 def test_a_loss_that_is_no_number_is_told(training):

@@ -116,7 +116,9 @@ def test_files_that_an_experiment_would_not_see_are_named(repository, sweep):
     for folder in (repository.path / "mine", outside):
         folder.mkdir()
         (folder / "p.jsonl").write_text("{}")
-    for path in ("mine/p.jsonl", "../../outside"):
+    # DVC has a folder of its own where experiments would look for the last.
+    (repository.path.parent / "cache").mkdir()
+    for path in ("mine/p.jsonl", "../../outside", "..", "../cache"):
         whole = re.escape(str((repository.path / path).resolve()))
         with pytest.raises(UserError, match=rf"^benchmarks\.b\.path is {path}, which .*: write {whole}, or"):
             sweep(f"benchmarks: {{b: {{source: beir, path: {path}}}}}\n", "seed=1,2")
@@ -161,8 +163,8 @@ def test_a_queued_experiment_finds_what_lies_beside_the_checkout(repository):
     (repository.path.parent / "outside/p.jsonl").write_text("{}")
     dvc = [sys.executable, "-m", "dvc"]
     subprocess.run([*dvc, "init", "-q"], check=True)
-    stage = {"cmd": "cat ../outside/p.jsonl > seen", "deps": ["../outside"], "outs": ["seen"]}
-    (repository.path / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"s": stage}}))
+    reads = {"cmd": "cat ../outside/p.jsonl > seen", "deps": ["../outside"], "outs": ["seen"]}
+    (repository.path / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"s": reads}}))
     git("add", "-A")
     git("commit", "-m", "y")
     study(repository, "benchmarks: {b: {source: beir, path: ../outside}}\n", "--queue", "seed=4")
@@ -172,12 +174,20 @@ def test_a_queued_experiment_finds_what_lies_beside_the_checkout(repository):
     assert len(refs) == 1
     lock = subprocess.run(["git", "show", f"{refs[0]}:dvc.lock"], check=True, capture_output=True).stdout
     assert yaml.safe_load(lock)["stages"]["s"]["outs"][0]["md5"] == hashlib.md5(b"{}").hexdigest()
-    # What is linked again is linked anew; what is DVC's own is not replaced.
-    study(repository, "benchmarks: {b: {source: beir, path: ../outside}}\n", "--queue", "seed=5")
-    git("checkout", "params.yaml")
-    (repository.path.parent / "celery").mkdir()
-    with pytest.raises(UserError, match=r"^\.\./celery is not to be seen from queued experiments"):
-        study(repository, "benchmarks: {b: {source: beir, path: ../celery}}\n", "--queue", "seed=6")
+    link = repository.path / ".dvc/tmp/exps/outside"
+    assert link.resolve() == repository.path.parent / "outside"
+    # One that leads elsewhere is replaced, one that is right stays; what is no link is not touched.
+    for target, is_kept in (("elsewhere", False), ("../../../../outside", True)):
+        link.unlink()
+        link.symlink_to(target)
+        stage._show({"outside"})
+        assert link.resolve() == repository.path.parent / "outside"
+        assert (str(link.readlink()) == target) == is_kept
+    link.unlink()
+    link.mkdir()
+    with pytest.raises(UserError, match=r"cannot lead queued experiments to \.\./outside \(.*\): write absolute paths"):
+        stage._show({"outside"})
+    assert not list(link.parent.glob("outside.*"))
 
 
 def test_a_queue_that_dvc_refuses_is_said(repository, monkeypatch):
