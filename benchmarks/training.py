@@ -3,8 +3,8 @@
 python benchmarks/training.py [--model models/base] [--rows data/trainsets/koenen] [--batch 32] [--freeze 8]
     [--max-length 64] [--steps 4] [--mini-batch 16]
 
-takes a built study's transformer and training set, and times forward and backward passes of the same batches with
-`MultipleNegativesRankingLoss` and with ours (`stages.shared.contrastive`), one after the other, in one process; with
+takes a built study's transformer and training set, and times forward and backward passes of the same batches, with its
+prompts, by `MultipleNegativesRankingLoss` and by ours (`stages.shared.contrastive`), one after the other, in one process; with
 --mini-batch, so many texts at once, `CachedMultipleNegativesRankingLoss` and ours with `mini_batch_size`. Of the
 frozen layers nothing is run, as when they are shared: the layers above them are given token vectors. Prints seconds a
 step, their ratio, and what share of each one's tokens is padding.
@@ -42,6 +42,7 @@ def main() -> None:
 
     from stages.shared import training_rows, trunk
     from stages.shared.contrastive import InfoNCE
+    from stages.shared.roles import PROMPT_NAMES
 
     model = SentenceTransformer(str(arguments.model), device="cpu", local_files_only=True).float().train()
     trunk.set_dropout(model, 0.0)
@@ -51,6 +52,7 @@ def main() -> None:
     trunk.embeddings(model)[1].requires_grad_(False)
     rows = training_rows.dataset(arguments.rows, None).shuffle(seed=1)
     names = [name for name in rows.column_names if name != "label"]
+    prompts = {role: model.prompts.get(name) for role, name in PROMPT_NAMES.items()}
     counted = {"tokens": 0, "padded": 0}
 
     def count(_: Any, given: Any) -> None:
@@ -71,7 +73,10 @@ def main() -> None:
         batch = rows[(step + 1) * arguments.batch : (step + 2) * arguments.batch]
         labels = torch.tensor(batch["label"])
         for name, loss in losses.items():
-            features = [dict(model.preprocess(batch[column])) for column in names]
+            features = [
+                dict(model.preprocess(batch[column], prompt=prompts["query" if column == "query" else "passage"]))
+                for column in names
+            ]
             counted.update(tokens=0, padded=0)
             begun = time.perf_counter()
             loss(features, labels).backward()
