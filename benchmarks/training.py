@@ -5,9 +5,9 @@ python benchmarks/training.py [--model models/base] [--rows data/trainsets/koene
 
 takes a built study's transformer and training set, and times forward and backward passes of the same batches, with its
 prompts, by `MultipleNegativesRankingLoss` and by ours (`stages.shared.contrastive`), one after the other, in one
-process; with --mini-batch, so many texts at once, `CachedMultipleNegativesRankingLoss` and ours with `mini_batch_size`. Of the
-frozen layers nothing is run, as when they are shared: the layers above them are given token vectors. Prints seconds a
-step, their ratio, and what share of each one's tokens is padding.
+process; with --mini-batch, so many texts at once, `CachedMultipleNegativesRankingLoss` and ours with
+`mini_batch_size`. Of the frozen layers nothing is run, as when they are shared: the layers above them are given token
+vectors. Prints seconds a step, their ratio, and what share of each one's tokens is padding.
 """
 
 from __future__ import annotations
