@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from stages.shared.lengths import about_as_long, training_tokens
 
 # How many of a column's first tokens are its prompt, as a transformer's `preprocess` says.
-PROMPT = "prompt_length"
+PROMPT_LENGTH = "prompt_length"
 
 
-class Parts(NamedTuple):
+class BatchParts(NamedTuple):
     """A batch's texts in `features` of a part each, and where each column's texts are among all parts' vectors."""
 
     features: list[dict[str, Any]]
@@ -42,7 +42,7 @@ class Parts(NamedTuple):
         return [vectors[own] for own in self.at]
 
 
-def embed(model: nn.Module, columns: list[dict[str, Any]], found: Parts | None) -> list[Tensor]:
+def embed(model: nn.Module, columns: list[dict[str, Any]], found: BatchParts | None) -> list[Tensor]:
     """The vectors of each column's texts, [batch, dimension], with gradients; `columns`: each one's features, as the
     model tokenizes it, and `found` its parts. Without these it is encoded column by column."""
     if found is None:
@@ -52,7 +52,7 @@ def embed(model: nn.Module, columns: list[dict[str, Any]], found: Parts | None) 
 
 def parts(
     model: nn.Module, columns: list[dict[str, Any]], tokens: int | None = None, texts: int | None = None
-) -> Parts | None:
+) -> BatchParts | None:
     """Parts of at most so many `tokens`, padding included, or so many `texts`; of neither, as many as suit the device.
     None if a column is no padded batch of token ids, as of a static model."""
     features: list[dict[str, Any]] = []
@@ -60,16 +60,16 @@ def parts(
     begun = 0
     for prompt, numbers in _alike(model, columns).items():
         merged = merge_feature_batches(
-            [{name: value for name, value in columns[number].items() if name != PROMPT} for number in numbers]
+            [{name: value for name, value in columns[number].items() if name != PROMPT_LENGTH} for number in numbers]
         )
         if merged is None or not _padded(merged):
             return None
         own, where = _by_length(merged, tokens, texts)
-        features += [part if prompt is None else part | {PROMPT: prompt} for part in own]
+        features += [part if prompt is None else part | {PROMPT_LENGTH: prompt} for part in own]
         for number, place in zip(numbers, where.chunk(len(numbers)), strict=True):
             at[number] = begun + place
         begun += sum(len(part["input_ids"]) for part in own)
-    return Parts(features, at)
+    return BatchParts(features, at)
 
 
 def _alike(model: nn.Module, columns: list[dict[str, Any]]) -> dict[int | None, list[int]]:
@@ -79,7 +79,7 @@ def _alike(model: nn.Module, columns: list[dict[str, Any]]) -> dict[int | None, 
         return {None: list(range(len(columns)))}
     found: dict[int | None, list[int]] = {}
     for number, column in enumerate(columns):
-        length = torch.as_tensor(column.get(PROMPT, 0)).reshape(-1)[0]
+        length = torch.as_tensor(column.get(PROMPT_LENGTH, 0)).reshape(-1)[0]
         found.setdefault(int(length), []).append(number)
     return found
 

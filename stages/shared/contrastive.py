@@ -19,7 +19,7 @@ from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 
 from stages.shared import by_length, processes
-from stages.shared.by_length import Parts
+from stages.shared.by_length import BatchParts
 
 HardnessMode = Literal["in_batch_negatives", "hard_negatives", "all_negatives"]
 
@@ -122,7 +122,7 @@ class InfoNCE(nn.Module):
             return cached.forward_cached(cached.features, labels)
         return self.from_embeddings(by_length.embed(self.model, columns, parts), labels)
 
-    def _fits(self, parts: Parts | None) -> bool:
+    def _fits(self, parts: BatchParts | None) -> bool:
         """Whether as much may be encoded at once."""
         if not self.mini_batch_size and not self.mini_batch_tokens:
             return True
@@ -221,7 +221,7 @@ class Cached(CachedLossMixin):
     """One batch's loss with the activations of one part at a time: of its `parts`, or, where there are none, of each
     column as it is."""
 
-    def __init__(self, loss: InfoNCE, columns: list[dict[str, Any]], parts: Parts | None) -> None:
+    def __init__(self, loss: InfoNCE, columns: list[dict[str, Any]], parts: BatchParts | None) -> None:
         self.model, self.loss, self.parts = loss.model, loss, parts
         self.features = parts.features if parts else columns
         # A part is not divided any further.

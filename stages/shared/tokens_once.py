@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 # Bytes that may be kept, eight for a token and so many more for a text; texts beyond are tokenized anew each time.
-MOST = 2**28
+KEPT_BYTES = 2**28
 OF_A_TEXT = 512
 
 
@@ -20,7 +20,7 @@ class TokensOnce:
     def __init__(self, own: Callable[..., dict[str, Tensor]]) -> None:
         self.own = own
         self.tokens: dict[tuple[str | None, str], Tensor] = {}
-        self.left = MOST
+        self.left = KEPT_BYTES
 
     def __call__(self, inputs: list[str], prompt: str | None = None, **kwargs: Any) -> dict[str, Tensor]:
         missing = [text for text in dict.fromkeys(inputs) if (prompt, text) not in self.tokens]

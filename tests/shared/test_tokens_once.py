@@ -13,10 +13,10 @@ TEXTS = ["w1 w2", "w3", "", "w1 w2", "w4 w5 w6"]
 # How often a text is tokenized: each of four once, and one more without the prompt; those that do not fit again.
 @pytest.mark.parametrize(
     ("prompt", "most", "times"),
-    [(None, tokens_once.MOST, 4), (None, 1600, 5), ("w7 ", tokens_once.MOST, 5), ("w7 ", 540, 8)],
+    [(None, tokens_once.KEPT_BYTES, 4), (None, 1600, 5), ("w7 ", tokens_once.KEPT_BYTES, 5), ("w7 ", 540, 8)],
 )
 def test_features_are_the_same_and_each_text_is_tokenized_once(monkeypatch, prompt, most, times):
-    monkeypatch.setattr(tokens_once, "MOST", most)
+    monkeypatch.setattr(tokens_once, "KEPT_BYTES", most)
     model, seen = static_model(), []
 
     def watched(texts, **more):
