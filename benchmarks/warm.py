@@ -42,7 +42,7 @@ def main() -> None:
         before = spent(psutil.Process())
         wall = taken(command, stage)
         print(f"{stage} by itself: {wall:.1f} s, of the processor {spent(psutil.Process()) - before:.1f} s")
-    with warm.stages():
+    with warm.stages(cores=1):
         taken("python -m stages.check", "check")
         [server] = psutil.Process().children()
         # Until all is imported.

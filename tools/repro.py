@@ -78,8 +78,8 @@ def main() -> None:
                 machine = parallel.Machine(sys.maxsize, float("inf"), [])
                 resources = (cluster.cores, cluster.workers, cluster.gpus)
             else:
-                stack.enter_context(warm.stages())
                 machine = parallel.this_machine()
+                stack.enter_context(warm.stages(machine.cores))
                 resources = (machine.cores, 1, len(machine.free_gpus))
             jobs = options.jobs or parallel.jobs_by_itself(build, *resources)
             builder = parallel.Builder(jobs, build, machine, order.begins, end_stages)

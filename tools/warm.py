@@ -3,7 +3,8 @@
 Importing torch and sentence-transformers takes seconds, which each stage that uses them would pay anew. `tools.repro`
 starts this process once, and has it run the commands `python -m stages.X` of a build: each runs in a process of its
 own, forked from this one, with the environment, folder, signals and exit status that it would have by itself. Nothing
-of `stages` is imported before: a stage reads its code when it begins.
+of `stages` is imported before: a stage reads its code when it begins. Where there are cores for both, another such
+process that imports only what takes no time runs the first stages, until this one is done.
 """
 
 from __future__ import annotations
@@ -32,12 +33,10 @@ from typing import Any, NoReturn
 from stages.shared import errors
 
 # What stages import, in the order in which the first ones of a build need it. None of it starts a thread, which a fork
-# would lose, before it is used.
+# would lose, before it is used. What is light takes a second in all, the rest several.
+LIGHT = ("polars", "pydantic", "yaml", "langcodes", "regex", "scipy.stats", "datasketch", "pyarrow.parquet")
 IMPORTED = (
-    "polars",
-    "pydantic",
-    "pyarrow.parquet",
-    "scipy.stats",
+    *LIGHT,
     "torch",
     "transformers",
     "sentence_transformers",
@@ -46,8 +45,8 @@ IMPORTED = (
     "faiss",
 )
 THREADS = "OMP_NUM_THREADS"
-# Bytes of a request's length.
-LENGTH_BYTES = 8
+# Bytes of a request's length, and what a process says that has imported everything.
+LENGTH_BYTES, READY = 8, b"!"
 STAGE = re.compile(r"python -m (stages(?:\.\w+)+)((?: [\w.-]+)*)")
 
 
@@ -72,8 +71,9 @@ class Stage:
 
 
 @contextmanager
-def stages() -> Iterator[None]:
-    """In the block, DVC's stages are forked from one process; as ever where that cannot be."""
+def stages(cores: int) -> Iterator[None]:
+    """In the block, DVC's stages are forked from one process, or of two the one that has what there is to import; as
+    ever where that cannot be."""
     import dvc.stage.run as dvc_run
 
     # Of two environments each has modules of its own, though their interpreters may be links to one.
@@ -83,7 +83,7 @@ def stages() -> Iterator[None]:
         return
     plain = dvc_run.subprocess
     with ExitStack() as ending:
-        begun: list[tuple[socket.socket, subprocess.Popen[bytes]]] = []
+        begun: list[Forking] = []
         # Threads ask one after another.
         asking = threading.Lock()
 
@@ -97,10 +97,12 @@ def stages() -> Iterator[None]:
                 with asking:
                     # With the first stage, for often there is none to run.
                     if not begun:
-                        begun.append(_begun(ending))
-                    if begun[0][1].poll() is None:
+                        # With one core, two would import the same one after the other.
+                        begun.extend(Forking(ending, own) for own in (IMPORTED, LIGHT)[: min(cores, 2)])
+                    forking = next((one for one in begun if one.is_ready()), begun[-1])
+                    if forking.process.poll() is None:
                         with contextlib.suppress(OSError):  # it has ended just now
-                            return Stage(begun[0][0], request, streams)
+                            return Stage(forking.channel, request, streams)
             return subprocess.Popen(command, **settings)
 
         dvc_run.subprocess = Starts(start)
@@ -110,16 +112,24 @@ def stages() -> Iterator[None]:
             dvc_run.subprocess = plain
 
 
-def _begun(ending: ExitStack) -> tuple[socket.socket, subprocess.Popen[bytes]]:
-    """The process that forks stages, which ends with `ending`, and how to ask it."""
-    ours, theirs = socket.socketpair()
-    ending.enter_context(ours)
-    command = [sys.executable, "-m", "tools.warm", str(theirs.fileno()), *IMPORTED]
-    process = ending.enter_context(subprocess.Popen(command, pass_fds=[theirs.fileno()]))
-    # Whatever it imports just then; a stage is not running any more, or has been told to end.
-    ending.callback(process.terminate)
-    theirs.close()
-    return ours, process
+class Forking:
+    """A process that forks stages, which ends with `ending`, and how to ask it."""
+
+    def __init__(self, ending: ExitStack, modules: tuple[str, ...]) -> None:
+        self.channel, theirs = socket.socketpair()
+        ending.enter_context(self.channel)
+        with theirs:
+            command = [sys.executable, "-m", "tools.warm", str(theirs.fileno()), *modules]
+            self.process = ending.enter_context(subprocess.Popen(command, pass_fds=[theirs.fileno()]))
+        # Whatever it imports just then; a stage is not running any more, or has been told to end.
+        ending.callback(self.process.terminate)
+        self._ready = False
+
+    def is_ready(self) -> bool:
+        """Whether it has imported everything, of which it says so once."""
+        if not self._ready and select.select([self.channel], [], [], 0)[0]:
+            self._ready = self.channel.recv(1) == READY
+        return self._ready
 
 
 class Starts:
@@ -176,6 +186,9 @@ def serve(channel: socket.socket, modules: list[str]) -> dict[str, Any] | None:
             # A stage that cannot do without it says so itself.
             with contextlib.suppress(Exception):
                 importlib.import_module(left.popleft())
+            if not left:
+                with contextlib.suppress(ConnectionError):
+                    channel.sendall(READY)
 
 
 def _line(channel: socket.socket) -> bytes:

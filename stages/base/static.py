@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import random
+from functools import lru_cache
 from itertools import product
 
 import polars as pl
@@ -26,6 +27,9 @@ from stages.shared import contrastive, seeds, sentences, training
 
 # Of the pairs within a language, the share that are two crops of the text (the others: title and text).
 CROPS = 0.7
+# Each text comes in many pairs, of a small collection again before others have taken its place.
+_sentences = lru_cache(maxsize=2**14)(sentences.split)
+_words = lru_cache(maxsize=2**14)(str.split)
 
 
 def bootstrap(
@@ -123,7 +127,7 @@ def _pair(document: dict[str, tuple[str, str]], left: str, right: str, rng: rand
         return title, text
     if draw < 0.5 and title and other_title:
         return (title, other_title) if draw < 0.25 else (title, other_text)
-    ours, theirs = sentences.split(text), sentences.split(other_text)
+    ours, theirs = _sentences(text), _sentences(other_text)
     if draw < 0.75 and len(ours) == len(theirs):
         at = rng.randrange(len(ours))
         return ours[at], theirs[at]
@@ -132,7 +136,7 @@ def _pair(document: dict[str, tuple[str, str]], left: str, right: str, rng: rand
 
 def _crop(text: str, rng: random.Random) -> str:
     """A run of words, a tenth to a half of the text."""
-    words = text.split()
+    words = _words(text)
     longest = max(3, len(words) // 2)
     length = min(len(words), rng.randint(max(2, min(longest, len(words) // 10)), longest))
     begin = rng.randrange(len(words) - length + 1)

@@ -11,8 +11,9 @@ from typing import Any
 import yaml
 
 
-class Loader(yaml.SafeLoader):
-    """A safe loader that knows true/false, null, decimal, octal and hexadecimal integers, and floats; no more."""
+class Loader(yaml.CSafeLoader):
+    """A safe loader that knows true/false, null, decimal, octal and hexadecimal integers, and floats; no more. By
+    libyaml, which takes a tenth of the time, and comes with PyYAML's wheels."""
 
 
 Loader.yaml_implicit_resolvers = {}
@@ -53,7 +54,7 @@ def mapping(loader: Loader, node: yaml.MappingNode) -> dict:
         if key.value in seen:
             raise yaml.constructor.ConstructorError(None, None, f"the key {key.value!r} stands twice", key.start_mark)
         seen.add(key.value)
-    return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
+    return yaml.CSafeLoader.construct_mapping(loader, node, deep=True)
 
 
 Loader.add_constructor("tag:yaml.org,2002:map", mapping)
@@ -64,7 +65,7 @@ def load(path: Path) -> Any:
     return parse(path.read_text(encoding="utf-8"))
 
 
-def parse(text: str, loader: type[yaml.SafeLoader] = Loader) -> Any:
+def parse(text: str, loader: type[Loader] = Loader) -> Any:
     """What YAML `text` says; raises `yaml.YAMLError`."""
     try:
         return yaml.load(text, loader)

@@ -8,16 +8,17 @@ lacks counts as 0: pytrec_eval leaves it out, which would raise the mean.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
 
-from stages.schemas.scores import BIAS_MEDIAN, LANGUAGES, QUERY_SCORES
+from stages.schemas.scores import BIAS_MEDIAN, LANGUAGES
 from stages.shared import pool
 from stages.shared.rounding import rounded
 from stages.shared.tasks import BIAS, GROUPS, POOL, Task, tasks
 
-OF_DOCUMENT = ["query", "passage", "lang"]
+OF_QUESTION = ["task", "query"]
 
 
 def per_query(
@@ -29,29 +30,33 @@ def per_query(
 ) -> pl.DataFrame:
     """Each judged query's value of each metric in each task (columns task, query, metric, value); `pooled` (POOLED) is
     what the pool has, if rows are there; else it has all."""
-    fields = {name: QUERY_SCORES[name] for name in ("task", "query", "metric", "value")}
-    parts = [pl.DataFrame(schema=fields)]
     in_pool = qrels if pooled is None or pooled.is_empty() else qrels.join(pooled, on=["passage", "lang"], how="semi")
-    for task in tasks(queries["lang"].unique().sort().to_list(), qrels["lang"].unique().sort().to_list()):
-        relevant = in_pool if task.corpus == POOL else qrels.filter(lang=task.corpus)
-        relevant = relevant.join(queries.filter(lang=task.query), on="query", how="semi")
-        own = run.filter(task=task.name).join(relevant, on="query", how="semi")
-        parts.append(evaluate(own, relevant, metrics).select(pl.lit(task.name).alias("task"), pl.all()))
-    return pl.concat(parts)
+    measured = tasks(queries["lang"].unique().sort().to_list(), qrels["lang"].unique().sort().to_list())
+    of_task = pl.Enum([task.name for task in measured])  # which sorts them in this order
+    parts = [qrels.clear().select(pl.lit(None, of_task).alias("task"), pl.all())]
+    for task in measured:
+        own = in_pool if task.corpus == POOL else qrels.filter(lang=task.corpus)
+        own = own.join(queries.filter(lang=task.query), on="query", how="semi")
+        parts.append(own.select(pl.lit(task.name, of_task).alias("task"), pl.all()))
+    relevant = pl.concat(parts)
+    own = run.filter(pl.col("task").is_in(of_task.categories.implode())).cast({"task": of_task})
+    return evaluate(own, relevant, metrics, OF_QUESTION).cast({"task": pl.String})
 
 
-def evaluate(run: pl.DataFrame, qrels: pl.DataFrame, metrics: list[str]) -> pl.DataFrame:
-    """trec_eval's values for one task's run (columns query, metric, value), sorted by query, with 0 for judged queries
-    not in the run.
+def evaluate(
+    run: pl.DataFrame, qrels: pl.DataFrame, metrics: list[str], by: Sequence[str] = ("query",)
+) -> pl.DataFrame:
+    """trec_eval's values (columns of `by`, which tell what is asked, then metric and value), sorted by `by`, with 0 for
+    judged queries not in the run.
 
     `mrr@K` is the reciprocal rank, and 0 if it is below 1 / K; `accuracy@K` is 1 if any relevant passage is among the
     first K, so that accuracy@1 of a benchmark by label is the accuracy of the nearest neighbour's label.
     """
-    queries = qrels.select("query").unique().sort("query").with_row_index("number")
-    judged = qrels.filter(pl.col("relevance") > 0).join(queries, on="query")
+    queries = qrels.select(by).unique().sort(by).with_row_index("number")
+    judged = qrels.filter(pl.col("relevance") > 0).join(queries, on=by)
     # Of each query the grades of what is relevant, and of what was found of it with their places.
     best = judged.sort("number", "relevance", descending=[False, True])
-    hits = _placed(run).join(judged, on=OF_DOCUMENT).sort("number", "place")
+    hits = _found(run, judged, by).sort("number", "place")
     count = queries.height
     number, place, relevance = (hits[name].to_numpy().astype(np.int64) for name in ("number", "place", "relevance"))
     of_best, ideal = best["number"].to_numpy().astype(np.int64), best["relevance"].to_numpy().astype(np.int64)
@@ -84,29 +89,43 @@ def evaluate(run: pl.DataFrame, qrels: pl.DataFrame, metrics: list[str]) -> pl.D
             values[own, column] = 1.0
     return pl.DataFrame(
         {
-            "query": queries["query"].gather(np.repeat(np.arange(count), len(metrics))),
+            **{name: queries[name].gather(np.repeat(np.arange(count), len(metrics))) for name in by},
             "metric": pl.Series(metrics, dtype=pl.String).gather(np.tile(np.arange(len(metrics)), count)),
             "value": values.reshape(-1),
         }
     )
 
 
-def _placed(run: pl.DataFrame) -> pl.DataFrame:
-    """`run` with the column `place`, from 1: by score, equal ones by descending document id, as trec_eval has it."""
-    turns = run["query"].rle_id()
+def _found(run: pl.DataFrame, judged: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
+    """The rows of `judged` that `run` has, with the column `place`, from 1: by score, equal ones by descending document
+    id, as trec_eval has it."""
+    begins = _begins(run, by)
     score = run["score"].to_numpy()
-    same, tied = turns.to_numpy()[1:] == turns.to_numpy()[:-1], np.flatnonzero(score[1:] == score[:-1])
+    same, tied = np.ones(max(0, run.height - 1), bool), np.flatnonzero(score[1:] == score[:-1])
+    same[begins[1:] - 1] = False
     tied = tied[same[tied]]
     # A document of a pool is a passage in a language.
     document = pl.concat_str("passage", pl.lit("."), "lang")
     names = run[tied].select(document).to_series(), run[tied + 1].select(document).to_series()
     in_order = not (same & (score[1:] > score[:-1])).any() and (names[0] > names[1]).all()
-    if not in_order or int(turns.max() or 0) >= run["query"].n_unique():  # type: ignore[arg-type]
-        run = run.sort("query", "score", document, descending=[False, True, True])
-        turns = run["query"].rle_id()
-    begins = np.flatnonzero(np.diff(turns.to_numpy(), prepend=-1))
-    places = np.arange(1, run.height + 1) - np.repeat(begins, np.diff(begins, append=run.height))
-    return run.select(*OF_DOCUMENT, place=pl.Series(places, dtype=pl.UInt32))
+    if not in_order or run[begins].n_unique(by) < len(begins):
+        run = run.sort(*by, "score", document, descending=[*(False for _ in by), True, True])
+        begins = _begins(run, by)
+    # By numbers first: to compare names takes longer, and most rows are not judged.
+    keys = [*by, "passage", "lang"]
+    number = pl.struct(keys).hash()
+    perhaps = (
+        run.lazy().select(*keys).with_row_index("row").filter(number.is_in(judged.select(number).to_series().implode()))
+    )
+    hits = perhaps.collect().join(judged, on=keys)
+    rows = hits["row"].to_numpy()
+    return hits.with_columns(place=pl.Series(rows - begins[np.searchsorted(begins, rows, side="right") - 1] + 1))
+
+
+def _begins(run: pl.DataFrame, by: Sequence[str]) -> np.ndarray:
+    """The rows at which another query begins."""
+    lengths = run.select(pl.struct(by) if len(by) > 1 else by[0]).to_series().rle().struct.field("len").to_numpy()
+    return np.cumsum(lengths, dtype=np.int64) - lengths
 
 
 def bias(relevant: pl.DataFrame) -> pl.DataFrame:

@@ -102,7 +102,7 @@ def _seed(*names: object) -> np.ndarray:
 
 class _SmallCheckpoints:
     """A trainer whose checkpoints hold what is trained alone, as safetensors: of LoRA the adapters, and never what is
-    frozen.
+    frozen. It gathers nothing for the library's model card, which no model is saved with.
 
     The rest of a checkpoint (optimizer, schedule, random state) transformers reads with `weights_only`: nothing is
     unpickled. Each is sealed once it is whole, and the one before it stays beside it.
@@ -112,6 +112,9 @@ class _SmallCheckpoints:
     args: Any
     state: Any
     stopping: Stopping | None = None
+
+    def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
+        pass
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super()._save_checkpoint(model, trial)  # type: ignore[misc]
@@ -247,7 +250,8 @@ def fit(
         # Or transformers writes the tokenizer's special tokens into the model's config, unlike the base's.
         trainer.processing_class = None
         if static:
-            trainer.data_collator.preprocess_fn = TokensOnce(model.preprocess)
+            table: Any = model[0]
+            trainer.data_collator.preprocess_fn = TokensOnce(model.preprocess, table.tokenizer)
         trainer.remove_callback(ProgressCallback)
         trainer.add_callback(Progress)
         if stopping:

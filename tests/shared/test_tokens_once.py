@@ -1,10 +1,14 @@
 """Tokens of a static base's training texts, kept."""
 
+import random
+
 import pytest
 import torch
+from tokenizers import Tokenizer, normalizers, pre_tokenizers
 
+from stages.base.static import train_tokenizer
 from stages.shared import tokens_once
-from stages.shared.tokens_once import TokensOnce
+from stages.shared.tokens_once import TokensOnce, Words, by_words
 from tests.fakes.checkpoints import static_model
 
 TEXTS = ["w1 w2", "w3", "", "w1 w2", "w4 w5 w6"]
@@ -23,9 +27,69 @@ def test_features_are_the_same_and_each_text_is_tokenized_once(monkeypatch, prom
         seen.extend(texts)
         return model.preprocess(texts, **more)
 
-    kept = TokensOnce(watched)
+    kept = TokensOnce(watched, model[0].tokenizer)
     for texts, before in ((TEXTS, prompt), (TEXTS[::-1], prompt), (TEXTS[:1], prompt), (TEXTS[:1], None)):
         found, wanted = kept(texts, prompt=before, task=None), model.preprocess(texts, prompt=before)
         assert found.keys() == wanted.keys()
         assert all(torch.equal(found[name], wanted[name]) and found[name].dtype == wanted[name].dtype for name in found)
     assert seen[:4] == ["w1 w2", "w3", "", "w4 w5 w6"] and len(seen) == times
+
+
+# Spaces of several kinds, what normalizes to one or writes one, combining marks, jamo, a ligature, a sigma.
+ODD = [
+    *"  ab",
+    "\u00a0",
+    "\u3000",
+    "\u00a8",
+    "\u2581",
+    "\u0301",
+    "\u1112",
+    "\u1161",
+    "\ufb01",
+    "\u03a3",
+    "\n",
+    "\u0130",
+    "한",
+    "😀",
+]
+
+
+def test_texts_are_tokenized_by_their_words_wherever_that_is_the_same():
+    draw = random.Random(3)
+    words = ["".join(draw.choices("abcde한국어", k=draw.randint(1, 6))) for _ in range(300)]
+    tokenizer = train_tokenizer([" ".join(draw.choices(words, k=20)) for _ in range(100)], 120)
+    assert by_words(tokenizer)
+    plain = [" ".join(draw.choices(words, k=9)) for _ in range(50)]
+    odd = ["".join(draw.choices(ODD, k=draw.randint(0, 7))) for _ in range(4000)]
+    texts = plain + odd + [f"{one} {other}" for one, other in zip(odd, plain * 80, strict=True)]
+    encoded, seen = Words._encoded, []
+
+    class Watched(Words):
+        def _encoded(self, texts):
+            seen.append(len(texts))
+            return encoded(self, texts)
+
+    found = Watched(tokenizer).tokens(texts)
+    assert [one.tolist() for one in found] == [tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
+    # Many of them whole, but by far not all.
+    assert 1000 < seen[1] < 0.7 * len(texts)
+    once = TokensOnce(lambda *_, **__: None, tokenizer)
+    assert once(plain, prompt="ab ")["input_ids"].tolist() == [
+        token for text in plain for token in tokenizer.encode(f"ab {text}", add_special_tokens=False).ids
+    ]
+
+
+def test_other_tokenizers_see_whole_texts():
+    tokenizer = train_tokenizer(["ab cd ef gh"] * 5, 20)
+    assert not by_words(static_model()[0].tokenizer)
+    for change in (
+        lambda t: setattr(t, "normalizer", normalizers.NFKC()),
+        lambda t: setattr(t, "pre_tokenizer", pre_tokenizers.Metaspace(split=False)),
+        lambda t: setattr(t, "pre_tokenizer", pre_tokenizers.Metaspace(prepend_scheme="never")),
+        lambda t: t.add_tokens(["b c"]),
+        lambda t: t.enable_truncation(3),
+    ):
+        other = Tokenizer.from_str(tokenizer.to_str())
+        assert by_words(other)
+        change(other)
+        assert not by_words(other)

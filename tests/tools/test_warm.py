@@ -39,7 +39,7 @@ def ended(process):
 
 def test_a_stage_is_forked_and_is_as_it_would_be_by_itself(workspace, start, capfd):
     plain = dvc_run.subprocess
-    with warm.stages():
+    with warm.stages(cores=1):
         assert isinstance(process := start("python -m stages.check"), warm.Stage)
         assert ended(process) == 0 and Path("data/checked").is_file()
         capfd.readouterr()
@@ -59,7 +59,7 @@ def test_a_stage_is_forked_and_is_as_it_would_be_by_itself(workspace, start, cap
 def test_several_stages_run_at_once(workspace, start):
     (workspace.path / "params.yaml").unlink()
     os.mkfifo(workspace.path / "params.yaml")  # which the first waits to read
-    with warm.stages():
+    with warm.stages(cores=1):
         first, second = start("python -m stages.check"), start("python -m stages.nowhere")
         assert isinstance(first, warm.Stage) and isinstance(second, warm.Stage) and ended(second) == 1
         # Libraries that are imported have their threads.
@@ -85,7 +85,7 @@ def test_signals_end_the_stage_alone(workspace, start, capfd, number, status):
                 return
             time.sleep(0.05)
 
-    with warm.stages():
+    with warm.stages(cores=1):
         process = start("python -m stages.check")
         sender = threading.Thread(target=send)
         sender.start()
@@ -94,3 +94,26 @@ def test_signals_end_the_stage_alone(workspace, start, capfd, number, status):
         assert ("stopped by SIGTERM" in capfd.readouterr().err) == (number == signal.SIGTERM)
         Path("params.yaml").unlink()
         assert ended(start("python -m stages.check")) == 1
+
+
+def test_the_first_stages_do_not_wait_for_what_takes_long_to_import(workspace, start, monkeypatch):
+    imported = workspace.path / "imported"
+    (workspace.path / "takes_long.py").write_text(
+        f"import pathlib, time\nwhile not pathlib.Path({str(imported)!r}).exists(): time.sleep(0.02)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{workspace.path}")
+    monkeypatch.setattr(warm, "IMPORTED", ("pydantic", "takes_long"))
+    monkeypatch.setattr(warm, "LIGHT", ("pydantic",))
+    with warm.stages(cores=2):
+        assert isinstance(process := start("python -m stages.check"), warm.Stage) and ended(process) == 0
+        [light] = [child for child in psutil.Process().children() if "takes_long" not in child.cmdline()]
+        light.kill()
+        while light.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
+        # Without it a stage is started as ever, until the other one is done.
+        assert not isinstance(process := start("python -m stages.nowhere"), warm.Stage) and ended(process) == 1
+        imported.touch()
+        deadline = time.monotonic() + 60
+        while not isinstance(process := start("python -m stages.check"), warm.Stage) and time.monotonic() < deadline:
+            assert ended(process) == 0
+        assert isinstance(process, warm.Stage) and ended(process) == 0
