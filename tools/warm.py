@@ -83,7 +83,8 @@ def stages(cores: int) -> Iterator[None]:
         return
     plain = dvc_run.subprocess
     with ExitStack() as ending:
-        begun: list[Forking] = []
+        # While DVC reads the graph, unless it would wait for that: with one core, and often there is no stage to run.
+        begun = [Forking(ending, IMPORTED)] if cores > 1 else []
         # Threads ask one after another.
         asking = threading.Lock()
 
@@ -95,10 +96,8 @@ def stages(cores: int) -> Iterator[None]:
                 request |= {"folder": settings["cwd"], "environment": settings["env"]}
                 streams = [settings.get("stdout") or 1, settings.get("stderr") or 2]
                 with asking:
-                    # With the first stage, for often there is none to run.
-                    if not begun:
-                        # With one core, two would import the same one after the other.
-                        begun.extend(Forking(ending, own) for own in (IMPORTED, LIGHT)[: min(cores, 2)])
+                    if len(begun) < min(cores, 2) and not any(one.is_ready() for one in begun):
+                        begun.append(Forking(ending, LIGHT if begun else IMPORTED))
                     forking = next((one for one in begun if one.is_ready()), begun[-1])
                     if forking.process.poll() is None:
                         with contextlib.suppress(OSError):  # it has ended just now
@@ -128,7 +127,8 @@ class Forking:
     def is_ready(self) -> bool:
         """Whether it has imported everything, of which it says so once."""
         if not self._ready and select.select([self.channel], [], [], 0)[0]:
-            self._ready = self.channel.recv(1) == READY
+            with contextlib.suppress(ConnectionError):  # it has ended just now
+                self._ready = self.channel.recv(1) == READY
         return self._ready
 
 
