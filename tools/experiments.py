@@ -95,7 +95,7 @@ def main() -> None:
     if not results:
         raise UserError(
             "there are no finished experiments here: queue some (`make study STUDY=... SWEEP=...`), run them "
-            "(`dvc queue start`), or add --all for those that were made on other commits"
+            "(`python -m tools.queued`), or add --all for those that were made on other commits"
         )
     results += revisions.further_seeds(results, head)
     if not metrics:

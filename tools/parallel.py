@@ -189,7 +189,7 @@ class Builder:
                 while not build.stops and (turn := self._next(build)):
                     build.begun(turn.stage)
                     self._running.append(turn)
-                    work = (turn, repo, build.how_of(turn.stage))
+                    work = (turn, repo, build)
                     threading.Thread(target=self._work, args=work, name=turn.stage.addressing, daemon=True).start()
                 if not self._running:
                     return build.result()
@@ -246,14 +246,14 @@ class Builder:
                 f", waiting for {running}" if build.stops and running else "",
             )
 
-    def _work(self, turn: Turn, repo: Any, how: dict[str, Any]) -> None:
+    def _work(self, turn: Turn, repo: Any, build: _Order) -> None:
         """Build one stage in a thread of its own."""
         self._own.turn = turn
         try:
             with self._within:
                 repo.lock.lock()
                 try:
-                    turn.result = _reproduce_stage(turn.stage, **how)
+                    turn.result = build.reproduce(turn.stage, **build.how_of(turn.stage))
                 finally:
                     repo.lock.unlock()
                     # Connections of this thread.
@@ -296,12 +296,6 @@ class Builder:
             yield
 
 
-def _reproduce_stage(stage: Any, **how: Any) -> Any:
-    from dvc.repo.reproduce import _reproduce_stage
-
-    return _reproduce_stage(stage, **how)
-
-
 class _Order:
     """Which stages of a build may begin, and what follows from how others have ended: DVC's rules."""
 
@@ -309,6 +303,8 @@ class _Order:
         self.stages = stages
         self._graph = graph
         self._how = dict(how)
+        # Of an experiment DVC gives one that has Git know what comes of a stage.
+        self.reproduce = self._how.pop("repro_fn", importlib.import_module("dvc.repo.reproduce")._reproduce_stage)
         self._on_error = self._how.pop("on_error", "fail")
         self._force_downstream = self._how.pop("force_downstream", False)
         self._force = dict.fromkeys(stages, self._how.pop("force", False))

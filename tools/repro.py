@@ -20,7 +20,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import psutil
 
@@ -40,6 +40,12 @@ ENDINGS: dict[int, str] = {
 
 def main() -> None:
     options, dvc_options = _options(sys.argv[1:])
+    build(["repro", *dvc_options], options.jobs, options.ray_address)
+
+
+def build(command: list[str], jobs: int | None, ray_address: str | None, builds: int = 1) -> NoReturn:
+    """Run DVC's `command` so, with `jobs` stages at once, or as many as params say; of several `builds` side by side
+    each has its share."""
     lock.mend()
     # DVC has handlers of its own, and its log would be there twice.
     logging.root.handlers.clear()
@@ -47,7 +53,7 @@ def main() -> None:
 
     status = StageStatus()
     logging.getLogger("dvc").addHandler(status)
-    build = read_build()
+    settings = read_build()
     cluster: Cluster | None = None
     came: list[int] = []
     ended: set[psutil.Process] = set()
@@ -72,8 +78,8 @@ def main() -> None:
         with ExitStack() as stack:
             order = stack.enter_context(lock.written_whole())
             stack.enter_context(params_parsed_once())
-            if options.ray_address:
-                cluster = stack.enter_context(ray_stages(options.ray_address, build))
+            if ray_address:
+                cluster = stack.enter_context(ray_stages(ray_address, settings))
                 # Ray holds what is free of each node.
                 machine = parallel.Machine(sys.maxsize, float("inf"), [])
                 resources = (cluster.cores, cluster.workers, cluster.gpus)
@@ -81,12 +87,12 @@ def main() -> None:
                 machine = parallel.this_machine()
                 stack.enter_context(warm.stages(machine.cores))
                 resources = (machine.cores, 1, len(machine.free_gpus))
-            jobs = options.jobs or parallel.jobs_by_itself(build, *resources)
-            builder = parallel.Builder(jobs, build, machine, order.begins, end_stages)
+            jobs = jobs or max(1, parallel.jobs_by_itself(settings, *resources) // builds)
+            builder = parallel.Builder(jobs, settings, machine, order.begins, end_stages)
             stack.enter_context(builder.building())
             # Ray has one of its own.
             signal.signal(signal.SIGTERM, terminate)
-            code = cli.main(["repro", *dvc_options])
+            code = cli.main(command)
     finally:
         signal.signal(signal.SIGTERM, before)
         # DVC does not wait for what it has started.

@@ -101,7 +101,7 @@ def unfinished(commit: str | None) -> list[tuple[str, str]]:
     for entries, why in (
         ([done.entry for done in queue.iter_failed()], "which failed: `dvc queue logs {}` says why"),
         (queue.iter_active(), "which is running: `dvc queue status` says when it is done"),
-        (queue.iter_queued(), "which has not started: `dvc queue start` runs it"),
+        (queue.iter_queued(), "which has not started: `python -m tools.queued` runs it"),
     ):
         for entry in entries:
             name = entry.name or entry.stash_rev[:7]

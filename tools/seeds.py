@@ -107,7 +107,7 @@ def experiments_of(every: bool) -> list[Result]:
     if not found:
         raise UserError(
             'there are no results here: queue seeds (`make study STUDY=... SWEEP="seed=1,2,3"`) and run them '
-            "(`dvc queue start`), add --all for other commits' experiments, or name folders with --from"
+            "(`python -m tools.queued`), add --all for other commits' experiments, or name folders with --from"
         )
     return found
 

@@ -3,7 +3,7 @@
 What an overlay may say: tools/overlay.py. Of several, each is applied to what the ones before it have made. Comments
 stay; `git checkout params.yaml` returns.
 
-With --queue, each combination of the values is a DVC experiment, to be run by `dvc queue start`; values are written as
+With --queue, each combination of the values is a DVC experiment, to be run by `python -m tools.queued`; values are written as
 for `dvc exp run -S`.
 """
 
@@ -53,7 +53,7 @@ def main() -> None:
         print("\n".join(disk.said(study, len(asked.runs))))
         sweep.queue(settings, asked.beside)
         print(f"{len(asked.runs)} experiments queued. To run them, and to set the finished ones side by side:")
-        print("  dvc queue start\n  python -m tools.experiments")
+        print("  python -m tools.queued\n  python -m tools.experiments")
 
 
 def _committed() -> str:

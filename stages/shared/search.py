@@ -11,11 +11,14 @@ memory, since blocks end where faiss's own do; `ranks` are exact by scores that 
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
+from typing import Any
 
 import faiss
 import numpy as np
+
+from stages.shared import on_gpu
 
 # Queries scored at once when counting ranks: at 1M passages a block takes 256 MB.
 QUERY_BLOCK = 64
@@ -103,8 +106,12 @@ def top_k(queries: np.ndarray, corpus: PassageVectors, k: int) -> tuple[np.ndarr
 def _top_vectors(queries: np.ndarray, corpus: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     deep = min(k + 1, len(corpus))
     scores, rows = np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
-    for begin, block in blocks(corpus):
-        found = faiss.knn(queries, block, min(deep, len(block)), metric=faiss.METRIC_INNER_PRODUCT)
+    for begin, block in blocks(corpus, _of_gpu(corpus)):
+        best_of_block = min(deep, len(block))
+        if on_gpu.device():
+            found = on_gpu.nearest(queries, block, best_of_block)
+        else:
+            found = faiss.knn(queries, block, best_of_block, metric=faiss.METRIC_INNER_PRODUCT)
         if len(block) == len(corpus):
             scores, rows = found
             break
@@ -152,6 +159,11 @@ def blocks(corpus: np.ndarray, whole: int | None = None) -> Iterator[tuple[int, 
             corpus._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
 
 
+def _of_gpu(corpus: np.ndarray) -> int | None:
+    """How many vectors a GPU holds at once; None: there is none."""
+    return SEARCHED_NUMBERS // corpus.shape[1] if on_gpu.device() else None
+
+
 def _top_documents(queries: np.ndarray, corpus: Documents, k: int) -> tuple[np.ndarray, np.ndarray]:
     scores, rows = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
     for begin in range(0, len(queries), QUERY_BLOCK):
@@ -174,10 +186,13 @@ def place(scores: np.ndarray, row: int) -> int:
     return _ahead(scores, scores[row], row) + 1
 
 
-def _ahead(scores: np.ndarray, score: np.float32, row: int) -> int:
-    """How many of one query's scores come before `score`, whose row is `row` or, if it is of another block, counts from
-    where this one begins."""
-    return int(np.count_nonzero(scores > score) + np.count_nonzero(scores[max(0, row + 1) :] == score))
+def _ahead(scores: Any, score: np.float32, row: int) -> int:
+    """How many of one query's scores, an array or a tensor, come before `score`, whose row is `row` or, if it is of
+    another block, counts from where this one begins."""
+    higher, equal = scores > score, scores[max(0, row + 1) :] == score
+    if isinstance(scores, np.ndarray):
+        return int(np.count_nonzero(higher) + np.count_nonzero(equal))
+    return int(higher.sum() + equal.sum())
 
 
 def scored(queries: np.ndarray, corpus: PassageVectors) -> np.ndarray:
@@ -205,26 +220,43 @@ def ranks(
     starts = np.searchsorted(query_rows[order], np.arange(0, len(queries) + QUERY_BLOCK, QUERY_BLOCK))
     asked = [(turn * QUERY_BLOCK, order[slice(*ends)]) for turn, ends in enumerate(pairwise(starts)) if np.diff(ends)]
 
+    whole = WHOLE_BLOCK if isinstance(corpus, Documents) else _of_gpu(corpus) or WHOLE_BLOCK
+
     def products(find: bool, count: bool) -> None:
-        for first, block in [(0, corpus)] if isinstance(corpus, Documents) else blocks(corpus, WHOLE_BLOCK):
+        for first, block in [(0, corpus)] if isinstance(corpus, Documents) else blocks(corpus, whole):
+            score = _scoring(block)
             for begin, own in asked:
                 here = own[(corpus_rows[own] >= first) & (corpus_rows[own] < first + len(block))]
                 if not count and not len(here):
                     continue
-                dots = scored(queries[begin : begin + QUERY_BLOCK], block)
+                dots = score(queries[begin : begin + QUERY_BLOCK])
                 if find:
-                    own_scores[here] = dots[query_rows[here] - begin, corpus_rows[here] - first]
+                    own_scores[here] = _taken(dots, query_rows[here] - begin, corpus_rows[here] - first)
                 for pair in own if count else ():
                     row = int(corpus_rows[pair]) - first
                     ahead[pair] += _ahead(dots[query_rows[pair] - begin], own_scores[pair], row)
 
-    if isinstance(corpus, Documents) or len(next(blocks(corpus, WHOLE_BLOCK))[1]) == len(corpus):
+    if isinstance(corpus, Documents) or len(next(blocks(corpus, whole))[1]) == len(corpus):
         products(find=True, count=True)
     else:
         # What the blocks' scores are compared with comes of the same products.
         products(find=True, count=False)
         products(find=False, count=True)
     return ahead + 1, own_scores
+
+
+def _scoring(block: PassageVectors) -> Callable[[np.ndarray], Any]:
+    """What gives queries' scores of the passages of `block`, an array or a tensor of shape [queries, passages]."""
+    if isinstance(block, Documents) or not on_gpu.device():
+        return lambda queries: scored(queries, block)
+    passages = on_gpu.placed(block)
+    return lambda queries: on_gpu.placed(queries) @ passages.T
+
+
+def _taken(scores: Any, query_rows: np.ndarray, corpus_rows: np.ndarray) -> np.ndarray:
+    if isinstance(scores, np.ndarray):
+        return scores[query_rows, corpus_rows]
+    return scores[query_rows.astype(np.int64), corpus_rows.astype(np.int64)].cpu().numpy()
 
 
 def among(

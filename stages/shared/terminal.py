@@ -30,7 +30,9 @@ class _Printable:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        return int(self._stream.write(printable(text)))
+        # Streams of libraries may say nothing.
+        self._stream.write(printable(text))
+        return len(text)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stages.shared import search
+from stages.shared import on_gpu, search
 from stages.shared.encoder import normalized
 
 
@@ -120,3 +120,32 @@ def test_in_blocks_ties_reach_across_them_and_ranks_are_exact(tmp_path, monkeypa
     found, scores = search.ranks(queries, held, asked, wanted)
     assert found.tolist() == [list(order[q]).index(c) + 1 for q, c in zip(asked, wanted, strict=True)]
     assert np.array_equal(scores, np.einsum("ij,ij->i", queries[asked], corpus[wanted]))
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """What a GPU would compute, computed by torch on the processor."""
+    import torch
+
+    monkeypatch.setattr(on_gpu, "device", lambda: torch.device("cpu"))
+    monkeypatch.setattr(on_gpu, "SCORES", 2**14)
+    monkeypatch.setattr(search, "SEARCHED_NUMBERS", 2**12)
+    monkeypatch.setattr(search.faiss, "knn", None)
+
+
+@pytest.mark.parametrize("k", [3, 120])
+def test_a_gpu_ranks_as_the_processor_does(gpu, tmp_path, k):
+    queries, corpus = whole_numbers(6, 2 * search.QUERY_BLOCK + 9, 3000)
+    wanted_scores, order = brute(queries, corpus)
+    rng = np.random.default_rng(6)
+    asked, wanted = rng.integers(len(queries), size=300), rng.integers(3000, size=300).astype(np.uint32)
+    places = [list(order[q]).index(c) + 1 for q, c in zip(asked, wanted, strict=True)]
+    for vectors in (corpus, corpus[:1000], mapped(corpus.astype(np.float16), tmp_path)):
+        if len(vectors) == len(corpus):
+            scores, rows = search.top_k(queries, vectors, k)
+            assert np.array_equal(scores, wanted_scores[:, :k]) and np.array_equal(rows, order[:, :k])
+            found, scores = search.ranks(queries, vectors, asked, wanted)
+            assert found.tolist() == places
+            assert np.array_equal(scores, np.einsum("ij,ij->i", queries[asked], corpus[wanted]))
+        else:
+            assert np.array_equal(search.top_k(queries, vectors, k)[1], brute(queries, vectors)[1][:, :k])

@@ -575,7 +575,7 @@ def test_what_dvc_makes_is_found(study, capsys, caplog):
     study.compare("--against", "base")
     header, *body = block(capsys.readouterr().out, "test: difference from base x 100")
     assert [body[0][i] for i in (0, 2, 3, 7, 8)] == ["cross", "koenen", "+15.0", "4", "2 of 2"]
-    later = "left out: later, which has not started: `dvc queue start` runs it"
+    later = "left out: later, which has not started: `python -m tools.queued` runs it"
     assert {record.getMessage() for record in caplog.records if record.name == "experiments"} == {later}
     study.git("commit", "--allow-empty", "-qm", "y")
     caplog.clear()

@@ -46,7 +46,7 @@ def test_each_combination_is_an_experiment(sweep, capsys, words):
     ]
     printed = capsys.readouterr().out.splitlines()
     assert printed[-3].startswith("6 experiments queued")
-    assert printed[-2:] == ["  dvc queue start", "  python -m tools.experiments"]
+    assert printed[-2:] == ["  python -m tools.queued", "  python -m tools.experiments"]
     # What the sweep varies is the study; none of its values is left behind.
     assert params.load().compare.resamples == 9
     assert params.load().train.steps == 60
