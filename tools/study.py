@@ -3,8 +3,8 @@
 What an overlay may say: tools/overlay.py. Of several, each is applied to what the ones before it have made. Comments
 stay; `git checkout params.yaml` returns.
 
-With --queue, each combination of the values is a DVC experiment, to be run by `python -m tools.queued`; values are written as
-for `dvc exp run -S`.
+With --queue, each combination of the values is a DVC experiment, to be run by `python -m tools.queued`; values are
+written as for `dvc exp run -S`.
 """
 
 from __future__ import annotations
