@@ -1,13 +1,14 @@
 """How long a step of training takes, beside the plain loss of sentence-transformers.
 
 python benchmarks/training.py [--model models/base] [--rows data/trainsets/koenen] [--batch 32] [--freeze 8]
-    [--max-length 64] [--steps 4] [--mini-batch 16]
+    [--max-length 64] [--steps 4] [--mini-batch 16] [--compile]
 
 takes a built study's transformer and training set, and times forward and backward passes of the same batches, with its
 prompts, by `MultipleNegativesRankingLoss` and by ours (`stages.shared.contrastive`), one after the other, in one
 process; with --mini-batch, so many texts at once, `CachedMultipleNegativesRankingLoss` and ours with
-`mini_batch_size`. Of the frozen layers nothing is run, as when they are shared: the layers above them are given token
-vectors. Prints seconds a step, their ratio, and what share of each one's tokens is padding.
+`mini_batch_size`; with --compile, ours once more with a model that torch has compiled. Of the frozen layers nothing is
+run, as when they are shared: the layers above them are given token vectors. Prints seconds a step, their ratio, and
+what share of each one's tokens is padding.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ def main() -> None:
     parser.add_argument("--max-length", type=int, default=64)
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--mini-batch", type=int)
+    parser.add_argument("--compile", action="store_true")
     arguments = parser.parse_args()
+
+    import copy
 
     import torch
     from sentence_transformers import SentenceTransformer
@@ -68,6 +72,10 @@ def main() -> None:
         else MultipleNegativesRankingLoss(model, scale=50.0)
     )
     losses = {"sentence-transformers": theirs, "isogloss": InfoNCE(model, 0.02, mini_batch_size=size)}
+    if arguments.compile:
+        compiled = copy.deepcopy(model)
+        compiled[0].auto_model.compile(dynamic=True)
+        losses["isogloss, compiled"] = InfoNCE(compiled, 0.02, mini_batch_size=size)
     spent, padding = dict.fromkeys(losses, 0.0), dict.fromkeys(losses, 0.0)
     for step in range(-1, arguments.steps):  # the first is not counted
         batch = rows[(step + 1) * arguments.batch : (step + 2) * arguments.batch]

@@ -2,60 +2,83 @@
 repro` builds a study.
 
 DVC's own workers take them from its queue, and `dvc queue status`, `logs`, `stop` and `kill` are as ever; but where a
-worker builds an experiment, by a command `dvc` of its own, that is this one: stages are forked (tools/warm.py) and
-built side by side (tools/parallel.py), or run by the nodes of a Ray cluster, which all experiments then share
-(tools/cluster.py).
+worker starts `dvc` to build an experiment, it finds the one that is written here, and that has the experiment's own
+checkout build it: stages are forked (tools/warm.py) and built side by side (tools/parallel.py), or run by the nodes of
+a Ray cluster, which all experiments then share (tools/cluster.py).
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shlex
-import subprocess
 import sys
-from pathlib import Path
+from typing import NoReturn
 
 from stages.shared import errors, tables
 from stages.shared.errors import UserError
-from stages.shared.state import STATE
-from tools import repro
+from tools import parallel, repro
+from tools.lock import ASIDE
 
-COMMAND = STATE / "queued" / "dvc"
-OF_ONE = ["exp", "exec-run"]
+# Of this checkout alone; workers outlive this process, and find it where it stays.
+COMMAND = ASIDE / "queued" / "dvc"
+# What they were told, in their environment.
+TOLD = "ISOGLOSS_QUEUED"
+# Code changes while experiments wait: each is built by its own, or by DVC's where it has none of this.
+CODE = """
+import json, sys
+words = sys.argv[1:]
+if words[:2] == ["exp", "exec-run"]:
+    with open(words[words.index("--infofile") + 1]) as file:
+        folder = json.load(file)["root_dir"]
+    sys.path[0] = folder
+    try:
+        from tools.queued import as_dvc
+    except ImportError:
+        pass
+    else:
+        as_dvc(words, folder)
+from dvc.cli import main
+sys.exit(main(words))
+"""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.queued")
     parser.add_argument("-j", "--jobs", type=int, default=1, help="experiments at once")
-    parser.add_argument("--stages", type=int, help="stages at once in each; else all together as many as in one build")
+    parser.add_argument("--stages", type=int, help="stages at once in each; else its share of what one build has")
     parser.add_argument("--ray-address", help="run stages on the nodes of this Ray cluster; auto: the one of here")
     given = parser.parse_args()
     for option, number in (("--jobs", given.jobs), ("--stages", given.stages)):
         if number is not None and number < 1:
             raise UserError(f"{option} {number}: write a number from 1 on")
-    # Workers outlive this process: they find it where it stays.
-    how = f"{given.stages!r}, {given.ray_address!r}, {given.jobs}"
-    code = f"import sys; sys.path.insert(0, {str(Path.cwd())!r}); from tools.queued import as_dvc; as_dvc({how})"
-    tables.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, "-c", code])} "$@"\n', COMMAND)
-    COMMAND.chmod(0o755)
-    environment = os.environ | {"PATH": f"{COMMAND.parent}{os.pathsep}{os.environ['PATH']}"}
-    command = [sys.executable, "-m", "dvc", "queue", "start", "--jobs", str(given.jobs)]
-    sys.exit(subprocess.run(command, env=environment, check=False).returncode)
+    if given.jobs > 1 and not given.ray_address and parallel.this_machine().free_gpus:
+        raise UserError(
+            f"--jobs {given.jobs}: experiments would take each other's GPUs: leave it out, or have Ray count them "
+            "(`ray start --head`, then --ray-address auto)"
+        )
+    from dvc.repo import Repo
+
+    queue = Repo().experiments.celery_queue
+    if queue.worker_status():
+        raise UserError(
+            "workers are running already, as they were told: `dvc queue stop` ends them after what they build"
+        )
+    draft = COMMAND.with_name("draft")
+    tables.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, "-c", CODE])} "$@"\n', draft)
+    draft.chmod(0o755)
+    draft.replace(COMMAND)
+    os.environ["PATH"] = f"{COMMAND.parent.resolve()}{os.pathsep}{os.environ['PATH']}"
+    os.environ[TOLD] = json.dumps(vars(given))
+    print(f"{queue.start_workers(given.jobs)} workers started: `dvc queue status`, `dvc queue logs NAME --follow`")
 
 
-def as_dvc(stages: int | None, ray_address: str | None, experiments: int) -> None:
-    """Be `dvc`, which builds an experiment so."""
-    from dvc import cli
-    from dvc.repo.experiments.executor.base import ExecutorInfo
-
-    words = sys.argv[1:]
-    if words[: len(OF_ONE)] != OF_ONE:
-        sys.exit(cli.main(words))
-    info = ExecutorInfo.load_json(words[words.index("--infofile") + 1])
-    # Its params say how it is built.
-    os.chdir(Path(info.root_dir) / (info.wdir or ""))
-    errors.run(lambda: repro.build(words, stages, ray_address, experiments))
+def as_dvc(words: list[str], folder: str) -> NoReturn:
+    """Be `dvc` with these `words`, which build the experiment in `folder`."""
+    told = json.loads(os.environ.pop(TOLD))
+    errors.run(lambda: repro.build(words, told["stages"], told["ray_address"], folder, told["jobs"]))
+    raise AssertionError("a build ends the process")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """python -m tools.repro [-j JOBS] [OPTION ...]: `dvc repro`, with its options, which builds stages side by side, and
 whose dvc.lock no kill cuts.
 
-Up to JOBS stages are built at once (tools/parallel.py), forked from one process that has imported what they need
+Up to JOBS stages are built at once (tools/parallel.py), forked from a process that has imported what they need
 (tools/warm.py), or run by the nodes of a Ray cluster (--ray-address ADDRESS, tools/cluster.py). A lock that is cut
 already is restored first. SIGTERM, by which schedulers end a job, goes on to the running stages, which end with their
 line as on Ctrl-C; plain `dvc repro` leaves its one running. Of a stage that could say nothing itself, since the system
@@ -43,17 +43,20 @@ def main() -> None:
     build(["repro", *dvc_options], options.jobs, options.ray_address)
 
 
-def build(command: list[str], jobs: int | None, ray_address: str | None, builds: int = 1) -> NoReturn:
-    """Run DVC's `command` so, with `jobs` stages at once, or as many as params say; of several `builds` side by side
-    each has its share."""
-    lock.mend()
+def build(
+    command: list[str], jobs: int | None, ray_address: str | None, folder: str = ".", builds: int = 1
+) -> NoReturn:
+    """Run DVC's `command` so, which builds the checkout in `folder`, with `jobs` stages at once, or as many as its
+    params say; of several `builds` side by side each has its share."""
+    with contextlib.chdir(folder):
+        lock.mend()
+        settings = read_build()
     # DVC has handlers of its own, and its log would be there twice.
     logging.root.handlers.clear()
     from dvc import cli
 
     status = StageStatus()
     logging.getLogger("dvc").addHandler(status)
-    settings = read_build()
     cluster: Cluster | None = None
     came: list[int] = []
     ended: set[psutil.Process] = set()
@@ -87,7 +90,8 @@ def build(command: list[str], jobs: int | None, ray_address: str | None, builds:
                 machine = parallel.this_machine()
                 stack.enter_context(warm.stages(machine.cores))
                 resources = (machine.cores, 1, len(machine.free_gpus))
-            jobs = jobs or max(1, parallel.jobs_by_itself(settings, *resources) // builds)
+            with contextlib.chdir(folder):
+                jobs = jobs or max(1, parallel.jobs_by_itself(settings, *resources) // builds)
             builder = parallel.Builder(jobs, settings, machine, order.begins, end_stages)
             stack.enter_context(builder.building())
             # Ray has one of its own.

@@ -3,8 +3,9 @@
 Importing torch and sentence-transformers takes seconds, which each stage that uses them would pay anew. `tools.repro`
 starts this process once, and has it run the commands `python -m stages.X` of a build: each runs in a process of its
 own, forked from this one, with the environment, folder, signals and exit status that it would have by itself. Nothing
-of `stages` is imported before: a stage reads its code when it begins. Where there are cores for both, another such
-process that imports only what takes no time runs the first stages, until this one is done.
+of `stages` is imported before: a stage reads its code when it begins. Where there are cores for both, this process
+begins while DVC reads the graph, and another one, which imports what takes a second, runs the stages before the base
+until this one has imported the rest.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ IMPORTED = (
     "datasets",
     "faiss",
 )
+# What comes before the base and needs no torch.
+LIGHT_STAGES = tuple(f"stages.{name}" for name in ("check", "fetch", "corpus", "synthesize", "collect"))
 THREADS = "OMP_NUM_THREADS"
 # Bytes of a request's length, and what a process says that has imported everything.
 LENGTH_BYTES, READY = 8, b"!"
@@ -72,8 +75,7 @@ class Stage:
 
 @contextmanager
 def stages(cores: int) -> Iterator[None]:
-    """In the block, DVC's stages are forked from one process, or of two the one that has what there is to import; as
-    ever where that cannot be."""
+    """In the block, DVC's stages are forked; where that cannot be, they are started as ever."""
     import dvc.stage.run as dvc_run
 
     # Of two environments each has modules of its own, though their interpreters may be links to one.
@@ -83,8 +85,8 @@ def stages(cores: int) -> Iterator[None]:
         return
     plain = dvc_run.subprocess
     with ExitStack() as ending:
-        # While DVC reads the graph, unless it would wait for that: with one core, and often there is no stage to run.
-        begun = [Forking(ending, IMPORTED)] if cores > 1 else []
+        # With one core DVC would wait for it, and often there is no stage to run.
+        begun = [ForkServer(ending, IMPORTED)] if cores > 1 else []
         # Threads ask one after another.
         asking = threading.Lock()
 
@@ -96,12 +98,16 @@ def stages(cores: int) -> Iterator[None]:
                 request |= {"folder": settings["cwd"], "environment": settings["env"]}
                 streams = [settings.get("stdout") or 1, settings.get("stderr") or 2]
                 with asking:
-                    if len(begun) < min(cores, 2) and not any(one.is_ready() for one in begun):
-                        begun.append(Forking(ending, LIGHT if begun else IMPORTED))
-                    forking = next((one for one in begun if one.is_ready()), begun[-1])
-                    if forking.process.poll() is None:
+                    if not begun:
+                        begun.append(ForkServer(ending, IMPORTED))
+                    server = begun[0]
+                    if cores > 1 and found[1] in LIGHT_STAGES and not server.is_ready():
+                        if len(begun) == 1:
+                            begun.append(ForkServer(ending, LIGHT))
+                        server = begun[1]
+                    if server.process.poll() is None:
                         with contextlib.suppress(OSError):  # it has ended just now
-                            return Stage(forking.channel, request, streams)
+                            return Stage(server.channel, request, streams)
             return subprocess.Popen(command, **settings)
 
         dvc_run.subprocess = Starts(start)
@@ -111,7 +117,7 @@ def stages(cores: int) -> Iterator[None]:
             dvc_run.subprocess = plain
 
 
-class Forking:
+class ForkServer:
     """A process that forks stages, which ends with `ending`, and how to ask it."""
 
     def __init__(self, ending: ExitStack, modules: tuple[str, ...]) -> None:
@@ -119,7 +125,8 @@ class Forking:
         ending.enter_context(self.channel)
         with theirs:
             command = [sys.executable, "-m", "tools.warm", str(theirs.fileno()), *modules]
-            self.process = ending.enter_context(subprocess.Popen(command, pass_fds=[theirs.fileno()]))
+            own = Path(__file__).parents[1]  # where `tools` is found
+            self.process = ending.enter_context(subprocess.Popen(command, cwd=own, pass_fds=[theirs.fileno()]))
         # Whatever it imports just then; a stage is not running any more, or has been told to end.
         ending.callback(self.process.terminate)
         self._ready = False

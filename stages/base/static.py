@@ -27,9 +27,9 @@ from stages.shared import contrastive, seeds, sentences, training
 
 # Of the pairs within a language, the share that are two crops of the text (the others: title and text).
 CROPS = 0.7
-# Each text comes in many pairs, of a small collection again before others have taken its place.
-_sentences = lru_cache(maxsize=2**14)(sentences.split)
-_words = lru_cache(maxsize=2**14)(str.split)
+# Of a small collection each text comes in many pairs.
+_sentences = lru_cache(maxsize=2**12)(sentences.split)
+_words = lru_cache(maxsize=2**12)(str.split)
 
 
 def bootstrap(
@@ -113,6 +113,8 @@ def pairs(passages: pl.DataFrame, languages: list[str], count: int, seed: int) -
             for left, right in product([lang for lang in languages if lang in documents[number]], repeat=2):
                 query, positive = _pair(documents[number], left, right, rng)
                 rows.append({"query": query, "positive": positive, "label": [number]})
+    for cache in (_sentences, _words):
+        cache.cache_clear()
     # Cut to size only after mixing, or the last passages would go short of directions.
     rng.shuffle(rows)
     return rows[:count]

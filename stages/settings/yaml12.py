@@ -6,14 +6,21 @@ language `no` would be False (dvc#5971).
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
+if TYPE_CHECKING:
+    from yaml import SafeLoader
+else:
+    # By libyaml, which takes a tenth of the time, and comes with PyYAML's wheels.
+    SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# Groups within groups; libyaml would go on until the process dies.
+DEEPEST = 100
 
-class Loader(yaml.CSafeLoader):
-    """A safe loader that knows true/false, null, decimal, octal and hexadecimal integers, and floats; no more. By
-    libyaml, which takes a tenth of the time, and comes with PyYAML's wheels."""
+
+class Loader(SafeLoader):
+    """A safe loader that knows true/false, null, decimal, octal and hexadecimal integers, and floats; no more."""
 
 
 Loader.yaml_implicit_resolvers = {}
@@ -54,7 +61,7 @@ def mapping(loader: Loader, node: yaml.MappingNode) -> dict:
         if key.value in seen:
             raise yaml.constructor.ConstructorError(None, None, f"the key {key.value!r} stands twice", key.start_mark)
         seen.add(key.value)
-    return yaml.CSafeLoader.construct_mapping(loader, node, deep=True)
+    return SafeLoader.construct_mapping(loader, node, deep=True)
 
 
 Loader.add_constructor("tag:yaml.org,2002:map", mapping)
@@ -68,8 +75,15 @@ def load(path: Path) -> Any:
 def parse(text: str, loader: type[Loader] = Loader) -> Any:
     """What YAML `text` says; raises `yaml.YAMLError`."""
     try:
+        _check_depth(text)
         return yaml.load(text, loader)
-    except RecursionError:
-        raise yaml.YAMLError("it is nested too deeply") from None
     except ValueError as error:  # a number of thousands of digits
         raise yaml.YAMLError(str(error)) from None
+
+
+def _check_depth(text: str) -> None:
+    depth = 0
+    for event in yaml.parse(text, SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise yaml.YAMLError("it is nested too deeply")

@@ -92,23 +92,24 @@ def top_k(queries: np.ndarray, corpus: PassageVectors, k: int) -> tuple[np.ndarr
     k = min(k, len(corpus))
     if isinstance(corpus, Documents):
         return _top_documents(queries, corpus, k)
+    gpu = on_gpu.pays(queries, corpus)
     scores, rows = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
     step = max(1, SEARCHED_NUMBERS // (k + 1) // FAISS_QUERIES) * FAISS_QUERIES
     begin = 0
     while begin < len(queries):
         # Few queries by themselves would be multiplied another way: they join the block before.
         end = begin + step if len(queries) - begin - step >= FAISS_QUERIES else len(queries)
-        scores[begin:end], rows[begin:end] = _top_vectors(queries[begin:end], corpus, k)
+        scores[begin:end], rows[begin:end] = _top_vectors(queries[begin:end], corpus, k, gpu)
         begin = end
     return scores, rows
 
 
-def _top_vectors(queries: np.ndarray, corpus: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+def _top_vectors(queries: np.ndarray, corpus: np.ndarray, k: int, gpu: bool) -> tuple[np.ndarray, np.ndarray]:
     deep = min(k + 1, len(corpus))
     scores, rows = np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
-    for begin, block in blocks(corpus, _of_gpu(corpus)):
+    for begin, block in blocks(corpus, _rows_of_gpu(corpus) if gpu else None):
         best_of_block = min(deep, len(block))
-        if on_gpu.device():
+        if gpu:
             found = on_gpu.nearest(queries, block, best_of_block)
         else:
             found = faiss.knn(queries, block, best_of_block, metric=faiss.METRIC_INNER_PRODUCT)
@@ -159,9 +160,9 @@ def blocks(corpus: np.ndarray, whole: int | None = None) -> Iterator[tuple[int, 
             corpus._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
 
 
-def _of_gpu(corpus: np.ndarray) -> int | None:
-    """How many vectors a GPU holds at once; None: there is none."""
-    return SEARCHED_NUMBERS // corpus.shape[1] if on_gpu.device() else None
+def _rows_of_gpu(corpus: np.ndarray) -> int:
+    """How many vectors a GPU has at once."""
+    return SEARCHED_NUMBERS // corpus.shape[1]
 
 
 def _top_documents(queries: np.ndarray, corpus: Documents, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -220,11 +221,12 @@ def ranks(
     starts = np.searchsorted(query_rows[order], np.arange(0, len(queries) + QUERY_BLOCK, QUERY_BLOCK))
     asked = [(turn * QUERY_BLOCK, order[slice(*ends)]) for turn, ends in enumerate(pairwise(starts)) if np.diff(ends)]
 
-    whole = WHOLE_BLOCK if isinstance(corpus, Documents) else _of_gpu(corpus) or WHOLE_BLOCK
+    gpu = not isinstance(corpus, Documents) and on_gpu.pays(queries, corpus)
+    whole = _rows_of_gpu(corpus) if gpu else WHOLE_BLOCK  # type: ignore[arg-type]
 
     def products(find: bool, count: bool) -> None:
         for first, block in [(0, corpus)] if isinstance(corpus, Documents) else blocks(corpus, whole):
-            score = _scoring(block)
+            score = _scoring(block, gpu)
             for begin, own in asked:
                 here = own[(corpus_rows[own] >= first) & (corpus_rows[own] < first + len(block))]
                 if not count and not len(here):
@@ -245,9 +247,9 @@ def ranks(
     return ahead + 1, own_scores
 
 
-def _scoring(block: PassageVectors) -> Callable[[np.ndarray], Any]:
+def _scoring(block: PassageVectors, gpu: bool) -> Callable[[np.ndarray], Any]:
     """What gives queries' scores of the passages of `block`, an array or a tensor of shape [queries, passages]."""
-    if isinstance(block, Documents) or not on_gpu.device():
+    if isinstance(block, Documents) or not gpu:
         return lambda queries: scored(queries, block)
     passages = on_gpu.placed(block)
     return lambda queries: on_gpu.placed(queries) @ passages.T

@@ -13,9 +13,11 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-# Bytes that may be kept, eight for a token and so many more for a text; texts beyond are tokenized anew each time.
+# Bytes that may be kept of texts, and as many of words: eight for a token and so many more for each; what is beyond is
+# tokenized anew each time, as are words that are so long that they are whole texts, of scripts without spaces.
 KEPT_BYTES = 2**28
-OF_A_TEXT = 512
+OF_EACH = 512
+LONGEST_WORD = 32
 # What writes a space where a word begins, and, of a tokenizer's file, what makes the tokens of a text those of its
 # words, as far as words do not begin with a space themselves.
 SPACE = "\u2581"
@@ -43,7 +45,7 @@ class TokensOnce:
         found = dict(zip(missing, self._tokenized(missing, prompt, kwargs), strict=True))
         parts = [found[text] if text in found else self.tokens[prompt, text] for text in inputs]
         for text, part in found.items():
-            if (taken := OF_A_TEXT + 8 * len(part)) <= self.left:
+            if (taken := OF_EACH + 8 * len(part)) <= self.left:
                 self.left -= taken
                 self.tokens[prompt, text] = part
         starts = [0, *accumulate(len(part) for part in parts[:-1])]
@@ -66,18 +68,24 @@ def by_words(tokenizer: Tokenizer) -> bool:
 
 
 class Words:
-    """The tokens of texts, int64 each, by a tokenizer that is `by_words`, which tokenizes each word once."""
+    """The tokens of texts, int64 each, by a tokenizer that is `by_words`, which tokenizes a word once."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
         # None: what comes of it depends on what is before it.
         self.known: dict[str, np.ndarray | None] = {"": None}
+        self.left = KEPT_BYTES
 
     def tokens(self, texts: list[str]) -> list[np.ndarray]:
         split = [text.split(" ") for text in texts]
         new = [word for word in dict.fromkeys(chain.from_iterable(split)) if word not in self.known]
-        self.known |= dict(zip(new, map(self._of_word, new, self._encoded(new)), strict=True))
-        parts = [[self.known[word] for word in words] for words in split]
+        here = dict(zip(new, map(self._of_word, new, self._encoded(new)), strict=True))
+        parts = [[here[word] if word in here else self.known[word] for word in words] for words in split]
+        for word, tokens in here.items():
+            taken = OF_EACH + 8 * (0 if tokens is None else len(tokens))
+            if len(word) <= LONGEST_WORD and taken <= self.left:
+                self.left -= taken
+                self.known[word] = tokens
         whole = [any(part is None for part in own) for own in parts]
         encoded = iter(self._encoded([text for text, one in zip(texts, whole, strict=True) if one]))
         return [

@@ -67,7 +67,12 @@ def test_merge_keys_give_way_to_own_keys(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "problem"), [("[" * 5_000, "nested too deeply"), ("a: " + "9" * 5_000, "4300 digits")]
+    ("text", "problem"),
+    [
+        ("[" * 5_000, "nested too deeply"),
+        ("[" * 60_000 + "]" * 60_000, "nested too deeply"),  # which would end the process
+        ("a: " + "9" * 5_000, "4300 digits"),
+    ],
 )
 def test_what_python_refuses_is_no_yaml(text, problem):
     with pytest.raises(yaml.YAMLError, match=problem):

@@ -129,6 +129,7 @@ def gpu(monkeypatch):
 
     monkeypatch.setattr(on_gpu, "device", lambda: torch.device("cpu"))
     monkeypatch.setattr(on_gpu, "SCORES", 2**14)
+    monkeypatch.setattr(on_gpu, "WORTH", 0)
     monkeypatch.setattr(search, "SEARCHED_NUMBERS", 2**12)
     monkeypatch.setattr(search.faiss, "knn", None)
 
@@ -149,3 +150,13 @@ def test_a_gpu_ranks_as_the_processor_does(gpu, tmp_path, k):
             assert np.array_equal(scores, np.einsum("ij,ij->i", queries[asked], corpus[wanted]))
         else:
             assert np.array_equal(search.top_k(queries, vectors, k)[1], brute(queries, vectors)[1][:, :k])
+
+
+def test_few_products_are_the_processors(gpu, monkeypatch):
+    queries, corpus = whole_numbers(6, 3, 20)
+    assert on_gpu.pays(queries, corpus)
+    monkeypatch.setattr(on_gpu, "WORTH", 3 * corpus.size + 1)
+    assert not on_gpu.pays(queries, corpus)
+    monkeypatch.setattr(on_gpu, "WORTH", 0)
+    monkeypatch.setattr(on_gpu, "device", lambda: None)
+    assert not on_gpu.pays(queries, corpus)

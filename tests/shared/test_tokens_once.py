@@ -79,6 +79,18 @@ def test_texts_are_tokenized_by_their_words_wherever_that_is_the_same():
     ]
 
 
+def test_few_words_are_kept_and_no_long_ones(monkeypatch):
+    tokenizer = train_tokenizer(["ab cd ef gh"] * 5, 20)
+    for most, kept in ((0, 0), (tokens_once.OF_EACH + 8 * 3, 1), (2**20, 3)):
+        monkeypatch.setattr(tokens_once, "KEPT_BYTES", most)
+        words = Words(tokenizer)
+        texts = ["ab cd", f"{'ef' * 50} gh ab"]
+        for _ in range(2):
+            found = [one.tolist() for one in words.tokens(texts)]
+            assert found == [tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
+        assert len(words.known) == 1 + kept  # nothing is a word, too
+
+
 def test_other_tokenizers_see_whole_texts():
     tokenizer = train_tokenizer(["ab cd ef gh"] * 5, 20)
     assert not by_words(static_model()[0].tokenizer)

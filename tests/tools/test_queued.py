@@ -4,14 +4,18 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 import yaml
+from dvc import cli
+from dvc.repo.experiments.queue.celery import LocalCeleryQueue
 
 from stages.shared.errors import UserError
 from tests.conftest import ROOT
 from tests.tools.test_parallel import GRAPH, MEMBER
-from tools import queued
+from tools import parallel, queued, repro, warm
 
 DVC = [sys.executable, "-m", "dvc"]
 
@@ -24,6 +28,7 @@ def said(*command):
 def test_dvcs_workers_build_an_experiments_stages_side_by_side(repository, monkeypatch):
     (repository.path / "dvc.yaml").write_text(GRAPH)
     (repository.path / "member.sh").write_text(MEMBER)
+    (repository.path / ".gitignore").write_text("/own\n")
     (repository.path / "together").touch()  # so that three stages wait for each other
     monkeypatch.setenv("SHELL", "/bin/sh")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
@@ -31,7 +36,8 @@ def test_dvcs_workers_build_an_experiments_stages_side_by_side(repository, monke
     said(*DVC, "init", "-q")
     said("git", "add", "-A")
     said("git", "commit", "-m", "y")
-    said(*DVC, "exp", "run", "--queue", "--name", "side", "-S", "seed=4")
+    (repository.path / "own").write_text("not Git's\n")
+    said(*DVC, "exp", "run", "--queue", "--name", "side", "--copy-paths", "own", "-S", "seed=4")
     said(sys.executable, "-m", "tools.queued", "--stages", "3")
     deadline = time.monotonic() + 120
     while (
@@ -51,8 +57,67 @@ def test_dvcs_workers_build_an_experiments_stages_side_by_side(repository, monke
     assert not (repository.path / "dvc.lock").exists()
 
 
-def test_numbers_that_are_none_are_refused(monkeypatch):
+@pytest.fixture
+def given(monkeypatch):
+    """Call it with words for the tool."""
+
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["queued", *words])
+        queued.main()
+
+    monkeypatch.setattr(parallel, "_gpus", list)
+    return call
+
+
+def test_what_cannot_be_is_refused(given, repository, monkeypatch):
     for option in ("--jobs", "--stages"):
-        monkeypatch.setattr(sys, "argv", ["queued", option, "0"])
         with pytest.raises(UserError, match=f"^{option} 0: write a number from 1 on$"):
-            queued.main()
+            given(option, "0")
+    said(*DVC, "init", "-q")
+    monkeypatch.setattr(LocalCeleryQueue, "worker_status", lambda queue: {"dvc-exp-1": []})
+    with pytest.raises(UserError, match=r"^workers are running already"):
+        given("-j", "2")
+    monkeypatch.setattr(parallel, "_gpus", lambda: ["0"])
+    with pytest.raises(UserError, match=r"^--jobs 2: experiments would take each other's GPUs"):
+        given("-j", "2")
+
+
+def test_an_experiment_is_built_as_its_worker_was_told(given, repository, monkeypatch):
+    said(*DVC, "init", "-q")
+    started, built = [], []
+    monkeypatch.setattr(LocalCeleryQueue, "worker_status", lambda queue: {})
+    monkeypatch.setattr(
+        LocalCeleryQueue, "start_workers", lambda queue, count: started.append(dict(os.environ)) or count
+    )
+    monkeypatch.setenv("PATH", os.environ["PATH"])
+    monkeypatch.setenv(queued.TOLD, "")
+    given("-j", "4", "--stages", "2", "--ray-address", "auto")
+    assert Path(started[0]["PATH"].split(os.pathsep)[0], "dvc").samefile(queued.COMMAND)
+    assert os.access(queued.COMMAND, os.X_OK)
+    monkeypatch.setattr(repro, "build", lambda *given: built.append(given) or sys.exit(0))
+    monkeypatch.setenv(queued.TOLD, started[0][queued.TOLD])
+    with pytest.raises(SystemExit):
+        queued.as_dvc(["exp", "exec-run"], "elsewhere")
+    assert built == [(["exp", "exec-run"], 2, "auto", "elsewhere", 4)]
+
+
+def test_builds_side_by_side_have_their_shares(repository, monkeypatch):
+    """Of what the experiment's own params say, and DVC begins where it was started."""
+    other = repository.path.parent / "other"
+    other.mkdir()
+    (other / "params.yaml").write_text("base: {name: static}\nbuild: {jobs: 9, threads: {}, gpus: {}, memory: {}}\n")
+    seen = []
+
+    class Watched(parallel.Builder):
+        def __init__(self, jobs, *others):
+            seen.append(jobs)
+            super().__init__(jobs, *others)
+
+    monkeypatch.setattr(parallel, "Builder", Watched)
+    monkeypatch.setattr(warm, "stages", lambda cores: nullcontext())
+    monkeypatch.setattr(cli, "main", lambda words: seen.append((words, Path.cwd())) or 3)
+    for builds, jobs in ((1, 9), (4, 2), (20, 1)):
+        with pytest.raises(SystemExit) as ended:
+            repro.build(["words"], None, None, str(other), builds)
+        assert ended.value.code == 3 and seen == [jobs, (["words"], repository.path)]
+        seen.clear()
