@@ -24,7 +24,7 @@ from tools.lock import ASIDE
 # Of this checkout alone; workers outlive this process, and find it where it stays.
 COMMAND = ASIDE / "queued" / "dvc"
 # What they were told, in their environment.
-TOLD = "ISOGLOSS_QUEUED"
+WORKERS_OPTIONS = "ISOGLOSS_QUEUED"
 # Code changes while experiments wait: each is built by its own, or by DVC's where it has none of this.
 CODE = """
 import json, sys
@@ -70,13 +70,13 @@ def main() -> None:
     draft.chmod(0o755)
     draft.replace(COMMAND)
     os.environ["PATH"] = f"{COMMAND.parent.resolve()}{os.pathsep}{os.environ['PATH']}"
-    os.environ[TOLD] = json.dumps(vars(given))
+    os.environ[WORKERS_OPTIONS] = json.dumps(vars(given))
     print(f"{queue.start_workers(given.jobs)} workers started: `dvc queue status`, `dvc queue logs NAME --follow`")
 
 
 def as_dvc(words: list[str], folder: str) -> NoReturn:
     """Be `dvc` with these `words`, which build the experiment in `folder`."""
-    told = json.loads(os.environ.pop(TOLD))
+    told = json.loads(os.environ.pop(WORKERS_OPTIONS))
     errors.run(lambda: repro.build(words, told["stages"], told["ray_address"], folder, told["jobs"]))
     raise AssertionError("a build ends the process")
 

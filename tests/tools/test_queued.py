@@ -90,12 +90,12 @@ def test_an_experiment_is_built_as_its_worker_was_told(given, repository, monkey
         LocalCeleryQueue, "start_workers", lambda queue, count: started.append(dict(os.environ)) or count
     )
     monkeypatch.setenv("PATH", os.environ["PATH"])
-    monkeypatch.setenv(queued.TOLD, "")
+    monkeypatch.setenv(queued.WORKERS_OPTIONS, "")
     given("-j", "4", "--stages", "2", "--ray-address", "auto")
     assert Path(started[0]["PATH"].split(os.pathsep)[0], "dvc").samefile(queued.COMMAND)
     assert os.access(queued.COMMAND, os.X_OK)
     monkeypatch.setattr(repro, "build", lambda *given: built.append(given) or sys.exit(0))
-    monkeypatch.setenv(queued.TOLD, started[0][queued.TOLD])
+    monkeypatch.setenv(queued.WORKERS_OPTIONS, started[0][queued.WORKERS_OPTIONS])
     with pytest.raises(SystemExit):
         queued.as_dvc(["exp", "exec-run"], "elsewhere")
     assert built == [(["exp", "exec-run"], 2, "auto", "elsewhere", 4)]
