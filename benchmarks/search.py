@@ -5,8 +5,9 @@ library]
 
 makes random unit vectors, of which each query is near one passage, and picks 7 of the ranks 50 to 300 for each query:
 with `stages.shared.search` and `stages.negatives`, and with `mine_hard_negatives`, whose model gives the same vectors,
-with and without FAISS. Each is a process of its own, of which are printed the seconds of processor time, and the peak
-of memory (Linux), imports and vectors included.
+with and without FAISS. Each is a process of its own, of which are printed the seconds of processor time, which other
+work on the machine changes less than those on the clock, these, and the peak of memory (Linux), imports and vectors
+included.
 """
 
 from __future__ import annotations
@@ -27,11 +28,12 @@ from pathlib import Path
 sys.path.insert(0, {root!r})
 import numpy as np
 queries, corpus, answers = (np.load({folder!r} + f"/{{name}}.npy") for name in ("queries", "corpus", "answers"))
+def now():
+    return np.array([time.process_time(), time.perf_counter()])
 def told(**seconds):
     status = Path("/proc/self/status").read_text()
     peak = int(re.search(r"VmHWM:\\s+(\\d+)", status)[1]) / 2**20
-    # Of the processor, which other work on the machine changes less than the clock.
-    parts = [f"{{name}} {{value:.2f}} s" for name, value in seconds.items()]
+    parts = [f"{{name}} {{taken[0]:.2f}} s, on the clock {{taken[1]:.2f}} s" for name, taken in seconds.items()]
     print("RESULT", ", ".join([*parts, f"peak {{peak:.2f}} GiB"]))
 """
 WAYS = {
@@ -53,15 +55,15 @@ qrels = pl.DataFrame({{"query": asked, "group": names.gather(answers)}})
 empty = (pl.DataFrame(schema=schema) for schema in (COLLECTED_QUERIES, GROUP_LABELS))
 stored = Collection(passages.select(*COLLECTED_PASSAGES), next(empty), qrels, qrels.clear(), next(empty))
 of_pool = Answers(stored, names)
-began = time.process_time()
+began = now()
 table = ranked(asked, *search.top_k(queries, corpus, {depth}))
 positives = positive_scores(queries, corpus, asked, qrels, names)
 table = table.with_columns(positives, query_lang=pl.lit("en"), corpus_lang=pl.lit("en"))
-searched = time.process_time() - began
+searched = now() - began
 strategy = Negatives(k={kept}, rank_min={first}, rank_max={depth})
-began = time.process_time()
+began = now()
 picked, counts = ranks.pick(table, of_pool, stored.not_relevant, strategy, 1)
-selected = time.process_time() - began
+selected = now() - began
 assert picked.height == len(queries) and set(picked["negatives"].list.len()) == {{{kept}}}
 told(search=searched, selection=selected)
 """,
@@ -83,12 +85,12 @@ texts = [f"p{{row:08}}" for row in range(len(corpus))]
 pairs = Dataset.from_dict({{
     "anchor": [f"q{{row:08}}" for row in range(len(queries))], "positive": [texts[row] for row in answers]
 }})
-began = time.process_time()
+began = now()
 mined = util.mine_hard_negatives(
     pairs, Known(), corpus=texts, range_min={first}, range_max={depth}, num_negatives={kept},
     sampling_strategy="random", output_format="n-tuple", use_faiss={faiss}, verbose=False
 )
-whole = time.process_time() - began
+whole = now() - began
 assert len(mined) == len(queries)
 told(all=whole)
 """,

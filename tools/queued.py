@@ -65,13 +65,12 @@ def main() -> None:
         raise UserError(
             "workers are running already, as they were told: `dvc queue stop` ends them after what they build"
         )
-    draft = COMMAND.with_name("draft")
-    tables.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, "-c", CODE])} "$@"\n', draft)
-    draft.chmod(0o755)
-    draft.replace(COMMAND)
+    with tables.replacing(COMMAND) as draft:
+        draft.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, "-c", CODE])} "$@"\n', encoding="utf-8")
+        draft.chmod(0o755)
     os.environ["PATH"] = f"{COMMAND.parent.resolve()}{os.pathsep}{os.environ['PATH']}"
     os.environ[WORKERS_OPTIONS] = json.dumps(vars(given))
-    print(f"{queue.start_workers(given.jobs)} workers started: `dvc queue status`, `dvc queue logs NAME --follow`")
+    print(f"workers started: {queue.start_workers(given.jobs)}; `dvc queue status` and `dvc queue logs NAME` say more")
 
 
 def as_dvc(words: list[str], folder: str) -> NoReturn:

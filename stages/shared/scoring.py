@@ -18,8 +18,6 @@ from stages.shared import pool
 from stages.shared.rounding import rounded
 from stages.shared.tasks import BIAS, GROUPS, POOL, Task, tasks
 
-OF_QUESTION = ["task", "query"]
-
 
 def per_query(
     run: pl.DataFrame,
@@ -40,7 +38,7 @@ def per_query(
         parts.append(own.select(pl.lit(task.name, of_task).alias("task"), pl.all()))
     relevant = pl.concat(parts)
     own = run.filter(pl.col("task").is_in(of_task.categories.implode())).cast({"task": of_task})
-    return evaluate(own, relevant, metrics, OF_QUESTION).cast({"task": pl.String})
+    return evaluate(own, relevant, metrics, pool.OF_QUERY).cast({"task": pl.String})
 
 
 def evaluate(
