@@ -15,6 +15,10 @@ SAMPLED = 200
 # Tokens of a batch: on a CPU few are as fast as many, and leave less to fill up.
 BATCH_TOKENS = {"cpu": 256}
 BATCH_TOKENS_ELSEWHERE = 2**14
+# Tokens of a batch of `padded_alike`, which fills up less: on a CPU more are faster, as far as caches hold them.
+PADDED_TOKENS = {"cpu": 1024}
+# To a multiple of so many tokens texts are padded.
+STEP = 16
 # In training, where a batch's texts are as long as they are.
 TRAINING_TOKENS = {"cpu": 512}
 
@@ -49,6 +53,30 @@ def equally_long(lengths: np.ndarray, tokens: int, multiple: int = 1) -> Iterato
         for at in range(0, len(own), size):
             batch = own[at : at + size]
             yield batch + batch[-1:] * (size - len(batch))
+
+
+def padded_tokens(device: str) -> int:
+    """Tokens that a batch of `padded_alike` has on a kind of device."""
+    return PADDED_TOKENS.get(device, BATCH_TOKENS_ELSEWHERE)
+
+
+def padded_alike(lengths: np.ndarray, tokens: int, longest: int) -> Iterator[tuple[int, list[int]]]:
+    """Rows of `lengths` cut into batches of some `tokens`, each with the width to which its rows are padded, `longest`
+    at most; a batch may repeat its last row.
+
+    As in `equally_long`, what a text becomes does not tell what else is in its batch: its own length alone says how
+    wide it is padded, and how many rows such a batch has. A text that needs no padding is in a batch of such: where no
+    row has any, libraries leave out the mask.
+    """
+    widths = np.minimum(-(-lengths // STEP) * STEP, longest)
+    full = lengths == widths
+    for width in np.unique(widths):
+        for whole in (True, False):
+            own = np.flatnonzero((widths == width) & (full == whole)).tolist()
+            size = max(1, tokens // max(1, int(width)))
+            for at in range(0, len(own), size):
+                batch = own[at : at + size]
+                yield int(width), batch + batch[-1:] * (size - len(batch))
 
 
 def training_tokens(device: str) -> int:

@@ -6,7 +6,7 @@ then costs its upper layers alone, in training and in ranking. Hidden states are
 vectors agree with those of the whole model to a cosine of 0.9999 (of multilingual-e5-small, 0.9999999), which `share`
 tries out.
 
-A text's states do not tell what else was computed with it (`lengths.equally_long`).
+A text's states do not tell what else was computed with it (`lengths.padded_alike`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from stages.settings.freeze import Freeze
 from stages.shared.errors import UserError
-from stages.shared.lengths import batch_tokens, equally_long
+from stages.shared.lengths import STEP, padded_alike, padded_tokens
 from stages.shared.roles import PROMPT_NAMES, Role
 from stages.shared.vectors.states import KeptStates, key
 
@@ -104,6 +104,8 @@ class Trunk:
     def __init__(self, model: SentenceTransformer, depth: int) -> None:
         self.model = model
         self._inner: Any = _inner(model)
+        tokenizer: Any = model.tokenizer
+        self._padding: int = tokenizer.pad_token_id or 0
         self._layers_at, self._layers = layers(model)
         self._embeddings_at, self._embeddings = embeddings(model)
         lower = nn.ModuleList(self._layers[:depth])
@@ -145,7 +147,7 @@ class Trunk:
         told = self._inner.config.to_dict()
         ours = {name: value for name, value in told.items() if name not in ("_name_or_path", "transformers_version")}
         attention = self._inner.config._attn_implementation
-        facts = [depth, ours, attention, self._inner.device.type]
+        facts = [depth, ours, attention, self._inner.device.type, STEP, padded_tokens(self._inner.device.type)]
         digest = hashlib.blake2b(json.dumps(facts, sort_keys=True, default=str).encode(), digest_size=16)
         for part in (self._embeddings, *self._layers[:depth]):
             for name, tensor in part.state_dict().items():
@@ -160,25 +162,32 @@ class Trunk:
             total=len(missing), desc=f"{what} states of the frozen layers", unit=" texts", delay=BAR_AFTER
         ) as bar:
             lengths = np.array([len(ids) for ids in missing.values()], np.int64)
-            for batch in equally_long(lengths, batch_tokens(device.type)):
-                ids = torch.from_numpy(np.stack([missing[names[row]] for row in batch])).to(device)
-                states = self._run(ids).to(self._states.dtype).cpu()
-                if not torch.isfinite(states).all():
-                    raise UserError(
-                        "train.freeze cannot keep this base's hidden states, which are beyond half precision: set "
-                        "base.dtype bfloat16"
-                    )
+            for width, batch in padded_alike(lengths, padded_tokens(device.type), self._longest(lengths)):
+                ids = np.full((len(batch), width), self._padding, np.int64)
+                for place, row in enumerate(batch):
+                    ids[place, : lengths[row]] = missing[names[row]]
+                there = np.arange(width) < lengths[batch, None]
+                states = self._run(torch.from_numpy(ids).to(device), torch.from_numpy(there).to(device))
                 distinct = list(dict.fromkeys(batch))
-                for row, own in zip(distinct, states, strict=False):
-                    self._states.add(names[row], own.clone())
+                for row, own in zip(distinct, states.to(self._states.dtype).cpu(), strict=False):
+                    if not torch.isfinite(kept := own[: lengths[row]]).all():
+                        raise UserError(
+                            "train.freeze cannot keep this base's hidden states, which are beyond half precision: set "
+                            "base.dtype bfloat16"
+                        )
+                    self._states.add(names[row], kept.clone())
                 bar.update(len(distinct))
         self._states.flush()
 
-    def _run(self, ids: Tensor) -> Tensor:
+    def _longest(self, lengths: np.ndarray) -> int:
+        """How wide texts of such `lengths` may be padded."""
+        return max(int(self.model.max_seq_length or 0), int(lengths.max(initial=0)))
+
+    def _run(self, ids: Tensor, mask: Tensor) -> Tensor:
         was_training = self._lower.training
         self._lower.eval()
         with torch.no_grad(), torch.autocast(ids.device.type, enabled=False):
-            self._lower(input_ids=ids, attention_mask=torch.ones_like(ids))
+            self._lower(input_ids=ids, attention_mask=mask.long())
         self._lower.train(was_training)
         return self._output
 

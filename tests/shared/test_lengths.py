@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stages.shared.lengths import about_as_long, equally_long
+from stages.shared.lengths import about_as_long, equally_long, padded_alike
 
 LENGTHS = np.array([3, 5, 3, 3, 5, 3, 3])
 
@@ -21,6 +21,19 @@ def test_batches_are_equally_long_and_filled_up(tokens, multiple, wanted):
     found = list(equally_long(LENGTHS, tokens, multiple))
     assert found == wanted
     assert all(len(set(LENGTHS[batch])) == 1 for batch in found)
+
+
+def test_the_width_of_a_text_and_the_rows_beside_it_follow_from_its_length_alone():
+    lengths = np.array([3, 16, 17, 5, 32, 40, 16, 33])
+    assert list(padded_alike(lengths, 32, 40)) == [
+        (16, [1, 6]),
+        (16, [0, 3]),
+        (32, [4]),
+        (32, [2]),
+        (40, [5]),
+        (40, [7]),
+    ]
+    assert list(padded_alike(lengths[:3], 48, 512)) == [(16, [1, 1, 1]), (16, [0, 0, 0]), (32, [2])]
 
 
 def test_batches_for_training_rise_in_length_within_their_tokens():

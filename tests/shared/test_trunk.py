@@ -22,9 +22,9 @@ def state(tmp_path, monkeypatch):
     return tmp_path
 
 
-def texts(count=20, seed=0):
+def texts(count=20, seed=0, longest=8):
     rng = np.random.default_rng(seed)
-    return [" ".join(rng.choice(WORDS, rng.integers(1, 9))) for _ in range(count)]
+    return [" ".join(rng.choice(WORDS, rng.integers(1, longest + 1))) for _ in range(count)]
 
 
 def loaded(folder):
@@ -35,7 +35,7 @@ def loaded(folder):
 def counted(monkeypatch):
     """The rows that frozen layers have computed, one number a batch."""
     ran, run = [], trunk.Trunk._run
-    monkeypatch.setattr(trunk.Trunk, "_run", lambda self, ids: ran.append(len(ids)) or run(self, ids))
+    monkeypatch.setattr(trunk.Trunk, "_run", lambda self, ids, mask: ran.append(len(ids)) or run(self, ids, mask))
     return ran
 
 
@@ -87,12 +87,14 @@ def test_a_text_that_is_cut_elsewhere_or_has_another_prompt_is_another(tmp_path)
 
 def test_states_do_not_tell_what_was_computed_with_them(tmp_path, state, monkeypatch):
     folder, found = save_sentence_transformer(tmp_path / "m", "xlm-r"), []
-    for place, known in (("a", []), ("b", texts()[::3])):
+    # Shorter than they are padded to, as long, and of several widths.
+    own = texts(60, longest=40)
+    for place, known in (("a", []), ("b", own[::3])):
         monkeypatch.setattr(keys, "STATE", state / place)
         model = loaded(folder)
         cut = trunk.share(model, LOWER)
         cut.prepare(known, "passage")
-        found.append(TransformerEncoder(model, 8, None, cut).encode(texts(), "passage"))
+        found.append(TransformerEncoder(model, 8, None, cut).encode(own, "passage"))
     np.testing.assert_array_equal(*found)
 
 
