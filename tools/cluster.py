@@ -1,4 +1,5 @@
-"""Stages as tasks of a Ray cluster, whose nodes see the checkout and its environment under the same path.
+"""Stages as tasks of a Ray cluster, whose nodes see the checkout and its environment under the same path, or get what
+a stage reads by a remote of DVC (tools/over_remote.py).
 
 One machine holds the graph and does DVC's work (tools/parallel.py); a node runs the command of a stage, with the GPUs
 that Ray gives it, and sends its words as they come. A stage whose node or worker is lost runs again on another; what it
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import io
 import itertools
 import logging
 import os
@@ -17,26 +19,36 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import tarfile
+import tempfile
+from argparse import ArgumentParser, Namespace
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from stages.settings.build import Build
 from stages.shared.errors import UserError
 from tools import warm
+from tools.over_remote import Carrier
 from tools.parallel import Need, need
 
 # A stage that takes its node down wherever it runs is given up.
 MOST_RUNS = 3
+# Where what comes of a stage's command goes, beside the numbers of its standard output and error.
+RESULT = 0
+# Of a node, and not of the machine that the build was started on.
+OF_NODE = ("PATH", "HOME", "USER", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "HF_HOME", "XDG_CACHE_HOME")
 log = logging.getLogger("dvc.repo.reproduce")
 
 
 class Cluster:
-    """A cluster that is connected to: how much of everything it has, and what runs on it."""
+    """A cluster that is connected to: how much of everything it has, and what runs on it; without a `carrier` its nodes
+    see the checkout."""
 
-    def __init__(self, ray: Any, build: Build) -> None:
+    def __init__(self, ray: Any, build: Build, carrier: Carrier | None) -> None:
         self.ray = ray
+        self.carrier = carrier
         self._build = build
         self._tasks: set[Any] = set()
         self._runs = ray.remote(run)
@@ -50,13 +62,13 @@ class Cluster:
     def start(self, command: list[str] | str, **settings: Any) -> ClusterStage:
         return ClusterStage(self, command, settings)
 
-    def submit(self, command: list[str], settings: dict[str, Any]) -> Any:
+    def submit(self, command: list[str], settings: dict[str, Any], carried: tuple[bytes, str] | None) -> Any:
         name = settings["env"]["DVC_STAGE"]
         wanted = self._at_most(need(self._build, name))
         # Ours are other runs than Ray's, which would send the words of a lost one again.
         how = {"num_returns": "streaming", "max_retries": 0, "scheduling_strategy": "SPREAD", "name": name}
         how |= {"num_cpus": wanted.threads, "num_gpus": wanted.gpus, "memory": int(wanted.memory) or None}
-        task = self._runs.options(**how).remote(command, settings["cwd"], settings["env"])
+        task = self._runs.options(**how).remote(command, settings["cwd"], settings["env"], carried)
         self._tasks.add(task)
         return task
 
@@ -86,83 +98,152 @@ class ClusterStage:
         words = command if isinstance(command, list) else ["/bin/sh", "-c", command]
         # Without a shell between them a stage ends with what has started it.
         self._command = words[-1].split() if warm.STAGE.fullmatch(words[-1]) else words
+        self._name: str = settings["env"]["DVC_STAGE"]
+        self._places = {1: settings.get("stdout") or 1, 2: settings.get("stderr") or 2}
 
     def communicate(self) -> None:
+        try:
+            self.returncode = self._run()
+        except UserError as error:
+            os.write(self._places[2], f"error: {error}\n".encode())
+            self.returncode = 1
+
+    def _run(self) -> int:
+        """Its status."""
+        carried = None
+        if carrier := self._cluster.carrier:
+            carried = carrier.packed(self._name)
+            if carried is None:
+                log.info("%s reads what neither Git has nor a stage makes: it runs on this machine", self._name)
+                return subprocess.run(self._command, check=False, **self._settings).returncode
         for run in itertools.count(1):
             try:
-                self.returncode = self._once()
+                return self._once(carried)
             except self._cluster.ray.exceptions.TaskCancelledError:
-                self.returncode = 128 + signal.SIGINT
+                return 128 + signal.SIGINT
             except self._cluster.ray.exceptions.OutOfMemoryError:
-                self.returncode = 128 + signal.SIGKILL
+                return 128 + signal.SIGKILL
             except self._cluster.ray.exceptions.RayTaskError:
                 raise  # which is a mistake of ours
             except self._cluster.ray.exceptions.RayError as error:
-                lost = f"{self._settings['env']['DVC_STAGE']}: what ran it is lost ({type(error).__name__})"
+                lost = f"{self._name}: what ran it is lost ({type(error).__name__})"
                 if run == MOST_RUNS:
                     log.warning("%s for the %dth time: given up", lost, run)
-                    self.returncode = 1
-                else:
-                    log.warning("%s: it runs again", lost)
-                    continue
-            return
+                    return 1
+                log.warning("%s: it runs again", lost)
+        raise AssertionError("it is given up at last")
 
-    def _once(self) -> int:
-        """Its status, when its words have come."""
-        places = {1: self._settings.get("stdout") or 1, 2: self._settings.get("stderr") or 2}
-        task = self._cluster.submit(self._command, self._settings)
+    def _once(self, carried: tuple[bytes, str] | None) -> int:
+        """Its status, when its words, and what came of it, are here."""
+        task = self._cluster.submit(self._command, self._settings, carried)
         try:
             for reference in task:
                 said = self._cluster.ray.get(reference)
                 if isinstance(said, int):
                     return said
                 place, words = said
-                os.write(places[place], words)
+                if place == RESULT:
+                    assert self._cluster.carrier
+                    self._cluster.carrier.unpack(self._name, words)
+                else:
+                    os.write(self._places[place], words)
         finally:
             self._cluster.ended(task)
         raise AssertionError("a task ends with its status")
 
 
-@contextmanager
-def stages(address: str, build: Build) -> Iterator[Cluster]:
-    """In the block, the commands of DVC's stages are run by nodes of the cluster at `address`."""
-    try:
-        import ray
-    except ImportError:
-        raise UserError("--ray-address needs Ray: pip install '.[ray]'") from None
-    import dvc.stage.run as dvc_run
-    from ray import cloudpickle
+class Nodes(NamedTuple):
+    """The nodes of the Ray cluster at `address`, which see the checkout, or reach this `remote` of DVC."""
 
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise UserError(f"--ray-address {address}: {str(error).splitlines()[0]}") from None
-    # Nodes import nothing of this checkout to run a command.
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    plain = dvc_run.subprocess
-    try:
-        cluster = Cluster(ray, build)
-        dvc_run.subprocess = warm.Starts(cluster.start)
-        yield cluster
-    finally:
-        dvc_run.subprocess = plain
-        ray.shutdown()
+    address: str
+    remote: str | None
+
+    @contextmanager
+    def running(self, build: Build, folder: str) -> Iterator[Cluster]:
+        """In the block, they run the commands of the stages of the checkout in `folder`."""
+        try:
+            import ray
+        except ImportError:
+            raise UserError("--ray-address needs Ray: pip install '.[ray]'") from None
+        import dvc.stage.run as dvc_run
+        from ray import cloudpickle
+
+        carrier = Carrier(folder, self.remote) if self.remote else None
+        try:
+            ray.init(address=self.address, log_to_driver=False, logging_level=logging.ERROR)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise UserError(f"--ray-address {self.address}: {str(error).splitlines()[0]}") from None
+        # Nodes import nothing of this checkout to run a command.
+        cloudpickle.register_pickle_by_value(sys.modules[__name__])
+        plain = dvc_run.subprocess
+        try:
+            cluster = Cluster(ray, build, carrier)
+            dvc_run.subprocess = warm.Starts(cluster.start)
+            yield cluster
+        finally:
+            dvc_run.subprocess = plain
+            ray.shutdown()
 
 
-def run(command: list[str], folder: str, environment: dict[str, str]) -> Iterator[tuple[int, bytes] | int]:
-    """On a node: run `command`; its words as they come, with where they go to, and at last its status, as a shell has
-    it."""
-    if not Path(folder).is_dir():
-        host = socket.gethostname()
-        yield 2, f"error: {host} has no {folder}: nodes must see the checkout under the same path\n".encode()
-        yield 1
-        return
+def add_options(parser: ArgumentParser) -> None:
+    """The options that `nodes_of` reads."""
+    parser.add_argument("--ray-address", help="run stages on the nodes of this Ray cluster; auto: the one of here")
+    parser.add_argument("--ray-remote", metavar="NAME", help="of nodes that see no checkout: a remote of DVC for data")
+
+
+def nodes_of(options: Namespace) -> Nodes | None:
+    """Those that are asked for."""
+    if options.ray_remote and not options.ray_address:
+        raise UserError("--ray-remote is of a cluster's nodes: write --ray-address, too, or leave it out")
+    return Nodes(options.ray_address, options.ray_remote) if options.ray_address else None
+
+
+def run(
+    command: list[str], folder: str, environment: dict[str, str], carried: tuple[bytes, str] | None
+) -> Iterator[tuple[int, bytes] | int]:
+    """On a node: run `command` in `folder`, or in a checkout that is `carried` with the name of a remote; its words as
+    they come, with where they go to, then what came of it, and at last its status, as a shell has it."""
     # Those that Ray has given to this task.
     own = {name: os.environ[name] for name in ("CUDA_VISIBLE_DEVICES",) if name in os.environ}
+    if carried is None:
+        if not Path(folder).is_dir():
+            host = socket.gethostname()
+            lacks = f"error: {host} has no {folder}: nodes must see the checkout under the same path, or reach a remote"
+            yield 2, f"{lacks} of DVC (--ray-remote)\n".encode()
+            yield 1
+            return
+        code = yield from relayed(command, folder, environment | own)
+        yield code
+        return
+    checkout, remote = carried
+    # Vectors, checkpoints and DVC's cache stay for what runs here later.
+    node = Path(tempfile.gettempdir()) / f"isogloss-{os.getuid()}"
+    node.mkdir(mode=0o700, exist_ok=True)
+    for name in OF_NODE:
+        environment.pop(name, None)
+    own |= {name: os.environ[name] for name in OF_NODE if name in os.environ}
+    own["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{own.get('PATH', os.defpath)}"
+    own["DVC_ROOT"] = str(node)
+    with tempfile.TemporaryDirectory(prefix="stage-", dir=node) as made:
+        with tarfile.open(fileobj=io.BytesIO(checkout)) as archive:
+            archive.extractall(made, filter="data")
+        config = f'[core]\n    no_scm = true\n[cache]\n    dir = {node / "cache"}\n    type = "hardlink,copy"\n'
+        (Path(made) / ".dvc" / "config.local").write_text(config)
+        result = Path(made) / ".dvc" / "tmp" / "result.tar.gz"
+        result.parent.mkdir(exist_ok=True)
+        told = [sys.executable, "-m", "tools.over_remote", environment["DVC_STAGE"], remote, str(result)]
+        code = yield from relayed([*told, *command], made, environment | own)
+        if not code:
+            yield RESULT, result.read_bytes()
+    yield code
+
+
+def relayed(command: list[str], folder: str, environment: dict[str, str]) -> Generator[tuple[int, bytes], None, int]:
+    """Run `command` in `folder`; its words as they come, and its status in the end."""
     process = subprocess.Popen(
         command,
         cwd=folder,
-        env=environment | own,
+        env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         preexec_fn=end_with_parent,
@@ -182,7 +263,7 @@ def run(command: list[str], folder: str, environment: dict[str, str]) -> Iterato
         if process.poll() is None:  # cancelled
             process.terminate()
             process.wait()
-    yield code if code >= 0 else 128 - code
+    return code if code >= 0 else 128 - code
 
 
 def end_with_parent() -> None:

@@ -123,7 +123,11 @@ def _kept(study: Params, base: BaseSize, count: int) -> list[DiskNeed]:
     vectors = base.dimension and texts and base.dimension * WIDTHS["float32"] * texts * count
     found = [DiskNeed(f"vectors of the benchmarks' texts in {STATE / 'vectors'}, of each model{rate}", vectors)]
     if study.train.freeze and study.train.freeze.is_trunk:
-        token = base.dimension and base.dimension * WIDTHS["float16"]
+        # In 8 bits with a scale for each token.
+        in_bytes = study.train.freeze.precision == "int8"
+        token = base.dimension and (
+            base.dimension + WIDTHS["float32"] if in_bytes else base.dimension * WIDTHS["float16"]
+        )
         rate = (
             f", {size(token * TOKENS_OF_A_TEXT * TEN_THOUSAND)} for each {TEN_THOUSAND:,} of {TOKENS_OF_A_TEXT} tokens"
             if token

@@ -1,5 +1,5 @@
-"""python -m tools.queued [-j EXPERIMENTS] [--stages N] [--ray-address ADDRESS]: build the queued experiments as `make
-repro` builds a study.
+"""python -m tools.queued [-j EXPERIMENTS] [--stages N] [--ray-address ADDRESS [--ray-remote NAME]]: build the queued
+experiments as `make repro` builds a study.
 
 DVC's own workers take them from its queue, and `dvc queue status`, `logs`, `stop` and `kill` are as ever; but where a
 worker starts `dvc` to build an experiment, it finds the one that is written here, and that has the experiment's own
@@ -18,7 +18,7 @@ from typing import NoReturn
 
 from stages.shared import errors, tables
 from stages.shared.errors import UserError
-from tools import parallel, repro
+from tools import cluster, parallel, repro
 from tools.lock import ASIDE
 
 # Of this checkout alone; workers outlive this process, and find it where it stays.
@@ -48,12 +48,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.queued")
     parser.add_argument("-j", "--jobs", type=int, default=1, help="experiments at once")
     parser.add_argument("--stages", type=int, help="stages at once in each; else its share of what one build has")
-    parser.add_argument("--ray-address", help="run stages on the nodes of this Ray cluster; auto: the one of here")
+    cluster.add_options(parser)
     given = parser.parse_args()
+    nodes = cluster.nodes_of(given)
     for option, number in (("--jobs", given.jobs), ("--stages", given.stages)):
         if number is not None and number < 1:
             raise UserError(f"{option} {number}: write a number from 1 on")
-    if given.jobs > 1 and not given.ray_address and parallel.this_machine().free_gpus:
+    if given.jobs > 1 and not nodes and parallel.this_machine().free_gpus:
         raise UserError(
             f"--jobs {given.jobs}: experiments would take each other's GPUs: leave it out, or have Ray count them "
             "(`ray start --head`, then --ray-address auto)"
@@ -76,7 +77,8 @@ def main() -> None:
 def as_dvc(words: list[str], folder: str) -> NoReturn:
     """Be `dvc` with these `words`, which build the experiment in `folder`."""
     told = json.loads(os.environ.pop(WORKERS_OPTIONS))
-    errors.run(lambda: repro.build(words, told["stages"], told["ray_address"], folder, told["jobs"]))
+    nodes = cluster.nodes_of(argparse.Namespace(**told))
+    errors.run(lambda: repro.build(words, told["stages"], nodes, folder, told["jobs"]))
     raise AssertionError("a build ends the process")
 
 

@@ -2,10 +2,11 @@
 whose dvc.lock no kill cuts.
 
 Up to JOBS stages are built at once (tools/parallel.py), forked from a process that has imported what they need
-(tools/warm.py), or run by the nodes of a Ray cluster (--ray-address ADDRESS, tools/cluster.py). A lock that is cut
-already is restored first. SIGTERM, by which schedulers end a job, goes on to the running stages, which end with their
-line as on Ctrl-C; plain `dvc repro` leaves its one running. Of a stage that could say nothing itself, since the system
-or a library ended it, what that means is said.
+(tools/warm.py), or run by the nodes of a Ray cluster (--ray-address ADDRESS, tools/cluster.py), which see this checkout
+or a remote of DVC (--ray-remote NAME, tools/over_remote.py). A lock that is cut already is restored first. SIGTERM, by
+which schedulers end a job, goes on to the running stages, which end with their line as on Ctrl-C; plain `dvc repro`
+leaves its one running. Of a stage that could say nothing itself, since the system or a library ended it, what that
+means is said.
 """
 
 from __future__ import annotations
@@ -28,8 +29,7 @@ from stages.settings.build import read_build
 from stages.shared import errors, signals
 from stages.shared.errors import Terminated, UserError
 from tools import lock, parallel, warm
-from tools.cluster import Cluster
-from tools.cluster import stages as ray_stages
+from tools.cluster import Cluster, Nodes, add_options, nodes_of
 
 # What ends a process without its own word: the system, or a library.
 ENDINGS: dict[int, str] = {
@@ -40,14 +40,12 @@ ENDINGS: dict[int, str] = {
 
 def main() -> None:
     options, dvc_options = _options(sys.argv[1:])
-    build(["repro", *dvc_options], options.jobs, options.ray_address)
+    build(["repro", *dvc_options], options.jobs, nodes_of(options))
 
 
-def build(
-    command: list[str], jobs: int | None, ray_address: str | None, folder: str = ".", builds: int = 1
-) -> NoReturn:
+def build(command: list[str], jobs: int | None, nodes: Nodes | None, folder: str = ".", builds: int = 1) -> NoReturn:
     """Run DVC's `command` so, which builds the checkout in `folder`, with `jobs` stages at once, or as many as its
-    params say; of several `builds` side by side each has its share."""
+    params say, on this machine or a cluster's `nodes`; of several `builds` side by side each has its share."""
     with contextlib.chdir(folder):
         lock.mend()
         settings = read_build()
@@ -81,8 +79,8 @@ def build(
         with ExitStack() as stack:
             order = stack.enter_context(lock.written_whole())
             stack.enter_context(params_parsed_once())
-            if ray_address:
-                cluster = stack.enter_context(ray_stages(ray_address, settings))
+            if nodes:
+                cluster = stack.enter_context(nodes.running(settings, folder))
                 # Ray holds what is free of each node.
                 machine = parallel.Machine(sys.maxsize, float("inf"), [])
                 resources = (cluster.cores, cluster.workers, cluster.gpus)
@@ -136,7 +134,7 @@ def _options(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
     """Ours, and those that are DVC's."""
     parser = argparse.ArgumentParser(prog="python -m tools.repro", add_help=False, allow_abbrev=False)
     parser.add_argument("-j", "--jobs", type=int, help="stages at once; else as build.jobs of params.yaml says")
-    parser.add_argument("--ray-address", help="run stages on the nodes of this Ray cluster; auto: the one of here")
+    add_options(parser)
     options, others = parser.parse_known_args(words)
     if options.jobs is not None and options.jobs < 1:
         raise UserError(f"--jobs {options.jobs}: write how many stages are to be built at once, 1 or more")

@@ -92,8 +92,9 @@ def stages(cores: int) -> Iterator[None]:
 
         def start(command: list[str] | str, **settings: Any) -> Any:
             found = None if isinstance(command, str) else STAGE.fullmatch(command[-1])
-            # Libraries have read how many threads they take when they were imported.
-            if found and settings["env"].get(THREADS) == os.environ.get(THREADS):
+            # How many threads libraries take they have read when they were imported: a number they can be told anew.
+            threads = settings["env"].get(THREADS)
+            if found and (threads == os.environ.get(THREADS) or (threads or "").isdecimal()):
                 request = {"module": found[1], "arguments": found[2].split()}
                 request |= {"folder": settings["cwd"], "environment": settings["env"]}
                 streams = [settings.get("stdout") or 1, settings.get("stderr") or 2]
@@ -224,9 +225,21 @@ def begin(request: dict[str, Any]) -> None:
     if "PYTHONUNBUFFERED" in os.environ:
         for stream in (sys.stdout, sys.stderr):
             stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    if "torch" in sys.modules and (threads := os.environ.get(THREADS, "")).isdecimal():
+        limit_threads(int(threads))
     # As Python has it while it looks for the module.
     sys.argv = ["-m", *request["arguments"]]
     runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
+
+
+def limit_threads(count: int) -> None:
+    """Have what is imported take `count` threads, as it would if the environment had said so before."""
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    torch.set_num_threads(count)
+    # Of BLAS and OpenMP, torch's own included.
+    threadpool_limits(count)
 
 
 def end(work: Callable[[], None]) -> NoReturn:

@@ -54,7 +54,7 @@ class Searching(NamedTuple):
         from stages.shared import merging
 
         shaping = [plan.model_dump(), search.model_dump(), self.metric, self.retrieve.model_dump(), self.seed]
-        shaping.append(self.freeze and self.freeze.model_dump())
+        shaping.append(self.freeze and self.freeze.model_dump(exclude={"disk"}))
         shaping += [self.windows.model_dump()] if self.windows else []
         read = (*merging.leaves(plan).values(), importances, BENCHMARKS_FOLDER / self.benchmark)
         file = place("searches", [*shaping, *map(files.content, read)]).with_suffix(".json")

@@ -77,7 +77,7 @@ def main() -> None:
         saving.save(model.to(dtype=getattr(torch, record["dtype"])), draft)
         kept = {trait: record.get(trait) for trait in KEPT_TRAITS} | {"kind": "cross-encoder", "max_length": length}
         if settings.freeze:
-            kept["frozen"] = settings.freeze.model_dump()
+            kept["frozen"] = settings.freeze.record
         tables.write_json(kept, draft / models.RECORD)
         models.copy_normalizer(models.BASE, draft)
     tables.write_text(training.curve(points), TRAINING_CURVES / f"{name}.csv")

@@ -3,17 +3,29 @@ computed once for all models (`shared.trunk`)."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from stages.settings.reading import value
-from stages.settings.types import Group
+from stages.settings.types import Group, Positive
+
+Precision = Literal["half", "int8"]
 
 
 class Freeze(Group):
+    """So many lower `layers`, and the `embeddings` before them; what they make of texts is kept in `precision`, in
+    `disk` gigabytes at most."""
+
     layers: Annotated[int, Field(ge=0)]
     embeddings: bool
+    precision: Precision = "half"
+    disk: Positive | None = None
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What a trained model tells of it."""
+        return self.model_dump(include={"layers", "embeddings"})
 
     @property
     def is_trunk(self) -> bool:

@@ -4,7 +4,7 @@ All recipes of a study start from one base. What its frozen part makes of a text
 trained above it, merged of such models, or the base itself: it is computed once and kept (`vectors.states`). A model
 then costs its upper layers alone, in training and in ranking. Hidden states are rounded to half precision on the way:
 vectors agree with those of the whole model to a cosine of 0.9999 (of multilingual-e5-small, 0.9999999), which `share`
-tries out.
+tries out; or to 8 bits, which costs more.
 
 A text's states do not tell what else was computed with it (`lengths.padded_alike`).
 """
@@ -25,7 +25,7 @@ from sentence_transformers.sentence_transformer.modules import Transformer
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from stages.settings.freeze import Freeze
+from stages.settings.freeze import Freeze, Precision
 from stages.shared.errors import UserError
 from stages.shared.lengths import STEP, padded_alike, padded_tokens
 from stages.shared.roles import PROMPT_NAMES, Role
@@ -38,7 +38,7 @@ BAR_AFTER = 5
 # What architectures call a module's dropout that is no module of its own.
 DROPOUTS = ("attention_dropout", "dropout", "dropout_prob")
 # Cosine that vectors with and without the cut have at least.
-AGREEMENT = 0.9999
+AGREEMENT: dict[Precision, float] = {"half": 0.9999, "int8": 0.99}
 # Of either kind the layers can be frozen; only a bi-encoder's outcome can be kept, for a cross-encoder reads pairs.
 Freezable = SentenceTransformer | CrossEncoder
 
@@ -101,8 +101,9 @@ def set_dropout(part: nn.Module, probability: float) -> None:
 class Trunk:
     """The frozen part of a model, which `share` has cut off it."""
 
-    def __init__(self, model: SentenceTransformer, depth: int) -> None:
+    def __init__(self, model: SentenceTransformer, settings: Freeze) -> None:
         self.model = model
+        depth = settings.layers
         self._inner: Any = _inner(model)
         tokenizer: Any = model.tokenizer
         self._padding: int = tokenizer.pad_token_id or 0
@@ -111,7 +112,8 @@ class Trunk:
         lower = nn.ModuleList(self._layers[:depth])
         self._lower = _with(self._inner, self._layers_at, lower)
         dtype = next(self._inner.parameters()).dtype
-        self._states = KeptStates(self._identity(depth), torch.float16 if dtype == torch.float32 else dtype)
+        half = torch.float16 if dtype == torch.float32 else dtype
+        self._states = KeptStates(self._identity(depth, settings.precision), half, settings.precision, settings.disk)
         _set(self._inner, self._layers_at, nn.ModuleList(self._layers[depth:]))
         if not isinstance(self._embeddings, nn.Embedding):
             _set(self._inner, self._embeddings_at, _Given())
@@ -142,12 +144,13 @@ class Trunk:
         self._compute(missing, role)
         return len(missing)
 
-    def _identity(self, depth: int) -> str:
-        """A digest of the trunk: its weights, its architecture, and where it is run."""
+    def _identity(self, depth: int, precision: Precision) -> str:
+        """A digest of the trunk: its weights, its architecture, where it is run, and how what it gives is kept."""
         told = self._inner.config.to_dict()
         ours = {name: value for name, value in told.items() if name not in ("_name_or_path", "transformers_version")}
         attention = self._inner.config._attn_implementation
-        facts = [depth, ours, attention, self._inner.device.type, STEP, padded_tokens(self._inner.device.type)]
+        kind = self._inner.device.type
+        facts = [depth, ours, attention, kind, STEP, padded_tokens(kind), precision]
         digest = hashlib.blake2b(json.dumps(facts, sort_keys=True, default=str).encode(), digest_size=16)
         for part in (self._embeddings, *self._layers[:depth]):
             for name, tensor in part.state_dict().items():
@@ -169,13 +172,12 @@ class Trunk:
                 there = np.arange(width) < lengths[batch, None]
                 states = self._run(torch.from_numpy(ids).to(device), torch.from_numpy(there).to(device))
                 distinct = list(dict.fromkeys(batch))
-                for row, own in zip(distinct, states.to(self._states.dtype).cpu(), strict=False):
-                    if not torch.isfinite(kept := own[: lengths[row]]).all():
+                for row, own in zip(distinct, states.cpu(), strict=False):
+                    if not self._states.add(names[row], own[: lengths[row]]):
                         raise UserError(
                             "train.freeze cannot keep this base's hidden states, which are beyond half precision: set "
                             "base.dtype bfloat16"
                         )
-                    self._states.add(names[row], kept.clone())
                 bar.update(len(distinct))
         self._states.flush()
 
@@ -225,14 +227,14 @@ def share(model: SentenceTransformer, settings: Freeze) -> Trunk | None:
     before = model.encode(texts, convert_to_tensor=True).float()
     trunk = None
     try:
-        trunk = Trunk(model, settings.layers)
+        trunk = Trunk(model, settings)
         after = model.encode(texts, convert_to_tensor=True).float()
         agreed = float(torch.cosine_similarity(before, after).min())
     except (TypeError, ValueError, KeyError, AttributeError, IndexError, RuntimeError) as error:
         log.info(f"the cut model cannot be run: {error}")
         agreed = 0.0
     model.train(was_training)
-    if agreed < AGREEMENT:
+    if agreed < AGREEMENT[settings.precision]:
         log.warning("the frozen layers of this architecture cannot be run apart: every model runs them by itself")
         if trunk:
             trunk.whole()

@@ -143,7 +143,7 @@ def learning_rate(settings: Train, record: dict[str, Any], model: "SentenceTrans
 def told(settings: Train, model: "SentenceTransformer") -> dict[str, Any]:
     """What the record of the trained model says beside its base's; raises `UserError` if `settings` name a size that
     is no part of the model's vectors."""
-    found: dict[str, Any] = {"frozen": settings.freeze.model_dump()} if settings.freeze else {}
+    found: dict[str, Any] = {"frozen": settings.freeze.record} if settings.freeze else {}
     if settings.matryoshka:
         whole = int(model.get_embedding_dimension() or 0)
         if max(settings.matryoshka) >= whole:

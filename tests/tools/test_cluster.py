@@ -1,4 +1,4 @@
-"""cluster: stages as tasks of a Ray cluster of several nodes, one of which is lost."""
+"""cluster: stages as tasks of a Ray cluster of several nodes, one of which is lost, or which see no checkout."""
 
 import os
 import subprocess
@@ -34,6 +34,29 @@ echo said by $1
 if [ $1 = b ] && [ $(grep -c '^b ' runs) = 1 ]; then sleep 600; fi
 echo $1 > $1
 """
+# Where each command runs is a line in $RUNS, outside the checkout, as is what `here` reads.
+OVER_REMOTE = """
+stages:
+  first:
+    cmd: echo first $PWD >> $RUNS; cp shipped first
+    deps: [shipped]
+    outs: [first]
+  many:
+    cmd: echo many $PWD >> $RUNS; mkdir many; cp first many/one; echo 2 > many/two; echo 3 > number.json
+    deps: [first]
+    outs: [many]
+    metrics:
+      - number.json:
+          cache: false
+  part:
+    cmd: echo part $PWD >> $RUNS; cat many/two number.json > part; ls many > files
+    deps: [many/two, number.json]
+    outs: [part, files]
+  here:
+    cmd: echo here $PWD >> $RUNS; cat part ../outside > here
+    deps: [part, ../outside]
+    outs: [here]
+"""
 
 
 @pytest.fixture
@@ -48,12 +71,17 @@ def cluster():
     made.shutdown()
 
 
+def begun():
+    """DVC initialized in the working directory; the environment of commands."""
+    subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], check=True)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return os.environ | {"PATH": path, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+
+
 def test_a_stage_whose_node_is_lost_runs_again_and_no_other_does(cluster, repository):
     (repository.path / "dvc.yaml").write_text(GRAPH)
     (repository.path / "lost.sh").write_text(LOST)
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = os.environ | {"PATH": path, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], check=True)
+    environment = begun()
     command = [sys.executable, "-m", "tools.repro", "--ray-address", cluster.address]
     with subprocess.Popen(
         command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -74,3 +102,32 @@ def test_a_stage_whose_node_is_lost_runs_again_and_no_other_does(cluster, reposi
     assert not psutil.pid_exists(pid)
     again = subprocess.run([*command], env=environment, text=True, capture_output=True, check=True)
     assert "up to date" in again.stdout
+
+
+def test_nodes_that_see_no_checkout_are_brought_data_by_a_remote(cluster, repository, tmp_path_factory):
+    folder, elsewhere = repository.path, tmp_path_factory.mktemp("elsewhere")
+    (folder / "dvc.yaml").write_text(OVER_REMOTE)
+    (folder / "shipped").write_text("1\n")
+    (folder.parent / "outside").write_text("4\n")
+    environment = begun() | {"RUNS": str(elsewhere / "runs")}
+    build = [sys.executable, "-m", "tools.repro", "--ray-address", cluster.address, "--ray-remote", "shared"]
+    how = {"env": environment, "text": True, "capture_output": True, "check": False}
+    refused = subprocess.run(build, **how)
+    assert "--ray-remote shared: other machines know the remotes of .dvc/config, of which there are: none" in (
+        refused.stderr
+    )
+    subprocess.run(["dvc", "remote", "add", "-q", "shared", str(elsewhere / "remote")], env=environment, check=True)
+    done = subprocess.run(build, **how)
+    assert done.returncode == 0, done.stdout + done.stderr
+    ran = dict(line.split() for line in (elsewhere / "runs").read_text().splitlines())
+    assert [name for name, place in ran.items() if place == str(folder)] == ["here"]
+    assert [*ran] == ["first", "many", "part", "here"]
+    assert Path("here").read_text() == "2\n3\n4\n"
+    # Of a folder a node gets no more than its stage reads.
+    assert Path("files").read_text() == "two\n"
+    assert not any(Path(place).exists() for name, place in ran.items() if name != "here")
+    again = subprocess.run([sys.executable, "-m", "dvc", "repro"], **how)
+    assert "up to date" in again.stdout
+    lock = Path("dvc.lock").read_bytes()
+    subprocess.run([sys.executable, "-m", "dvc", "repro", "-f"], env=environment, check=True)
+    assert Path("dvc.lock").read_bytes() == lock

@@ -1,8 +1,10 @@
 """warm: stages that are forked from one process end, and fail, as those that DVC starts itself."""
 
 import contextlib
+import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -62,11 +64,28 @@ def test_several_stages_run_at_once(workspace, start):
     with warm.stages(cores=1):
         first, second = start("python -m stages.check"), start("python -m stages.nowhere")
         assert isinstance(first, warm.Stage) and isinstance(second, warm.Stage) and ended(second) == 1
-        # Libraries that are imported have their threads.
-        assert not isinstance(process := start("python -m stages.nowhere", OMP_NUM_THREADS="7"), warm.Stage)
+        # What is no number libraries must read when they are imported.
+        assert isinstance(process := start("python -m stages.nowhere", OMP_NUM_THREADS="7"), warm.Stage)
+        assert ended(process) == 1
+        assert not isinstance(process := start("python -m stages.nowhere", OMP_NUM_THREADS="4,2"), warm.Stage)
         assert ended(process) == 1
         Path("params.yaml").write_text("")
         assert ended(first) == 1
+
+
+def test_libraries_that_are_imported_take_as_many_threads_as_the_environment_says():
+    code = """if True:
+        import json, sys, numpy, torch, faiss
+        from threadpoolctl import threadpool_info
+        from tools import warm
+        if len(sys.argv) > 1:
+            warm.limit_threads(int(sys.argv[1]))
+        print(json.dumps([torch.get_num_threads(), *(library["num_threads"] for library in threadpool_info())]))
+    """
+    command, how = [sys.executable, "-c", code], {"cwd": ROOT, "capture_output": True, "text": True, "check": True}
+    told = subprocess.run([*command, "1"], **how, env=os.environ | {"OMP_NUM_THREADS": "2"}).stdout
+    meant = subprocess.run(command, **how, env=os.environ | {"OMP_NUM_THREADS": "1"}).stdout
+    assert told == meant and set(json.loads(told)) == {1}
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 1), (signal.SIGKILL, 137)])

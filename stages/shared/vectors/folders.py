@@ -20,5 +20,5 @@ def load(
     if encoder.is_static(folder):
         return read()
     # Through a shared trunk the last bits of vectors are others.
-    cut = [freeze.layers] if freeze and freeze.is_trunk else []
+    cut = [freeze.layers, freeze.precision] if freeze and freeze.is_trunk else []
     return KeptBlocks(read, [files.content(folder), batch_size, *cut])
