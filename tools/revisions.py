@@ -22,8 +22,7 @@ from stages.settings.reading import PARAMS
 from stages.shared.errors import UserError
 from stages.shared.tasks import task_groups
 from tools.git import git
-from tools.graph import LOCK
-from tools.overlay import NAMED
+from tools.graph import CHECKOUT, GRAPH, LOCK, group
 
 log = logging.getLogger("experiments")
 ABSENT = "-"
@@ -182,9 +181,13 @@ def _result(
 def sources(settings: dict[str, Any], lock: dict[str, Any]) -> str | None:
     """A digest of the files that no stage makes; None unless all that `compare` is made of was last built with these
     params and of one another. What else a study builds of its models, such as the report or an index, may be older."""
-    members = {name for group in NAMED for name in settings.get(group, ())}
-    # DVC's lock keeps the stages of members that are gone.
-    stages = {s: v for s, v in lock["stages"].items() if (member := s.partition("@")[2]) in members or not member}
+    # DVC's lock keeps the stages of members that are gone, whose names another group may have.
+    over = {stage: group(body) for stage, body in yaml12.load(CHECKOUT / GRAPH)["stages"].items()}
+    stages = {}
+    for name, body in lock["stages"].items():
+        stage, _, member = name.partition("@")
+        if not member or member in settings.get(over.get(stage, ""), ()):
+            stages[name] = body
     # It reads all of params.yaml, and no value passes through it.
     stages.pop("check", None)
     if "compare" not in stages:
