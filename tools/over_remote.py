@@ -89,10 +89,14 @@ def main() -> None:
     name, remote, result, *command = sys.argv[1:]
     with opened(Path.cwd()) as repo:
         [stage] = repo.stage.collect(name)
-        paths = [path for path, outs in _read(repo, stage) if any(out.use_cache for out in outs)]
+        wanted = []
+        for path, outs in _read(repo, stage):
+            cached = [out.def_path for out in outs if out.use_cache]
+            # Of a folder that a stage makes, what is read; of one that several make parts of, these.
+            wanted += cached if any(own.startswith(f"{path}/") for own in cached) else [path] * bool(cached)
         with told(f"{name}: fetching what it reads from {remote}"):
-            if paths:
-                repo.pull(paths, remote=remote)
+            if wanted:
+                repo.pull(wanted, remote=remote)
         if code := subprocess.run(command, check=False).returncode:
             sys.exit(code if code > 0 else 128 - code)
         with told(f"{name}: pushing what it made to {remote}"):
@@ -135,7 +139,8 @@ def told(what: str) -> Iterator[None]:
 
 
 def _read(repo: Any, stage: Any) -> Iterator[tuple[str, list[Any]]]:
-    """The paths that a stage reads, within the checkout if they are there, and the outputs of which each is part."""
+    """The paths that a stage reads, within the checkout if they are there, and the outputs of which each is part, or
+    which are part of it."""
     from dvc.dependency import ParamsDependency
     from dvc.exceptions import OutputNotFoundError
 
@@ -143,7 +148,7 @@ def _read(repo: Any, stage: Any) -> Iterator[tuple[str, list[Any]]]:
         if not isinstance(dependency, ParamsDependency):
             outs = []
             with contextlib.suppress(OutputNotFoundError):
-                outs = repo.find_outs_by_path(dependency.fs_path, strict=False)
+                outs = repo.find_outs_by_path(dependency.fs_path, recursive=True, strict=False)
             yield dependency.def_path, outs
 
 

@@ -13,22 +13,20 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import copy
 import logging
 import re
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import psutil
 
 from stages.settings.build import read_build
 from stages.shared import errors, signals
 from stages.shared.errors import Terminated, UserError
-from tools import lock, parallel, warm
+from tools import lock, once, parallel, warm
 from tools.cluster import Cluster, Nodes, add_options, nodes_of
 
 # What ends a process without its own word: the system, or a library.
@@ -78,7 +76,7 @@ def build(command: list[str], jobs: int | None, nodes: Nodes | None, folder: str
     try:
         with ExitStack() as stack:
             order = stack.enter_context(lock.written_whole())
-            stack.enter_context(params_parsed_once())
+            stack.enter_context(once.done())
             if nodes:
                 cluster = stack.enter_context(nodes.running(settings, folder))
                 # Ray holds what is free of each node.
@@ -105,29 +103,6 @@ def build(command: list[str], jobs: int | None, nodes: Nodes | None, folder: str
     if status.ending:
         sys.exit(f"error: the stage {status.ending}; {signals.AGAIN}")
     sys.exit(code)
-
-
-@contextmanager
-def params_parsed_once() -> Iterator[None]:
-    """In the block, DVC parses a file of params anew only when it is another: it does so several times for each stage,
-    which is a quarter of its own time."""
-    from dvc.dependency import param
-
-    plain = param.load_path
-    held: dict[str, tuple[bytes, Any]] = {}
-
-    def load(path: str, fs: Any, **how: Any) -> Any:
-        with fs.open(path, "rb") as file:
-            content = file.read()
-        if path not in held or held[path][0] != content:
-            held[path] = content, plain(path, fs, **how)
-        return copy.deepcopy(held[path][1])
-
-    param.load_path = load
-    try:
-        yield
-    finally:
-        param.load_path = plain
 
 
 def _options(words: list[str]) -> tuple[argparse.Namespace, list[str]]:

@@ -49,9 +49,19 @@ stages:
       - number.json:
           cache: false
   part:
-    cmd: echo part $PWD >> $RUNS; cat many/two number.json > part; ls many > files
+    cmd: echo part $PWD >> $RUNS; cat many/two number.json > part; ls many > $RUNS.seen
     deps: [many/two, number.json]
-    outs: [part, files]
+    outs: [part]
+  folder:
+    foreach: [a, b]
+    do:
+      cmd: mkdir -p made; cp first made/${item}
+      deps: [first]
+      outs: ['made/${item}']
+  whole:
+    cmd: cat made/* > whole
+    deps: [made]
+    outs: [whole]
   here:
     cmd: echo here $PWD >> $RUNS; cat part ../outside > here
     deps: [part, ../outside]
@@ -60,11 +70,12 @@ stages:
 
 
 @pytest.fixture
-def cluster():
+def cluster(tmp_path_factory, monkeypatch):
     """A cluster with a head that runs nothing, and two nodes of one processor."""
     pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
+    monkeypatch.setenv("TMPDIR", str(tmp_path_factory.mktemp("nodes")))
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     made.nodes = [made.add_node(num_cpus=1) for _ in range(2)]
     yield made
@@ -109,7 +120,7 @@ def test_nodes_that_see_no_checkout_are_brought_data_by_a_remote(cluster, reposi
     (folder / "dvc.yaml").write_text(OVER_REMOTE)
     (folder / "shipped").write_text("1\n")
     (folder.parent / "outside").write_text("4\n")
-    environment = begun() | {"RUNS": str(elsewhere / "runs")}
+    environment = begun() | {"RUNS": str(elsewhere / "runs"), "TMPDIR": str(folder)}
     build = [sys.executable, "-m", "tools.repro", "--ray-address", cluster.address, "--ray-remote", "shared"]
     how = {"env": environment, "text": True, "capture_output": True, "check": False}
     refused = subprocess.run(build, **how)
@@ -120,11 +131,13 @@ def test_nodes_that_see_no_checkout_are_brought_data_by_a_remote(cluster, reposi
     done = subprocess.run(build, **how)
     assert done.returncode == 0, done.stdout + done.stderr
     ran = dict(line.split() for line in (elsewhere / "runs").read_text().splitlines())
-    assert [name for name, place in ran.items() if place == str(folder)] == ["here"]
+    assert [name for name, place in ran.items() if Path(place) == folder] == ["here"]
+    assert all(Path(place).is_relative_to(os.environ["TMPDIR"]) for name, place in ran.items() if name != "here")
     assert [*ran] == ["first", "many", "part", "here"]
     assert Path("here").read_text() == "2\n3\n4\n"
+    assert Path("whole").read_text() == "1\n1\n"
     # Of a folder a node gets no more than its stage reads.
-    assert Path("files").read_text() == "two\n"
+    assert (elsewhere / "runs.seen").read_text() == "two\n"
     assert not any(Path(place).exists() for name, place in ran.items() if name != "here")
     again = subprocess.run([sys.executable, "-m", "dvc", "repro"], **how)
     assert "up to date" in again.stdout
