@@ -8,6 +8,7 @@ with dropout a text that is there twice has one vector.
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,9 +45,13 @@ class BatchParts(NamedTuple):
 
 def embed(model: nn.Module, columns: list[dict[str, Any]], found: BatchParts | None) -> list[Tensor]:
     """The vectors of each column's texts, [batch, dimension], with gradients; `columns`: each one's features, as the
-    model tokenizes it, and `found` its parts. Without these it is encoded column by column."""
+    model tokenizes it, and `found` its parts. Without these it is encoded column by column, or, of a static model, all
+    at once: each pass has a gradient of the whole table."""
     if found is None:
-        return embed_columns(model, columns)
+        if (bags := _bags(columns)) is None:
+            return embed_columns(model, columns)
+        vectors = model(bags)["sentence_embedding"]
+        return list(vectors.split([len(column["offsets"]) for column in columns]))
     return found.in_columns(torch.cat([model(part)["sentence_embedding"] for part in found.features]))
 
 
@@ -70,6 +75,17 @@ def parts(
             at[number] = begun + place
         begun += sum(len(part["input_ids"]) for part in own)
     return BatchParts(features, at)
+
+
+def _bags(columns: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """All columns as one, if they are of bags of token ids, as a static model's."""
+    if any(column.keys() - {PROMPT_LENGTH} != {"input_ids", "offsets"} for column in columns):
+        return None
+    begins = accumulate((len(column["input_ids"]) for column in columns), initial=0)
+    return {
+        "input_ids": torch.cat([column["input_ids"] for column in columns]),
+        "offsets": torch.cat([column["offsets"] + begin for column, begin in zip(columns, begins, strict=False)]),
+    }
 
 
 def _alike(model: nn.Module, columns: list[dict[str, Any]]) -> dict[int | None, list[int]]:
