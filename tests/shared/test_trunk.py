@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from sentence_transformers import SentenceTransformer
 
 from stages.settings.freeze import Freeze
@@ -127,6 +128,35 @@ def test_with_a_full_disk_memory_holds_the_states_of_the_last_texts_alone(tmp_pa
     assert len(cut._states._new) == len(set(texts()))
     assert not list(state.rglob("*/states/*/*.safetensors"))
     assert "hidden states are not kept" in caplog.text
+
+
+def test_states_in_eight_bits_take_half_of_the_room_and_are_rounded_once(tmp_path, state):
+    folder = save_sentence_transformer(tmp_path / "m", "xlm-r")
+    wanted, found, taken = TransformerEncoder(loaded(folder), 8).encode(texts(), "passage"), {}, {}
+    for precision in ("half", "int8", "int8"):  # computed, and then read
+        model = loaded(folder)
+        before = set(state.rglob("states/*/*.safetensors"))
+        cut = trunk.share(model, Freeze(layers=1, embeddings=True, precision=precision))
+        vectors = TransformerEncoder(model, 8, None, cut).encode(texts(), "passage")
+        np.testing.assert_array_equal(found.setdefault(precision, vectors), vectors)
+        if new := set(state.rglob("states/*/*.safetensors")) - before:
+            taken[precision] = 0
+            for file in new:
+                with safe_open(file, framework="pt") as opened:
+                    kept = [opened.get_tensor(name) for name in ("states", "scales") if name in opened.keys()]  # noqa: SIM118
+                taken[precision] += sum(part.nbytes for part in kept)
+    size = loaded(folder).get_embedding_dimension()
+    assert taken["int8"] == taken["half"] * (size + 4) / (2 * size)
+    loss = {precision: 1 - (vectors * wanted).sum(axis=1).min() for precision, vectors in found.items()}
+    assert loss["half"] < 1e-5 < loss["int8"] < 1e-3
+
+
+def test_states_take_no_more_of_the_disk_than_they_may(tmp_path, state, caplog):
+    model = loaded(save_sentence_transformer(tmp_path / "m", "xlm-r"))
+    whole = TransformerEncoder(model, 8).encode(texts(), "passage")
+    cut = trunk.share(model, Freeze(layers=1, embeddings=True, disk=1e-6))
+    np.testing.assert_allclose(TransformerEncoder(model, 8, None, cut).encode(texts(), "passage"), whole, atol=2e-3)
+    assert "it would take more than train.freeze.disk, 1e-06 GB" in caplog.text
 
 
 def test_what_was_cut_is_put_together_without_a_trace(tmp_path):
