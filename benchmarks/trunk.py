@@ -47,6 +47,7 @@ def main() -> None:
                 *told,
             ]
             subprocess.run(command, cwd=folder, check=True)
+            shutil.rmtree(Path(folder) / ".state", ignore_errors=True)
 
 
 def made(folder: Path) -> Path:

@@ -18,7 +18,7 @@ BATCH_TOKENS_ELSEWHERE = 2**14
 # Tokens of a batch of `padded_alike`, which fills up less: on a CPU more are faster, as far as caches hold them.
 PADDED_TOKENS = {"cpu": 1024}
 # To a multiple of so many tokens texts are padded.
-STEP = 16
+PADDED_TO = 16
 # In training, where a batch's texts are as long as they are.
 TRAINING_TOKENS = {"cpu": 512}
 
@@ -68,7 +68,7 @@ def padded_alike(lengths: np.ndarray, tokens: int, longest: int) -> Iterator[tup
     wide it is padded, and how many rows such a batch has. A text that needs no padding is in a batch of such: where no
     row has any, libraries leave out the mask.
     """
-    widths = np.minimum(-(-lengths // STEP) * STEP, longest)
+    widths = np.minimum(-(-lengths // PADDED_TO) * PADDED_TO, longest)
     full = lengths == widths
     for width in np.unique(widths):
         for whole in (True, False):

@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from stages.settings.freeze import Freeze, Precision
 from stages.shared.errors import UserError
-from stages.shared.lengths import STEP, padded_alike, padded_tokens
+from stages.shared.lengths import PADDED_TO, padded_alike, padded_tokens
 from stages.shared.roles import PROMPT_NAMES, Role
 from stages.shared.vectors.states import KeptStates, key
 
@@ -150,7 +150,7 @@ class Trunk:
         ours = {name: value for name, value in told.items() if name not in ("_name_or_path", "transformers_version")}
         attention = self._inner.config._attn_implementation
         kind = self._inner.device.type
-        facts = [depth, ours, attention, kind, STEP, padded_tokens(kind), precision]
+        facts = [depth, ours, attention, kind, PADDED_TO, padded_tokens(kind), precision]
         digest = hashlib.blake2b(json.dumps(facts, sort_keys=True, default=str).encode(), digest_size=16)
         for part in (self._embeddings, *self._layers[:depth]):
             for name, tensor in part.state_dict().items():

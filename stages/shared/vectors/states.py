@@ -34,7 +34,6 @@ log = logging.getLogger(__name__)
 FLUSHED = 64 * 2**20
 # Bytes of the disk that are left free: beyond, states are not kept.
 SPARE = 5 * 2**30
-GIGABYTE = 2**30
 
 
 def key(ids: np.ndarray) -> bytes:
@@ -78,7 +77,7 @@ class KeptStates:
     ) -> None:
         self.folder = place("states", [identity])
         self.dtype, self.precision = dtype, precision
-        self._most = float("inf") if disk is None else disk * GIGABYTE
+        self._most = float("inf") if disk is None else disk * 2**30
         self._files: list[dict[str, Any]] = []
         # Of each text its file, its first token there, the number of its tokens and its checksum.
         self._places: dict[bytes, tuple[int, int, int, int]] = {}
@@ -132,9 +131,9 @@ class KeptStates:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             if shutil.disk_usage(self.folder).free < SPARE + self._bytes:
-                raise OSError(f"less than {SPARE / GIGABYTE:.0f} GB would be left free")
+                raise OSError(f"less than {SPARE / 2**30:.0f} GB would be left free")
             if sum(file.stat().st_size for file in self.folder.glob("*.safetensors")) + self._bytes > self._most:
-                raise OSError(f"it would take more than train.freeze.disk, {self._most / GIGABYTE:g} GB")
+                raise OSError(f"it would take more than train.freeze.disk, {self._most / 2**30:g} GB")
             file = self.folder / f"{hashlib.blake2b(b''.join(self._new), digest_size=16).hexdigest()}.safetensors"
             kept = list(self._new.values())
             scales = [own.scales for own in kept if own.scales is not None]
