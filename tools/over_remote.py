@@ -49,7 +49,8 @@ class Carrier:
         if it reads what neither Git has nor a stage makes. Raises `UserError` if the remote cannot be reached."""
         with opened(self._folder) as repo, told(f"{name}: pushing what it reads to {self._remote}"):
             [stage] = repo.stage.collect(name)
-            taken = set((git("-C", str(self._folder), "ls-files", "-co", "--exclude-standard") or "").splitlines())
+            listed = git("-C", str(self._folder), "ls-files", "-coz", "--exclude-standard") or ""
+            taken = {path for path in listed.split("\0") if path}
             pushed = set()
             for path, outs in _read(repo, stage):
                 for out in outs:
@@ -89,11 +90,11 @@ def main() -> None:
     name, remote, result, *command = sys.argv[1:]
     with opened(Path.cwd()) as repo:
         [stage] = repo.stage.collect(name)
-        wanted = []
+        wanted: list[str] = []
         for path, outs in _read(repo, stage):
-            cached = [out.def_path for out in outs if out.use_cache]
+            own = [out.def_path for out in outs if out.use_cache]
             # Of a folder that a stage makes, what is read; of one that several make parts of, these.
-            wanted += cached if any(own.startswith(f"{path}/") for own in cached) else [path] * bool(cached)
+            wanted += own if any(part.startswith(f"{path}/") for part in own) else [path] * bool(own)
         with told(f"{name}: fetching what it reads from {remote}"):
             if wanted:
                 repo.pull(wanted, remote=remote)

@@ -38,8 +38,8 @@ echo $1 > $1
 OVER_REMOTE = """
 stages:
   first:
-    cmd: echo first $PWD >> $RUNS; cp shipped first
-    deps: [shipped]
+    cmd: echo first $PWD >> $RUNS; cp 실은.txt first
+    deps: [실은.txt]
     outs: [first]
   many:
     cmd: echo many $PWD >> $RUNS; mkdir many; cp first many/one; echo 2 > many/two; echo 3 > number.json
@@ -117,8 +117,8 @@ def test_a_stage_whose_node_is_lost_runs_again_and_no_other_does(cluster, reposi
 
 def test_nodes_that_see_no_checkout_are_brought_data_by_a_remote(cluster, repository, tmp_path_factory):
     folder, elsewhere = repository.path, tmp_path_factory.mktemp("elsewhere")
-    (folder / "dvc.yaml").write_text(OVER_REMOTE)
-    (folder / "shipped").write_text("1\n")
+    (folder / "dvc.yaml").write_text(OVER_REMOTE, encoding="utf-8")
+    (folder / "실은.txt").write_text("1\n")
     (folder.parent / "outside").write_text("4\n")
     environment = begun() | {"RUNS": str(elsewhere / "runs"), "TMPDIR": str(folder)}
     build = [sys.executable, "-m", "tools.repro", "--ray-address", cluster.address, "--ray-remote", "shared"]
