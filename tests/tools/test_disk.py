@@ -73,6 +73,9 @@ def test_a_transformer_is_as_large_as_its_weights_are_kept(workspace, state):
     assert checkpoints[1] == 3 * 3 * 1000 * 4
     assert "320 kB for each 10,000" in vectors[0] and vectors[1] is None
     assert "20.5 MB for each 10,000 of 128 tokens" in states[0] and states[1] is None
+    frozen = {"layers": 1, "embeddings": True, "precision": "int8"}
+    workspace.edit(train__freeze=frozen)
+    assert "15.4 MB for each 10,000 of 128 tokens" in list(needs())[3]
     # Once benchmarks are built, their texts are counted.
     for name in ("dev", "test"):
         for side, rows in (("passages", 300), ("queries", 50)):
