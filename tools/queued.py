@@ -76,7 +76,8 @@ def main() -> None:
 
 def as_dvc(words: list[str], folder: str) -> NoReturn:
     """Be `dvc` with these `words`, which build the experiment in `folder`."""
-    told = json.loads(os.environ.pop(WORKERS_OPTIONS))
+    # Workers may have been started by a version that knew fewer options.
+    told = {"ray_remote": None} | json.loads(os.environ.pop(WORKERS_OPTIONS))
     nodes = cluster.nodes_of(argparse.Namespace(**told))
     errors.run(lambda: repro.build(words, told["stages"], nodes, folder, told["jobs"]))
     raise AssertionError("a build ends the process")

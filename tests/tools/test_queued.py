@@ -1,5 +1,6 @@
 """queued: experiments of DVC's queue, built side by side as a study is."""
 
+import json
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from stages.shared.errors import UserError
 from tests.conftest import ROOT
 from tests.tools.test_parallel import GRAPH, MEMBER
 from tools import parallel, queued, repro, warm
+from tools.cluster import Nodes
 
 DVC = [sys.executable, "-m", "dvc"]
 
@@ -91,14 +93,21 @@ def test_an_experiment_is_built_as_its_worker_was_told(given, repository, monkey
     )
     monkeypatch.setenv("PATH", os.environ["PATH"])
     monkeypatch.setenv(queued.WORKERS_OPTIONS, "")
-    given("-j", "4", "--stages", "2", "--ray-address", "auto")
+    given("-j", "4", "--stages", "2", "--ray-address", "auto", "--ray-remote", "shared")
     assert Path(started[0]["PATH"].split(os.pathsep)[0], "dvc").samefile(queued.COMMAND)
     assert os.access(queued.COMMAND, os.X_OK)
     monkeypatch.setattr(repro, "build", lambda *given: built.append(given) or sys.exit(0))
     monkeypatch.setenv(queued.WORKERS_OPTIONS, started[0][queued.WORKERS_OPTIONS])
     with pytest.raises(SystemExit):
         queued.as_dvc(["exp", "exec-run"], "elsewhere")
-    assert built == [(["exp", "exec-run"], 2, "auto", "elsewhere", 4)]
+    older = {"stages": None, "ray_address": None, "jobs": 1}
+    monkeypatch.setenv(queued.WORKERS_OPTIONS, json.dumps(older))
+    with pytest.raises(SystemExit):
+        queued.as_dvc(["exp", "exec-run"], "elsewhere")
+    words, nodes = ["exp", "exec-run"], Nodes("auto", "shared")
+    assert built == [(words, 2, nodes, "elsewhere", 4), (words, None, None, "elsewhere", 1)]
+    with pytest.raises(UserError, match=r"^--ray-remote is of a cluster's nodes"):
+        given("--ray-remote", "shared")
 
 
 def test_builds_side_by_side_have_their_shares(repository, monkeypatch):
