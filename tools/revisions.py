@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -182,7 +183,7 @@ def sources(settings: dict[str, Any], lock: dict[str, Any]) -> str | None:
     """A digest of the files that no stage makes; None unless all that `compare` is made of was last built with these
     params and of one another. What else a study builds of its models, such as the report or an index, may be older."""
     # DVC's lock keeps the stages of members that are gone, whose names another group may have.
-    over = {stage: group(body) for stage, body in yaml12.load(CHECKOUT / GRAPH)["stages"].items()}
+    over = _groups()
     stages = {}
     for name, body in lock["stages"].items():
         stage, _, member = name.partition("@")
@@ -203,6 +204,12 @@ def sources(settings: dict[str, Any], lock: dict[str, Any]) -> str | None:
         return None
     outside = [dep for dep in read if not any(_overlap(dep[0], out) for out in made)]
     return hashlib.sha256(json.dumps(outside).encode()).hexdigest()
+
+
+@cache
+def _groups() -> dict[str, str]:
+    """Of each stage of dvc.yaml the group of which it has a member each, or empty."""
+    return {stage: group(body) for stage, body in yaml12.load(CHECKOUT / GRAPH)["stages"].items()}
 
 
 def _behind(name: str, stages: dict[str, Any]) -> list[dict[str, Any]]:

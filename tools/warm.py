@@ -217,6 +217,7 @@ def begin(request: dict[str, Any]) -> None:
     """Be the process of `python -m MODULE ARGUMENT ...`."""
     # Absolute, as Python has it.
     os.chdir(request["folder"])
+    imported_with = os.environ.get(THREADS)
     os.environ.clear()
     os.environ.update(request["environment"])
     for name in [name for name in sys.modules if name.partition(".")[0] in ("stages", "tools")]:
@@ -225,7 +226,7 @@ def begin(request: dict[str, Any]) -> None:
     if "PYTHONUNBUFFERED" in os.environ:
         for stream in (sys.stdout, sys.stderr):
             stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    if "torch" in sys.modules and (threads := os.environ.get(THREADS, "")).isdecimal():
+    if "torch" in sys.modules and (threads := os.environ.get(THREADS)) and threads != imported_with:
         limit_threads(int(threads))
     # As Python has it while it looks for the module.
     sys.argv = ["-m", *request["arguments"]]

@@ -49,10 +49,7 @@ def equally_long(lengths: np.ndarray, tokens: int, multiple: int = 1) -> Iterato
     """
     for length in np.unique(lengths):
         own = np.flatnonzero(lengths == length).tolist()
-        size = max(1, tokens // max(1, int(length)) // multiple) * multiple
-        for at in range(0, len(own), size):
-            batch = own[at : at + size]
-            yield batch + batch[-1:] * (size - len(batch))
+        yield from _filled(own, max(1, tokens // max(1, int(length)) // multiple) * multiple)
 
 
 def padded_tokens(device: str) -> int:
@@ -60,23 +57,29 @@ def padded_tokens(device: str) -> int:
     return PADDED_TOKENS.get(device, BATCH_TOKENS_ELSEWHERE)
 
 
-def padded_alike(lengths: np.ndarray, tokens: int, longest: int) -> Iterator[tuple[int, list[int]]]:
+def padded_alike(lengths: np.ndarray, tokens: int, longest: int | None) -> Iterator[tuple[int, list[int]]]:
     """Rows of `lengths` cut into batches of some `tokens`, each with the width to which its rows are padded, `longest`
-    at most; a batch may repeat its last row.
+    at most, if a model has such; a batch may repeat its last row.
 
     As in `equally_long`, what a text becomes does not tell what else is in its batch: its own length alone says how
     wide it is padded, and how many rows such a batch has. A text that needs no padding is in a batch of such: where no
     row has any, libraries leave out the mask.
     """
-    widths = np.minimum(-(-lengths // PADDED_TO) * PADDED_TO, longest)
+    widths = -(-lengths // PADDED_TO) * PADDED_TO
+    if longest:
+        widths = np.minimum(widths, longest)
     full = lengths == widths
     for width in np.unique(widths):
         for whole in (True, False):
             own = np.flatnonzero((widths == width) & (full == whole)).tolist()
-            size = max(1, tokens // max(1, int(width)))
-            for at in range(0, len(own), size):
-                batch = own[at : at + size]
-                yield int(width), batch + batch[-1:] * (size - len(batch))
+            yield from ((int(width), batch) for batch in _filled(own, max(1, tokens // max(1, int(width)))))
+
+
+def _filled(rows: list[int], size: int) -> Iterator[list[int]]:
+    """`rows` in batches of one `size`, the last filled up with its last row."""
+    for at in range(0, len(rows), size):
+        batch = rows[at : at + size]
+        yield batch + batch[-1:] * (size - len(batch))
 
 
 def training_tokens(device: str) -> int:

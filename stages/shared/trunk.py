@@ -107,6 +107,8 @@ class Trunk:
         self._inner: Any = _inner(model)
         tokenizer: Any = model.tokenizer
         self._padding: int = tokenizer.pad_token_id or 0
+        # Not the model's maximal length, which is another in training: a text's states must not depend on that.
+        self._positions: int | None = getattr(self._inner.config, "max_position_embeddings", None)
         self._layers_at, self._layers = layers(model)
         self._embeddings_at, self._embeddings = embeddings(model)
         lower = nn.ModuleList(self._layers[:depth])
@@ -165,7 +167,7 @@ class Trunk:
             total=len(missing), desc=f"{what} states of the frozen layers", unit=" texts", delay=BAR_AFTER
         ) as bar:
             lengths = np.array([len(ids) for ids in missing.values()], np.int64)
-            for width, batch in padded_alike(lengths, padded_tokens(device.type), self._longest(lengths)):
+            for width, batch in padded_alike(lengths, padded_tokens(device.type), self._positions):
                 ids = np.full((len(batch), width), self._padding, np.int64)
                 for place, row in enumerate(batch):
                     ids[place, : lengths[row]] = missing[names[row]]
@@ -180,10 +182,6 @@ class Trunk:
                         )
                 bar.update(len(distinct))
         self._states.flush()
-
-    def _longest(self, lengths: np.ndarray) -> int:
-        """How wide texts of such `lengths` may be padded."""
-        return max(int(self.model.max_seq_length or 0), int(lengths.max(initial=0)))
 
     def _run(self, ids: Tensor, mask: Tensor) -> Tensor:
         was_training = self._lower.training

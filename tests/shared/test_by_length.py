@@ -6,6 +6,7 @@ from sentence_transformers.base.losses.merged_forward import embed_columns
 from sentence_transformers.sentence_transformer.modules import Pooling
 
 from stages.shared import by_length, lengths
+from tests.fakes.checkpoints import static_model
 from tests.shared.fitting import assert_equal_gradients, loaded, save_families, texts
 
 pytestmark = pytest.mark.slow
@@ -51,6 +52,18 @@ def test_a_text_that_is_there_twice_is_encoded_once_and_little_is_padding(tmp_pa
     texts, tokens = len({long, short, "w9"}), [width for _, width in shapes]
     assert sum(rows for rows, _ in shapes) == texts
     assert tokens == sorted(set(tokens))
+
+
+def test_a_static_models_columns_are_of_one_pass():
+    model = static_model()
+    columns = [["w1 w2", "w3", ""], ["w2 w2 w4", "w5 w1", "w6"], ["w7", "", "w1"]]
+    wanted, wanted_gradients = weighed(model, embed_columns, [model.preprocess(texts) for texts in columns])
+    passes = []
+    model[0].register_forward_hook(lambda module, inputs, output: passes.append(len(output["sentence_embedding"])))
+    found, gradients = weighed(model, embed, [model.preprocess(texts) for texts in columns])
+    torch.testing.assert_close(found, wanted)
+    assert_equal_gradients(gradients, wanted_gradients)
+    assert passes == [9]
 
 
 def embed(model, features):

@@ -34,6 +34,7 @@ def test_the_width_of_a_text_and_the_rows_beside_it_follow_from_its_length_alone
         (40, [7]),
     ]
     assert list(padded_alike(lengths[:3], 48, 512)) == [(16, [1, 1, 1]), (16, [0, 0, 0]), (32, [2])]
+    assert list(padded_alike(lengths[5:6], 48, None)) == [(48, [0])]
 
 
 def test_batches_for_training_rise_in_length_within_their_tokens():

@@ -99,6 +99,17 @@ def test_states_do_not_tell_what_was_computed_with_them(tmp_path, state, monkeyp
     np.testing.assert_array_equal(*found)
 
 
+def test_how_wide_a_text_is_padded_does_not_tell_where_training_cuts(tmp_path, state, monkeypatch):
+    model, widths, run = loaded(save_sentence_transformer(tmp_path / "m", "xlm-r")), [], trunk.Trunk._run
+    monkeypatch.setattr(
+        trunk.Trunk, "_run", lambda self, ids, mask: widths.append(ids.shape[1]) or run(self, ids, mask)
+    )
+    cut = trunk.share(model, LOWER)
+    model.max_seq_length = 10
+    cut.prepare(texts(), "passage")
+    assert set(widths) == {16}
+
+
 def test_a_damaged_store_is_computed_again(tmp_path, state, counted, caplog):
     folder = save_sentence_transformer(tmp_path / "m", "xlm-r")
     model = loaded(folder)

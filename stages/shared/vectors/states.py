@@ -2,9 +2,9 @@
 
 A store is a folder of files that are whole or absent and never change. Each holds the states of some texts one after
 another, read through memory mapping, in half precision (bfloat16 for models that are in it), or in 8 bits: each token's
-numbers as shares of its greatest, in steps of 1/127. A text's key is a digest
-of its token ids: of the text, its prompt, its tokenizer and where it was cut. Its checksum is compared at every read.
-Processes may share a store: at worst a text is there twice. The folder may be deleted at any time.
+numbers as shares of its greatest, in steps of 1/127. A text's key is a digest of its token ids: of the text, its
+prompt, its tokenizer and where it was cut. Its checksum is compared at every read. Processes may share a store: at
+worst a text is there twice. The folder may be deleted at any time.
 
 A token takes two bytes for each dimension, or one: a passage of 128 tokens and 384 dimensions 98 or 50 kB, 10,000 of
 them 1 or 0.5 GB.
@@ -77,7 +77,7 @@ class KeptStates:
     ) -> None:
         self.folder = place("states", [identity])
         self.dtype, self.precision = dtype, precision
-        self._most = float("inf") if disk is None else disk * 2**30
+        self._disk = disk
         self._files: list[dict[str, Any]] = []
         # Of each text its file, its first token there, the number of its tokens and its checksum.
         self._places: dict[bytes, tuple[int, int, int, int]] = {}
@@ -132,8 +132,8 @@ class KeptStates:
             self.folder.mkdir(parents=True, exist_ok=True)
             if shutil.disk_usage(self.folder).free < SPARE + self._bytes:
                 raise OSError(f"less than {SPARE / 2**30:.0f} GB would be left free")
-            if sum(file.stat().st_size for file in self.folder.glob("*.safetensors")) + self._bytes > self._most:
-                raise OSError(f"it would take more than train.freeze.disk, {self._most / 2**30:g} GB")
+            if self._disk is not None and self._taken() + self._bytes > self._disk * 2**30:
+                raise OSError(f"it would take more than train.freeze.disk, {self._disk:g} GB")
             file = self.folder / f"{hashlib.blake2b(b''.join(self._new), digest_size=16).hexdigest()}.safetensors"
             kept = list(self._new.values())
             scales = [own.scales for own in kept if own.scales is not None]
@@ -154,6 +154,9 @@ class KeptStates:
             return
         self._new, self._bytes = {}, 0
         self._open(file)
+
+    def _taken(self) -> int:
+        return sum(file.stat().st_size for file in self.folder.glob("*.safetensors"))
 
     def _open(self, file: Path) -> None:
         try:
