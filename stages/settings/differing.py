@@ -27,6 +27,7 @@ class Differing(Group):
     max_grad_norm: Positive | None = AS_IN_TRAIN
     precision: Literal["fp32", "bf16", "fp16"] = AS_IN_TRAIN
     gradient_checkpointing: bool = AS_IN_TRAIN
+    sparse_embeddings: bool = AS_IN_TRAIN
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = AS_IN_TRAIN
     freeze: Freeze | None = AS_IN_TRAIN
     lora: None = AS_IN_TRAIN

@@ -40,7 +40,7 @@ MOST_OF_A_TRANSFORMER = 2e-3
 
 FITTED = {
     *("steps", "batch_size", "warmup", "weight_decay", "max_grad_norm", "precision", "gradient_checkpointing"),
-    *("log_every", "checkpoint_every"),
+    *("sparse_embeddings", "log_every", "checkpoint_every"),
 }
 
 
@@ -73,6 +73,7 @@ class Train(Group):
     early_stopping: EarlyStopping | None
     precision: Literal["fp32", "bf16", "fp16"]
     gradient_checkpointing: bool
+    sparse_embeddings: bool
     dropout: Annotated[float, Field(ge=0, lt=1)] | None
     freeze: Freeze | None
     lora: Lora | None
@@ -117,6 +118,13 @@ class Train(Group):
             raise ValueError(
                 "guided has the base itself judge each batch, of which freeze runs the lower layers apart: write null "
                 "for one of them"
+            )
+        if self.sparse_embeddings and (self.lora or (self.freeze and self.freeze.embeddings)):
+            raise ValueError("sparse_embeddings is of embeddings that lora or freeze leave as they are: write false")
+        if self.sparse_embeddings and self.weight_decay:
+            raise ValueError(
+                "sparse_embeddings updates those rows alone that a batch reads, and weight_decay "
+                f"{self.weight_decay:g} is of all: write 0.0 or false"
             )
         if self.mini_batch_size and self.mini_batch_tokens:
             raise ValueError(

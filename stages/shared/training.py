@@ -9,8 +9,8 @@ import logging
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from transformers.trainer_callback import ProgressCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from stages.schemas.curves import CURVE, VALIDATED
-from stages.shared import files, processes, seals, seeds
+from stages.shared import files, processes, seals, seeds, sparse
 from stages.shared.durations import duration
 from stages.shared.errors import UserError
 from stages.shared.roles import PROMPT_NAMES
@@ -112,9 +112,23 @@ class _SmallCheckpoints:
     args: Any
     state: Any
     stopping: Stopping | None = None
+    accelerator: Any
+    optimizer: Any
+    sparse_embeddings = False
 
     def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
         pass
+
+    def create_optimizer(self, model: Any = None) -> Any:
+        if not self.sparse_embeddings or self.optimizer is not None:
+            return super().create_optimizer(model)  # type: ignore[misc]
+        own: Any = sparse.table(self.model).weight
+        own.requires_grad_(False)  # or it would be the dense optimizer's
+        dense = super().create_optimizer(model)  # type: ignore[misc]
+        own.requires_grad_(True)
+        self.optimizer = sparse.SparseAndDense(own, dense, self.args.learning_rate)
+        self.accelerator.clip_grad_norm_ = partial(_clip, self.accelerator)
+        return self.optimizer
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super()._save_checkpoint(model, trial)  # type: ignore[misc]
@@ -191,6 +205,7 @@ def fit(
     max_grad_norm: float | None = 1.0,
     precision: str = "fp32",
     gradient_checkpointing: bool = False,
+    sparse_embeddings: bool = False,
     log_every: int = 10,
     checkpoint_every: int = 500,
     pools: list[Pool] | None = None,
@@ -203,10 +218,14 @@ def fit(
     with everything that shapes the training: under it checkpoints are kept, and a run that was killed goes on from the
     last one that is whole to the same weights. With `stopping`, it ends when that says so, and the weights are the best
     ones. Of two processes that train the same at once, one keeps checkpoints.
-    Raises `UserError` if the loss is no number, or if `precision` or several processes need another machine.
+    With `sparse_embeddings`, a step updates those rows of the table of token vectors alone that its batch reads.
+    Raises `UserError` if the loss is no number, if `precision` or several processes need another machine, or if several
+    processes have sparse gradients.
     """
     if precision == "fp16" and not torch.cuda.is_available():
         raise UserError("train.precision is fp16, which needs a CUDA GPU: write bf16 or fp32")
+    if sparse_embeddings and processes.count() > 1:
+        raise UserError("train.sparse_embeddings is of one process, but several train together: write false")
     static = has_static_embedding_input(model)
     if static:
         # A table's batches are small: more threads gain nothing, and waiting for them costs much on a busy machine.
@@ -247,6 +266,7 @@ def fit(
                 "several processes train together, but without a GPU each would by itself: set ACCELERATE_USE_CPU=1"
             )
         trainer = kind(model=model, args=args, train_dataset=rows, loss=loss)
+        trainer.sparse_embeddings = sparse_embeddings
         # Or transformers writes the tokenizer's special tokens into the model's config, unlike the base's.
         trainer.processing_class = None
         if static:
@@ -258,7 +278,8 @@ def fit(
             trainer.stopping = stopping
             trainer.add_callback(stopping)
         last = _last_checkpoint(folder) if alone else None
-        trainer.train(resume_from_checkpoint=str(last) if last else None)
+        with sparse.gradients(model) if sparse_embeddings else nullcontext():
+            trainer.train(resume_from_checkpoint=str(last) if last else None)
     if stopping:
         stopping.restore()
         steps = max(stopping.values)
@@ -268,6 +289,12 @@ def fit(
     if any(value != value for _, value in points):
         raise UserError("the training loss is not a number: lower train.learning_rate or use train.precision fp32")
     return points
+
+
+def _clip(accelerator: Any, parameters: Iterable[nn.Parameter], max_norm: float) -> torch.Tensor:
+    """In place of accelerate's own."""
+    accelerator.unscale_gradients()
+    return sparse.clip(parameters, max_norm)
 
 
 def _kind(model: SentenceTransformer | CrossEncoder, columns: list[str]) -> tuple[Any, Any, dict[str, str] | None]:

@@ -115,6 +115,11 @@ MARKDOWN = {"corpus__source": "markdown", "corpus__columns": None}
         ({"train__learning_rate": "0.1"}, ["train.learning_rate is '0.1'"]),
         ({"train__learning_rate": "fast"}, ["train.learning_rate is 'fast'"]),
         ({"train__gradient_checkpointing": "no"}, ["train.gradient_checkpointing is 'no'"]),
+        ({"train__sparse_embeddings": True, "train__weight_decay": 0.1}, ["weight_decay 0.1 is of all", "write 0.0"]),
+        (
+            {**TRANSFORMER, "train__sparse_embeddings": True, "train__freeze": {"layers": 2, "embeddings": True}},
+            ["train: sparse_embeddings is of embeddings that lora or freeze leave as they are: write false"],
+        ),
         ({"train__precision": "fp64"}, ["train.precision is 'fp64'", "bf16"]),
         ({"train": None}, ["train must hold a group of keys"]),
         ({"seed": -1}, ["seed is -1"]),

@@ -64,13 +64,14 @@ def with_dropout(folder):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
 @pytest.mark.parametrize("kind", ["static", "transformer"])
-def test_a_killed_training_goes_on_to_the_same_weights(training, transformer, monkeypatch, caplog, kind):
+def test_a_killed_training_goes_on_to_the_same_weights(training, transformer, monkeypatch, caplog, kind, sparse):
     def run(name, dropout=True):
         if kind == "static":
-            return fitted(training, static_model(), name, **KILLED)
+            return fitted(training, static_model(), name, sparse_embeddings=sparse, **KILLED)
         model = with_dropout(transformer) if dropout else SentenceTransformer(str(transformer), device="cpu")
-        return fitted(training, model, name, **KILLED)
+        return fitted(training, model, name, sparse_embeddings=sparse, **KILLED)
 
     undisturbed = goes_on(training, monkeypatch, caplog, run)
     if kind == "transformer":
@@ -313,6 +314,13 @@ def test_bf16_is_autocast_without_a_gpu_and_weights_stay_float32(training, check
         assert {p.dtype for p in model.parameters()} == {torch.float32}
     assert [loss for _, loss in found["bf16"][0]] == pytest.approx([loss for _, loss in found["fp32"][0]], rel=0.05)
     assert not equal(found["fp32"][1], found["bf16"][1])
+
+
+def test_sparse_embeddings_are_of_one_process(training, monkeypatch):
+    monkeypatch.setattr(training.processes, "count", lambda: 2)
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "1")
+    with pytest.raises(UserError, match="sparse_embeddings is of one process"):
+        fitted(training, static_model(), sparse_embeddings=True)
 
 
 def test_fp16_without_a_gpu_is_refused(training, monkeypatch):
