@@ -9,7 +9,6 @@ had begun to write is a draft, which nothing reads. What a stage takes, `build` 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import io
 import itertools
 import logging
@@ -39,6 +38,14 @@ MOST_RUNS = 3
 RESULT = 0
 # Of a node, and not of the machine that the build was started on.
 OF_NODE = ("PATH", "HOME", "USER", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "HF_HOME", "XDG_CACHE_HOME")
+# Ends all that a command has started, the shells between included, if what has started it is killed, as when a node is
+# lost: its standard input then ends without a line. Ray kills a worker's children and its session, so it is in neither.
+WATCH = """
+exec 3<&0
+(read line <&3 || { kill -TERM -$1; sleep $2; kill -KILL -$1; }) > /dev/null 2>&1 &
+"""
+# Seconds that a command has to end by itself.
+PATIENCE = 5
 log = logging.getLogger("dvc.repo.reproduce")
 
 
@@ -96,7 +103,7 @@ class ClusterStage:
     def __init__(self, cluster: Cluster, command: list[str] | str, settings: dict[str, Any]) -> None:
         self._cluster, self._settings = cluster, settings
         words = command if isinstance(command, list) else ["/bin/sh", "-c", command]
-        # Without a shell between them a stage ends with what has started it.
+        # Without a shell, which has nothing to do there.
         self._command = words[-1].split() if warm.STAGE.fullmatch(words[-1]) else words
         self._name: str = settings["env"]["DVC_STAGE"]
         self._places = {1: settings.get("stdout") or 1, 2: settings.get("stderr") or 2}
@@ -241,32 +248,39 @@ def run(
 def relayed(command: list[str], folder: str, environment: dict[str, str]) -> Generator[tuple[int, bytes], None, int]:
     """Run `command` in `folder`; its words as they come, and its status in the end."""
     process = subprocess.Popen(
-        command,
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        preexec_fn=end_with_parent,
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
     )
-    try:
-        with selectors.DefaultSelector() as selector:
-            for place, pipe in enumerate((process.stdout, process.stderr), 1):
-                selector.register(pipe, selectors.EVENT_READ, place)  # type: ignore[arg-type]
-            while selector.get_map():
-                for key, _ in selector.select():
-                    if words := os.read(key.fd, 2**16):
-                        yield key.data, words
-                    else:
-                        selector.unregister(key.fileobj)
-        code = process.wait()
-    finally:
-        if process.poll() is None:  # cancelled
-            process.terminate()
-            process.wait()
+    with watched(process.pid):
+        try:
+            with selectors.DefaultSelector() as selector:
+                for place, pipe in enumerate((process.stdout, process.stderr), 1):
+                    selector.register(pipe, selectors.EVENT_READ, place)  # type: ignore[arg-type]
+                while selector.get_map():
+                    for key, _ in selector.select():
+                        if words := os.read(key.fd, 2**16):
+                            yield key.data, words
+                        else:
+                            selector.unregister(key.fileobj)
+            code = process.wait()
+        finally:
+            if process.poll() is None:  # cancelled
+                os.killpg(process.pid, signal.SIGTERM)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(PATIENCE)
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
     return code if code >= 0 else 128 - code
 
 
-def end_with_parent() -> None:
-    """Have the system kill this process when the one that started it is killed, as when a node is lost."""
-    with contextlib.suppress(AttributeError):  # Linux alone has it
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+@contextmanager
+def watched(group: int) -> Iterator[None]:
+    """If this process is killed in the block, so is the process group."""
+    given, held = os.pipe()
+    watch = ["/bin/sh", "-c", WATCH, "watch", str(group), str(PATIENCE)]
+    subprocess.run(watch, stdin=given, start_new_session=True, check=True)
+    os.close(given)
+    try:
+        yield
+    finally:
+        os.write(held, b"\n")
+        os.close(held)

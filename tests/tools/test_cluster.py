@@ -11,30 +11,30 @@ import pytest
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow
-# Each begins with a line in `runs`; the first run of `lost@b` lasts until something ends it.
+# Each begins with a line in $RUNS, outside the checkout; the first run of `lost@b` lasts until something ends it.
 GRAPH = """
 stages:
   first:
-    cmd: echo first $$ >> runs; echo 1 > first
+    cmd: echo first $$ >> $RUNS; echo 1 > first
     outs: [first]
   lost:
     foreach: [a, b]
     do:
       cmd: sh lost.sh ${item}
-      deps: [first]
+      deps: [first, lost.sh]
       outs: ['${item}']
   last:
-    cmd: echo last $$ >> runs; cat a b > last
+    cmd: echo last $$ >> $RUNS; cat a b > last
     deps: [a, b]
     outs: [last]
 """
 LOST = """
-echo $1 $$ $OMP_NUM_THREADS >> runs
+echo $1 $$ $OMP_NUM_THREADS >> $RUNS
 echo said by $1
-if [ $1 = b ] && [ $(grep -c '^b ' runs) = 1 ]; then sleep 600; fi
+if [ $1 = b ] && [ $(grep -c '^b ' $RUNS) = 1 ]; then sleep 600; fi
 echo $1 > $1
 """
-# Where each command runs is a line in $RUNS, outside the checkout, as is what `here` reads.
+# Where each command runs is a line in $RUNS; what `here` reads is outside the checkout.
 OVER_REMOTE = """
 stages:
   first:
@@ -89,11 +89,16 @@ def begun():
     return os.environ | {"PATH": path, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
-def test_a_stage_whose_node_is_lost_runs_again_and_no_other_does(cluster, repository):
+@pytest.mark.parametrize("remote", [[], ["--ray-remote", "shared"]], ids=["one file system", "a remote"])
+def test_a_stage_whose_node_is_lost_runs_again_and_no_other_does(cluster, repository, tmp_path_factory, remote):
     (repository.path / "dvc.yaml").write_text(GRAPH)
     (repository.path / "lost.sh").write_text(LOST)
-    environment = begun()
-    command = [sys.executable, "-m", "tools.repro", "--ray-address", cluster.address]
+    runs = tmp_path_factory.mktemp("elsewhere") / "runs"
+    environment = begun() | {"RUNS": str(runs)}
+    if remote:
+        url = str(runs.with_name("remote"))
+        subprocess.run([sys.executable, "-m", "dvc", "remote", "add", "-q", "shared", url], env=environment, check=True)
+    command = [sys.executable, "-m", "tools.repro", "--ray-address", cluster.address, *remote]
     with subprocess.Popen(
         command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:
@@ -101,16 +106,17 @@ def test_a_stage_whose_node_is_lost_runs_again_and_no_other_does(cluster, reposi
         for line in process.stdout:
             said.append(line)
             if line == "lost@b | said by b\n" and len(cluster.nodes) == 2:
-                [pid] = [int(run.split()[1]) for run in Path("runs").read_text().splitlines() if run[0] == "b"]
-                above = {parent.pid for parent in psutil.Process(pid).parents()}
+                [pid] = [int(run.split()[1]) for run in runs.read_text().splitlines() if run[0] == "b"]
+                lost = psutil.Process(pid)
+                above = {parent.pid for parent in lost.parents()}
                 [node] = [n for n in cluster.nodes if n.all_processes["raylet"][0].process.pid in above]
                 cluster.nodes.remove(node)
                 cluster.remove_node(node, allow_graceful=False)
     assert process.returncode == 0, said
-    assert sorted(run.split()[0] for run in Path("runs").read_text().splitlines()) == ["a", "b", "b", "first", "last"]
+    assert sorted(run.split()[0] for run in runs.read_text().splitlines()) == ["a", "b", "b", "first", "last"]
     assert Path("last").read_text() == "a\nb\n"
     assert sum("what ran it is lost" in line for line in said) == 1
-    assert not psutil.pid_exists(pid)
+    assert not psutil.wait_procs([lost], timeout=10)[1]
     again = subprocess.run([*command], env=environment, text=True, capture_output=True, check=True)
     assert "up to date" in again.stdout
 
