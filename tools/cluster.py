@@ -45,7 +45,7 @@ exec 3<&0
 (read line <&3 || { kill -TERM -$1; sleep $2; kill -KILL -$1; }) > /dev/null 2>&1 &
 """
 # Seconds that a command has to end by itself.
-PATIENCE = 5
+GRACE = 5
 log = logging.getLogger("dvc.repo.reproduce")
 
 
@@ -266,8 +266,9 @@ def relayed(command: list[str], folder: str, environment: dict[str, str]) -> Gen
             if process.poll() is None:  # cancelled
                 os.killpg(process.pid, signal.SIGTERM)
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(PATIENCE)
-                os.killpg(process.pid, signal.SIGKILL)
+                    process.wait(GRACE)
+                with contextlib.suppress(ProcessLookupError):  # all of them have
+                    os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
     return code if code >= 0 else 128 - code
 
@@ -276,11 +277,12 @@ def relayed(command: list[str], folder: str, environment: dict[str, str]) -> Gen
 def watched(group: int) -> Iterator[None]:
     """If this process is killed in the block, so is the process group."""
     given, held = os.pipe()
-    watch = ["/bin/sh", "-c", WATCH, "watch", str(group), str(PATIENCE)]
+    watch = ["/bin/sh", "-c", WATCH, "watch", str(group), str(GRACE)]
     subprocess.run(watch, stdin=given, start_new_session=True, check=True)
     os.close(given)
     try:
         yield
     finally:
-        os.write(held, b"\n")
+        with contextlib.suppress(BrokenPipeError):  # what watches was killed
+            os.write(held, b"\n")
         os.close(held)
