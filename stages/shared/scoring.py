@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import reduce
+from operator import xor
 
 import numpy as np
 import polars as pl
@@ -111,7 +113,7 @@ def _found(run: pl.DataFrame, judged: pl.DataFrame, by: Sequence[str]) -> pl.Dat
         begins = _begins(run, by)
     # By numbers first: to compare names takes longer, and most rows are not judged.
     keys = [*by, "passage", "lang"]
-    number = pl.struct(keys).hash()
+    number = reduce(xor, (pl.col(key).hash(seed) for seed, key in enumerate(keys)))
     perhaps = (
         run.lazy().select(*keys).with_row_index("row").filter(number.is_in(judged.select(number).to_series().implode()))
     )
