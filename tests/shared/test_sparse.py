@@ -90,3 +90,16 @@ def test_rows_that_no_batch_reads_stay_and_the_others_are_trained(training, tran
     assert len(read) < len(before[table]) and set(moved.tolist()) <= read
     assert len(moved) > len(read) / 2 and points[-1][1] < points[0][1]
     assert all(not torch.equal(after[name], before[name]) for name in once if name.endswith("query.weight"))
+
+
+def test_a_schedule_sets_both_learning_rates_also_after_loading():
+    table, other = nn.Embedding(4, 2), nn.Linear(2, 1)
+    optimizer = sparse.SparseAndDense(table.weight, torch.optim.AdamW(other.parameters(), lr=1.0), 1.0)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (1 + step))
+    for rate in (0.5, 1 / 3):
+        with sparse.gradients(first(table)):
+            other(table(torch.tensor([1, 2]))).sum().backward()
+        optimizer.step()
+        schedule.step()
+        assert [part.param_groups[0]["lr"] for part in optimizer.parts] == [rate, rate]
+        optimizer.load_state_dict(optimizer.state_dict())
