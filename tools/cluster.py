@@ -45,7 +45,7 @@ exec 3<&0
 (read line <&3 || { kill -TERM -$1; sleep $2; kill -KILL -$1; }) > /dev/null 2>&1 &
 """
 # Seconds that a command has to end by itself.
-GRACE = 5
+SECONDS_TO_END = 5
 log = logging.getLogger("dvc.repo.reproduce")
 
 
@@ -266,7 +266,7 @@ def relayed(command: list[str], folder: str, environment: dict[str, str]) -> Gen
             if process.poll() is None:  # cancelled
                 os.killpg(process.pid, signal.SIGTERM)
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(GRACE)
+                    process.wait(SECONDS_TO_END)
                 with contextlib.suppress(ProcessLookupError):  # all of them have
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
@@ -277,7 +277,7 @@ def relayed(command: list[str], folder: str, environment: dict[str, str]) -> Gen
 def watched(group: int) -> Iterator[None]:
     """If this process is killed in the block, so is the process group."""
     given, held = os.pipe()
-    watch = ["/bin/sh", "-c", WATCH, "watch", str(group), str(GRACE)]
+    watch = ["/bin/sh", "-c", WATCH, "watch", str(group), str(SECONDS_TO_END)]
     subprocess.run(watch, stdin=given, start_new_session=True, check=True)
     os.close(given)
     try:
