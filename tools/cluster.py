@@ -42,10 +42,8 @@ OF_NODE = ("PATH", "HOME", "USER", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "
 # lost: its standard input then ends without a line. Ray kills a worker's children and its session, so it is in neither.
 WATCH = """
 exec 3<&0
-(read line <&3 || { kill -TERM -$1; sleep $2; kill -KILL -$1; }) > /dev/null 2>&1 &
+(read line <&3 || kill -KILL -$1) > /dev/null 2>&1 &
 """
-# Seconds that a command has to end by itself.
-SECONDS_TO_END = 5
 log = logging.getLogger("dvc.repo.reproduce")
 
 
@@ -265,10 +263,6 @@ def relayed(command: list[str], folder: str, environment: dict[str, str]) -> Gen
         finally:
             if process.poll() is None:  # cancelled
                 os.killpg(process.pid, signal.SIGTERM)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(SECONDS_TO_END)
-                with contextlib.suppress(ProcessLookupError):  # all of them have
-                    os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
     return code if code >= 0 else 128 - code
 
@@ -277,7 +271,7 @@ def relayed(command: list[str], folder: str, environment: dict[str, str]) -> Gen
 def watched(group: int) -> Iterator[None]:
     """If this process is killed in the block, so is the process group."""
     given, held = os.pipe()
-    watch = ["/bin/sh", "-c", WATCH, "watch", str(group), str(SECONDS_TO_END)]
+    watch = ["/bin/sh", "-c", WATCH, "watch", str(group)]
     subprocess.run(watch, stdin=given, start_new_session=True, check=True)
     os.close(given)
     try:

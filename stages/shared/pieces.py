@@ -41,12 +41,17 @@ def check(model: SentenceTransformer, name: str, has: Callable[[str], bool]) -> 
             f"{name} has no tokenizer (no {' or '.join(sorted({*names.values(), 'tokenizer.json'}))}), and would read "
             "every word as unknown: copy the tokenizer's files from the model that it was trained from"
         )
-    try:
-        table = first.model.get_input_embeddings() if hasattr(first, "model") else first.embedding
-    except (AttributeError, NotImplementedError):  # an architecture that has no such table
-        return
-    if rows := getattr(table, "num_embeddings", None):
+    if rows := getattr(table(model), "num_embeddings", None):
         fits(vocabulary, rows, name)
+
+
+def table(model: Any) -> Any:
+    """The module that holds the token vectors of `model`, static or a transformer; None, if it has no such table."""
+    first = model[0]
+    try:
+        return first.model.get_input_embeddings() if hasattr(first, "model") else first.embedding
+    except (AttributeError, NotImplementedError):
+        return None
 
 
 def fits(vocabulary: Mapping[str, int], rows: int, name: str) -> None:

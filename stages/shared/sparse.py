@@ -20,6 +20,9 @@ from torch.autograd import Function
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer, SparseAdam
 
+from stages.shared import pieces
+from stages.shared.errors import UserError
+
 
 class SparseAndDense(Optimizer):
     """`table`, whose gradient is sparse, by SparseAdam, all else by `dense`."""
@@ -45,7 +48,7 @@ class SparseAndDense(Optimizer):
 @contextmanager
 def gradients(model: nn.Module) -> Iterator[None]:
     """Within the block, the gradient of the table of token vectors is sparse: [table], of the rows that were read."""
-    own: Any = table(model)
+    own = table(model)
     own.forward = lambda ids, *more, **how: _of_rows(own, ids, *more, **how)
     try:
         yield
@@ -53,12 +56,11 @@ def gradients(model: nn.Module) -> Iterator[None]:
         del own.forward
 
 
-def table(model: Any) -> nn.Embedding | nn.EmbeddingBag:
-    """What holds the token vectors of a static model or a transformer."""
-    first = model[0]
-    found: nn.Embedding | nn.EmbeddingBag = (
-        first.embedding if hasattr(first, "embedding") else first.model.get_input_embeddings()
-    )
+def table(model: nn.Module) -> Any:
+    """The Embedding or EmbeddingBag that holds the token vectors; raises `UserError` if the model has neither."""
+    found = pieces.table(model)
+    if not isinstance(found, nn.Embedding | nn.EmbeddingBag):
+        raise UserError("train.sparse_embeddings: the base has no table of token vectors: write false")
     return found
 
 

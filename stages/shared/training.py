@@ -122,7 +122,7 @@ class _SmallCheckpoints:
     def create_optimizer(self, model: Any = None) -> Any:
         if not self.sparse_embeddings or self.optimizer is not None:
             return super().create_optimizer(model)  # type: ignore[misc]
-        own: Any = sparse.table(self.model).weight
+        own = sparse.table(self.model).weight
         own.requires_grad_(False)  # or it would be the dense optimizer's
         dense = super().create_optimizer(model)  # type: ignore[misc]
         own.requires_grad_(True)

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from stages.shared import sparse
+from stages.shared.errors import UserError
 from tests.fakes.checkpoints import save_sentence_transformer, static_model
 from tests.shared.fitting import fitted, loaded, rows
 
@@ -90,6 +91,11 @@ def test_rows_that_no_batch_reads_stay_and_the_others_are_trained(training, tran
     assert len(read) < len(before[table]) and set(moved.tolist()) <= read
     assert len(moved) > len(read) / 2 and points[-1][1] < points[0][1]
     assert all(not torch.equal(after[name], before[name]) for name in once if name.endswith("query.weight"))
+
+
+def test_a_model_without_such_a_table_is_refused():
+    with pytest.raises(UserError, match=r"sparse_embeddings: the base has no table of token vectors: write false"):
+        sparse.table(first(nn.Linear(2, 2)))
 
 
 def test_a_schedule_sets_both_learning_rates_also_after_loading():
